@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# make              the daemon and the tools, in build/
+# make test         unit tests and the quick integration tests (no guest)
+# make check        everything, guests included (tools/check)
+# make asan | tsan  instrumented builds in build-asan/, build-tsan/, and their tests
+# make lint         clang-format, clang-tidy, cppcheck, shell and man page checks
+# make format       rewrites the sources with clang-format
+# make install      DESTDIR and PREFIX are honoured
+#
+# Variables: CC, CFLAGS, LDFLAGS, BUILD (the output folder), V=1 (shows commands), WERROR= (no -Werror)
+
+VERSION := 0.1.0
+BUILD   ?= build
+PREFIX  ?= /usr/local
+SANITIZE ?=
+WERROR  ?= -Werror
+CFLAGS  ?= -O2 -g
+
+PKGS := libdpdk libnvme yaml-0.1 liburing
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+ifeq ($(PKG_CFLAGS),)
+ifeq ($(filter clean format,$(MAKECMDGOALS)),)
+$(error pkg-config cannot find $(PKGS): run tools/install-deps as root, or install libdpdk-dev libnvme-dev libyaml-dev liburing-dev libnuma-dev libcunit1-dev)
+endif
+endif
+PKG_LIBS := -lrte_vhost -lrte_eal -lnvme -lyaml -luring -lnuma -lpthread
+
+ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -DSB_VERSION='"$(VERSION)"' -DALLOW_EXPERIMENTAL_API \
+	-Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith \
+	-Wno-unused-parameter $(WERROR) -fno-strict-aliasing -fno-common -fstack-protector-strong \
+	-Iinclude -Isrc $(PKG_CFLAGS) $(CFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
+ALL_LDFLAGS := $(LDFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+
+Q := $(if $(V),,@)
+
+SRCS  := $(sort $(wildcard src/*/*.c))
+OBJS  := $(SRCS:%.c=$(BUILD)/%.o)
+MAIN  := $(BUILD)/src/main.o
+LIB   := $(BUILD)/libshadowbell.a
+
+# tests/unit/<folder>/test_<file>.c: one CUnit program each, linked with everything but main.c.
+UNIT_SRCS := $(sort $(wildcard tests/unit/*/test_*.c))
+UNIT_BINS := $(UNIT_SRCS:%.c=$(BUILD)/%)
+# tests/frontend: the driver that plays VMM and guest; its programs are tests/integration/test_*.c.
+FE_SRCS   := $(sort $(wildcard tests/frontend/*.c))
+FE_OBJS   := $(FE_SRCS:%.c=$(BUILD)/%.o)
+INT_SRCS  := $(sort $(wildcard tests/integration/test_*.c))
+INT_BINS  := $(INT_SRCS:%.c=$(BUILD)/%)
+
+.PHONY: all tests test check asan tsan lint format install uninstall clean
+.SECONDARY:
+
+all: $(BUILD)/shadowbell
+
+tests: $(UNIT_BINS) $(INT_BINS)
+
+$(BUILD)/shadowbell: $(MAIN) $(LIB)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(LIB): $(OBJS)
+	@echo "  AR      $@"
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcunit $(PKG_LIBS)
+
+$(BUILD)/tests/integration/%: $(BUILD)/tests/integration/%.o $(FE_OBJS)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcunit -lpthread
+
+# The flags that the objects were built with: a change of compiler or options rebuilds them.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(BUILD)
+	@echo '$(subst ','\'',$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS))' | cmp -s - $@ || \
+		echo '$(subst ','\'',$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS))' > $@
+FORCE:
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	@echo "  CC      $<"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(OBJS:.o=.d) $(MAIN:.o=.d) $(FE_OBJS:.o=.d) $(UNIT_BINS:=.d) $(INT_BINS:=.d)
+
+test: all tests
+	tests/run-tests --build $(BUILD)
+
+check:
+	tools/check
+
+asan:
+	$(MAKE) BUILD=build-asan SANITIZE=address,undefined CFLAGS="-O1 -g -fno-sanitize-recover=undefined" all tests
+	tests/run-tests --build build-asan
+
+tsan:
+	$(MAKE) BUILD=build-tsan SANITIZE=thread CFLAGS="-O1 -g" all tests
+	tests/run-tests --build build-tsan
+
+lint:
+	tools/lint
+
+format:
+	clang-format -i $(shell git ls-files 'src/**/*.[ch]' 'src/*.[ch]' 'include/**/*.h' 'tests/**/*.[ch]')
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8 \
+		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/include/shadowbell \
+		$(DESTDIR)$(PREFIX)/share/doc/shadowbell/examples
+	install -m 755 $(BUILD)/shadowbell $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 docs/man/shadowbell.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 644 docs/man/shadowbell.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man5/
+	install -m 644 include/shadowbell/*.h $(DESTDIR)$(PREFIX)/include/shadowbell/
+	install -m 644 config/*.yaml $(DESTDIR)$(PREFIX)/share/doc/shadowbell/examples/
+	install -m 644 README.md LICENSE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/shadowbell/
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/shadowbell $(DESTDIR)$(PREFIX)/share/man/man8/shadowbell.8 \
+		$(DESTDIR)$(PREFIX)/share/man/man5/shadowbell.yaml.5
+	rm -rf $(DESTDIR)$(PREFIX)/include/shadowbell $(DESTDIR)$(PREFIX)/share/doc/shadowbell
+
+clean:
+	rm -rf build build-asan build-tsan build-clang

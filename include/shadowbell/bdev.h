@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef SHADOWBELL_BDEV_H
+#define SHADOWBELL_BDEV_H
+
+/*
+ * Block devices: the interface between those who export them (NVMe, virtio-blk, virtio-scsi) and
+ * those who provide them (one backend per file in src/bdev/).
+ *
+ * Units: an LBA and a count are in blocks of the bdev's block size unless a name says bytes.
+ * Threads: bdevs are created and destroyed, and descriptors opened and closed, on the main thread
+ * or the vhost thread (a lock guards the registry); channels and I/O belong to one reactor each.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+struct bdev;
+struct bdev_desc;
+struct bdev_channel;
+struct bdev_io;
+struct reactor;
+
+#define BDEV_NAME_MAX 63
+
+enum bdev_op {
+	BDEV_OP_READ,
+	BDEV_OP_WRITE,
+	BDEV_OP_FLUSH,	      /* all writes completed before it are on stable media; no range */
+	BDEV_OP_DISCARD,      /* a hint; what is read afterwards is unspecified unless limits say */
+	BDEV_OP_WRITE_ZEROES, /* afterwards the range reads as zeroes */
+	BDEV_OP_COMPARE,      /* the iov against the medium: OK or MISCOMPARE */
+	BDEV_OP_COUNT
+};
+
+/* Flags of a bdev_io. */
+#define BDEV_IO_FUA   (1u << 0) /* WRITE, WRITE_ZEROES: on stable media when it completes */
+#define BDEV_IO_UNMAP (1u << 1) /* WRITE_ZEROES: may deallocate */
+
+/*
+ * The one error domain between backends and guests. errno becomes one of these in the backend
+ * (bdev_status_from_errno()), and each personality has one table from here to its own.
+ */
+enum bdev_status {
+	BDEV_STATUS_OK = 0,
+	BDEV_STATUS_MEDIUM_ERROR, /* EIO, short file: data is lost or could not be stored */
+	BDEV_STATUS_NO_SPACE,	  /* ENOSPC, EDQUOT, EFBIG */
+	BDEV_STATUS_OUT_OF_RANGE, /* beyond the last block */
+	BDEV_STATUS_READ_ONLY,	  /* EROFS, EPERM on write, or the bdev is read-only */
+	BDEV_STATUS_UNSUPPORTED,  /* the backend can't do this operation */
+	BDEV_STATUS_MISCOMPARE,
+	BDEV_STATUS_CONFLICT,	/* a reservation of another host */
+	BDEV_STATUS_NO_MEMORY,	/* a resource is short: worth a retry */
+	BDEV_STATUS_BAD_BUFFER, /* EFAULT: the guest's memory went away */
+	BDEV_STATUS_ABORTED,	/* by bdev_io_cancel() */
+	BDEV_STATUS_GONE,	/* the bdev was removed */
+	BDEV_STATUS_COUNT
+};
+
+/*
+ * One I/O, embedded in the requester's own request: submitting allocates nothing. The requester
+ * fills the first part, and leaves all of it alone until done() is called, once.
+ */
+struct bdev_io {
+	/*
+	 * Called on the submitting reactor, possibly inside bdev_submit(): it must not submit more
+	 * I/O from there without bound (set a flag and let the poller do it).
+	 */
+	void (*done)(struct bdev_io *io);
+	struct iovec *iov; /* guest memory or any other; the backend may not change the array */
+	uint64_t lba;
+	uint32_t nblocks;
+	uint16_t iovcnt;
+	uint8_t op;	/* enum bdev_op */
+	uint8_t flags;	/* BDEV_IO_* */
+	uint8_t status; /* out: enum bdev_status */
+
+	/* Set by the bdev layer. */
+	struct bdev_channel *channel;
+	/* The backend's own, valid from submit() to done(). */
+	union {
+		uint64_t words[12];
+		void *ptrs[12];
+	} backend;
+};
+
+/* Limits and properties; fixed while the bdev lives, except as noted. */
+struct bdev_limits {
+	uint32_t max_transfer_bytes;	    /* of one READ/WRITE/COMPARE; 0: any */
+	uint16_t max_segments;		    /* of an iov; 0: any */
+	uint32_t buffer_align;		    /* what needs no bounce buffer, in bytes; 1: any */
+	uint32_t preferred_bytes;	    /* the optimal I/O size and alignment; 0: a block */
+	uint32_t discard_granularity_bytes; /* 0: no discard */
+	uint64_t max_discard_bytes;	    /* of one DISCARD; 0: any */
+	uint64_t max_write_zeroes_bytes;    /* 0: any */
+	bool discard_zeroes;		    /* a discarded block reads as zeroes */
+	bool write_zeroes;		    /* the backend does it better than by writing */
+	bool write_cache;		    /* FLUSH does something */
+};
+
+/* What a backend does. All required unless said otherwise. */
+struct bdev_ops {
+	const char *type;
+	/* On a reactor, at the first bdev_channel_get() there; *ctx is the backend's. 0 or -errno.
+	 * Optional. */
+	int (*channel_create)(struct bdev *bdev, struct bdev_channel *ch);
+	/* On that reactor, with no I/O in flight. Optional. */
+	void (*channel_destroy)(struct bdev *bdev, struct bdev_channel *ch);
+	/*
+	 * On the channel's reactor. The range, the operation and the iov's length have been
+	 * checked. Ends in bdev_io_complete(), now or later.
+	 */
+	void (*submit)(struct bdev_channel *ch, struct bdev_io *io);
+	/* On the channel's reactor: try to end this I/O early. It completes in any case. Optional.
+	 */
+	void (*cancel)(struct bdev_channel *ch, struct bdev_io *io);
+	/* Main thread, with no channel left: frees the backend's part. */
+	void (*destroy)(struct bdev *bdev);
+};
+
+struct bdev {
+	char name[BDEV_NAME_MAX + 1];
+	uint8_t uuid[16];
+	uint32_t block_size; /* bytes: 512 or 4096 */
+	uint8_t block_shift; /* log2(block_size), set by bdev_register() */
+	bool read_only;
+	uint64_t nblocks;
+	struct bdev_limits limits;
+	const struct bdev_ops *ops;
+	void *ctx;		   /* the backend's */
+	struct bdev_private *priv; /* the bdev layer's */
+};
+
+/* A backend's per-reactor state. */
+struct bdev_channel {
+	struct bdev *bdev;
+	struct reactor *reactor;
+	void *ctx; /* the backend's */
+	/* Reactor-owned; read by others as an approximation. */
+	uint32_t inflight;
+	uint32_t refs;
+	struct bdev_channel *next;
+	struct {
+		uint64_t ios[BDEV_OP_COUNT], blocks[BDEV_OP_COUNT], errors;
+	} stats;
+};
+
+/* --- for backends --- */
+
+/* Takes over an initialised bdev (name, block_size, nblocks, ops...). 0, -EEXIST, -EINVAL. */
+int bdev_register(struct bdev *bdev);
+/* On the submitting reactor. */
+void bdev_io_complete(struct bdev_io *io, enum bdev_status status);
+enum bdev_status bdev_status_from_errno(int err, enum bdev_op op);
+
+/* --- for users --- */
+
+struct bdev *bdev_find(const char *name);
+
+/* Called on the thread that removes the bdev: close the descriptor soon; new I/O gets GONE. */
+typedef void (*bdev_removed_fn)(struct bdev_desc *desc, void *arg);
+
+/*
+ * Opens a bdev. -ENOENT: no such name; -EBUSY: it is claimed, or being removed; -EROFS: `write`,
+ * but it is read-only. The bdev lives at least until bdev_close().
+ */
+int bdev_open(const char *name, bool write, bdev_removed_fn removed, void *arg,
+	      struct bdev_desc **out);
+void bdev_close(struct bdev_desc *desc);
+struct bdev *bdev_desc_bdev(const struct bdev_desc *desc);
+
+/* The channel of the calling reactor, made at the first get; counted. NULL: out of memory or no
+ * ring. */
+struct bdev_channel *bdev_channel_get(struct bdev_desc *desc);
+void bdev_channel_put(struct bdev_channel *ch);
+
+/*
+ * Submits an I/O on the calling reactor's channel. Checks the operation, the range, the iov's
+ * length and whether the bdev is writable, so that each end is a status in done(), never a return
+ * value.
+ */
+void bdev_submit(struct bdev_channel *ch, struct bdev_io *io);
+/* Tries to end an I/O early: done() is still called, with ABORTED or with what it came to. */
+void bdev_io_cancel(struct bdev_io *io);
+const char *bdev_status_str(enum bdev_status status);
+
+/*
+ * Removal, in order: no new I/O, open users told, outstanding I/O completes, then the backend
+ * closes. Asynchronous: done(arg) is called when the bdev is gone (at once if nobody has it open).
+ */
+void bdev_remove(struct bdev *bdev, void (*done)(void *arg), void *arg);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BDEV_BACKENDS_H
+#define BDEV_BACKENDS_H
+
+/* Makers of bdevs, one per backend. All: main thread; 0 or -errno, with *err set to a sentence. */
+
+#include <shadowbell/bdev.h>
+
+struct bdev_params {
+	const char *name;
+	uint8_t uuid[16];
+	uint32_t block_size; /* bytes */
+	uint64_t size_bytes; /* 0: as large as the file */
+};
+
+struct bdev_malloc_params {
+	struct bdev_params common;
+	int numa_node; /* -1: any */
+};
+
+struct bdev_null_params {
+	struct bdev_params common;
+	uint32_t latency_us; /* each I/O completes that much later; 0: at once */
+};
+
+struct bdev_file_params {
+	struct bdev_params common;
+	const char *path;
+	bool direct; /* O_DIRECT */
+	bool create; /* make it, with size_bytes, if it doesn't exist */
+	bool read_only;
+};
+
+#define BDEV_ERR_MAX 256
+int bdev_malloc_create(const struct bdev_malloc_params *p, char err[BDEV_ERR_MAX]);
+int bdev_null_create(const struct bdev_null_params *p, char err[BDEV_ERR_MAX]);
+int bdev_file_create(const struct bdev_file_params *p, char err[BDEV_ERR_MAX]);
+
+#endif

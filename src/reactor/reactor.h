@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef REACTOR_REACTOR_H
+#define REACTOR_REACTOR_H
+
+/*
+ * Reactors: one thread per configured CPU, pinned to it, that runs pollers. A reactor owns what its
+ * pollers touch; other threads reach it only by message. While any poller finds work a reactor
+ * makes no system call; when all have been idle for long enough it arms their notifications, looks
+ * once more, and sleeps in epoll_wait(2).
+ *
+ * Calling thread: "any" may be called from anywhere, "reactor" only on the reactor in question.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct reactor;
+
+/* idle_ns of a poller that must never sleep. */
+#define REACTOR_NEVER_SLEEP UINT64_MAX
+
+/*
+ * A poller, embedded in its owner and owned by one reactor. It stays valid until
+ * reactor_poller_remove() has returned; a poller may remove itself or another in its callback.
+ */
+struct reactor_poller {
+	const char *name;
+	/* Required. Does what there is to do and returns how much that was; 0 means idle. */
+	unsigned int (*poll)(void *arg);
+	/*
+	 * Optional. Asks for notifications (a wake fd) and looks again: true if there is work, and
+	 * then the reactor does not sleep. A poller without it relies on its wake fds alone.
+	 */
+	bool (*arm)(void *arg);
+	/* Optional. After a sleep, or when another poller's arm() found work. */
+	void (*disarm)(void *arg);
+	void *arg;
+	/* How long to poll on after the last work, in ns; may be changed on the reactor. */
+	uint64_t idle_ns;
+	/* private */
+	unsigned int index;
+	bool armed;
+};
+
+/* A message, embedded in the sender's object; free again when fn has been called. */
+struct reactor_msg {
+	void (*fn)(void *arg);
+	void *arg;
+	struct reactor_msg *next; /* private */
+};
+
+/* A one-shot timer, embedded in its owner; not precise: checked between poll rounds. */
+struct reactor_timer {
+	void (*fn)(void *arg);
+	void *arg;
+	uint64_t deadline_ns; /* private, as are the following */
+	struct reactor_timer *next, **prevp;
+};
+
+/*
+ * Makes a reactor and starts its thread, pinned to `cpu`, its memory from that CPU's NUMA node.
+ * Returns 0 or -errno. Main thread.
+ */
+int reactor_create(int cpu, struct reactor **out);
+/* Stops the thread, once the pollers are gone, and frees the reactor. Main thread. */
+void reactor_destroy(struct reactor *r);
+
+/* The calling thread's reactor, or NULL. */
+struct reactor *reactor_self(void);
+int reactor_cpu(const struct reactor *r);
+/* The NUMA node of its CPU; -1 if there is no NUMA. */
+int reactor_node(const struct reactor *r);
+/* A small number, unique among the living reactors: an index for per-reactor arrays. */
+#define REACTOR_MAX 256
+unsigned int reactor_id(const struct reactor *r);
+
+/* Runs msg->fn(msg->arg) on the reactor, soon, in the order of sending. Any thread. */
+void reactor_send(struct reactor *r, struct reactor_msg *msg);
+/*
+ * Runs fn(arg) on the reactor and waits for it. On that reactor itself it is a plain call. Not from
+ * another reactor's thread: two that wait for each other would hang.
+ */
+void reactor_call(struct reactor *r, void (*fn)(void *arg), void *arg);
+
+/* Reactor. */
+void reactor_poller_add(struct reactor *r, struct reactor_poller *p);
+void reactor_poller_remove(struct reactor *r, struct reactor_poller *p);
+
+/*
+ * Wakes the reactor when fd becomes readable. The reactor never reads it: it is watched
+ * edge-triggered, so that several reactors can watch one eventfd and none steals another's wake-up.
+ * Returns 0 or -errno. Reactor. Remove before closing.
+ */
+int reactor_wake_fd_add(struct reactor *r, int fd);
+void reactor_wake_fd_remove(struct reactor *r, int fd);
+
+/* Reactor. Arms, or arms again, a timer. Cancelling one that isn't armed is harmless. */
+void reactor_timer_start(struct reactor *r, struct reactor_timer *t, uint64_t delay_ns);
+void reactor_timer_cancel(struct reactor_timer *t);
+
+/* What a reactor has done since it started; approximate while it runs. Any thread. */
+struct reactor_stats {
+	uint64_t rounds, busy_rounds, sleeps, messages;
+};
+void reactor_get_stats(const struct reactor *r, struct reactor_stats *out);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef UTIL_UTIL_H
+#define UTIL_UTIL_H
+
+#include <stddef.h>
+
+#define likely(x)			__builtin_expect(!!(x), 1)
+#define unlikely(x)			__builtin_expect(!!(x), 0)
+#define ARRAY_SIZE(a)			(sizeof(a) / sizeof((a)[0]))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define CACHE_LINE			64
+
+#define min_t(type, a, b)                                                                          \
+	({                                                                                         \
+		type a_ = (a), b_ = (b);                                                           \
+		a_ < b_ ? a_ : b_;                                                                 \
+	})
+
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield" ::: "memory");
+#endif
+}
+
+#endif
