@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "reactor/reactor.h"
+
+#include <errno.h>
+#include <numa.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "reactor/reactor_internal.h"
+#include "util/log.h"
+#include "util/time.h"
+
+/* A busy reactor looks at the clock for its timers once in so many rounds. */
+#define TIMER_CHECK_ROUNDS 16
+
+static __thread struct reactor *self;
+static pthread_mutex_t ids_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool ids_used[REACTOR_MAX];
+
+struct reactor *reactor_self(void)
+{
+	return self;
+}
+
+int reactor_cpu(const struct reactor *r)
+{
+	return r->cpu;
+}
+
+int reactor_node(const struct reactor *r)
+{
+	return r->node;
+}
+
+unsigned int reactor_id(const struct reactor *r)
+{
+	return r->id;
+}
+
+void reactor_get_stats(const struct reactor *r, struct reactor_stats *out)
+{
+	out->rounds = __atomic_load_n(&r->stats.rounds, __ATOMIC_RELAXED);
+	out->busy_rounds = __atomic_load_n(&r->stats.busy_rounds, __ATOMIC_RELAXED);
+	out->sleeps = __atomic_load_n(&r->stats.sleeps, __ATOMIC_RELAXED);
+	out->messages = __atomic_load_n(&r->stats.messages, __ATOMIC_RELAXED);
+}
+
+/* Single writer: a plain store that readers on other threads may see late, never torn. */
+static inline void count(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+/* --- messages --- */
+
+void reactor_send(struct reactor *r, struct reactor_msg *msg)
+{
+	struct reactor_msg *head = atomic_load_explicit(&r->inbox, memory_order_relaxed);
+
+	do {
+		msg->next = head;
+	} while (!atomic_compare_exchange_weak(&r->inbox, &head, msg));
+	/*
+	 * Sequentially consistent, as are the store of `sleeping` and the look at the inbox after
+	 * it in reactor_rest(): either the sleeper sees the message, or we see the sleeper.
+	 */
+	if (atomic_load(&r->sleeping))
+		reactor_wake(r);
+}
+
+static unsigned int run_messages(struct reactor *r)
+{
+	struct reactor_msg *msg, *next, *ordered = NULL;
+	unsigned int n = 0;
+
+	if (likely(!atomic_load_explicit(&r->inbox, memory_order_relaxed)))
+		return 0;
+	msg = atomic_exchange_explicit(&r->inbox, NULL, memory_order_acquire);
+	for (; msg; msg = next) {
+		next = msg->next;
+		msg->next = ordered;
+		ordered = msg;
+	}
+	for (msg = ordered; msg; msg = next, n++) {
+		next = msg->next; /* fn may free or send the message again */
+		msg->fn(msg->arg);
+	}
+	count(&r->stats.messages, n);
+	return n;
+}
+
+struct call {
+	struct reactor_msg msg;
+	void (*fn)(void *arg);
+	void *arg;
+	sem_t done;
+};
+
+static void call_run(void *arg)
+{
+	struct call *call = arg;
+
+	call->fn(call->arg);
+	sem_post(&call->done);
+}
+
+void reactor_call(struct reactor *r, void (*fn)(void *arg), void *arg)
+{
+	struct call call = {.fn = fn, .arg = arg};
+
+	if (r == self) {
+		fn(arg);
+		return;
+	}
+	call.msg = (struct reactor_msg){.fn = call_run, .arg = &call};
+	sem_init(&call.done, 0, 0);
+	reactor_send(r, &call.msg);
+	while (sem_wait(&call.done) && errno == EINTR)
+		;
+	sem_destroy(&call.done);
+}
+
+/* --- pollers --- */
+
+void reactor_poller_add(struct reactor *r, struct reactor_poller *p)
+{
+	if (r->npollers == r->pollers_size) {
+		unsigned int size = r->pollers_size ? 2 * r->pollers_size : 16;
+		struct reactor_poller **bigger =
+			realloc(r->pollers, size * sizeof(struct reactor_poller *));
+
+		if (!bigger) {
+			log_error("reactor %d: out of memory for a poller", r->cpu);
+			abort(); /* a queue that is never polled is a hung guest */
+		}
+		r->pollers = bigger;
+		r->pollers_size = size;
+	}
+	p->armed = false;
+	p->index = r->npollers;
+	r->pollers[r->npollers++] = p;
+	r->idle_since_ns = 0;
+}
+
+void reactor_poller_remove(struct reactor *r, struct reactor_poller *p)
+{
+	r->pollers[p->index] = NULL;
+	r->pollers_changed = true;
+}
+
+/* Between rounds, when nobody is iterating over the slots. */
+static void compact_pollers(struct reactor *r)
+{
+	unsigned int from, to = 0;
+
+	for (from = 0; from < r->npollers; from++) {
+		if (!r->pollers[from])
+			continue;
+		r->pollers[to] = r->pollers[from];
+		r->pollers[to]->index = to;
+		to++;
+	}
+	r->npollers = to;
+	r->pollers_changed = false;
+}
+
+static unsigned int run_pollers(struct reactor *r)
+{
+	unsigned int i, work = 0;
+
+	/* The count is read anew each time: a callback may add or remove pollers. */
+	for (i = 0; i < r->npollers; i++) {
+		struct reactor_poller *p = r->pollers[i];
+
+		if (likely(p))
+			work += p->poll(p->arg);
+	}
+	if (unlikely(r->pollers_changed))
+		compact_pollers(r);
+	return work;
+}
+
+/* --- the thread --- */
+
+static void run(struct reactor *r)
+{
+	while (!r->stop) {
+		unsigned int work = run_messages(r) + run_pollers(r);
+
+		count(&r->stats.rounds, 1);
+		if (unlikely(r->timers) && (!work || r->stats.rounds % TIMER_CHECK_ROUNDS == 0))
+			work += reactor_timers_run(r, time_now_ns());
+		if (likely(work)) {
+			count(&r->stats.busy_rounds, 1);
+			r->idle_since_ns = 0;
+			continue;
+		}
+		reactor_rest(r, time_now_ns());
+	}
+}
+
+static void *reactor_main(void *arg)
+{
+	struct reactor *r = arg;
+
+	self = r;
+	if (numa_available() >= 0)
+		numa_set_localalloc();
+	run(r);
+	return NULL;
+}
+
+static int take_id(void)
+{
+	int id;
+
+	pthread_mutex_lock(&ids_lock);
+	for (id = 0; id < REACTOR_MAX && ids_used[id]; id++)
+		;
+	if (id < REACTOR_MAX)
+		ids_used[id] = true;
+	pthread_mutex_unlock(&ids_lock);
+	return id < REACTOR_MAX ? id : -ENOSPC;
+}
+
+static void give_id(unsigned int id)
+{
+	pthread_mutex_lock(&ids_lock);
+	ids_used[id] = false;
+	pthread_mutex_unlock(&ids_lock);
+}
+
+static int start_thread(struct reactor *r)
+{
+	pthread_attr_t attr;
+	char name[16];
+	cpu_set_t cpus;
+	int rc;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(r->cpu, &cpus);
+	pthread_attr_init(&attr);
+	rc = pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
+	if (!rc)
+		rc = pthread_create(&r->thread, &attr, reactor_main, r);
+	pthread_attr_destroy(&attr);
+	if (rc)
+		return -rc;
+	snprintf(name, sizeof(name), "reactor-%d", r->cpu);
+	pthread_setname_np(r->thread, name);
+	return 0;
+}
+
+int reactor_create(int cpu, struct reactor **out)
+{
+	struct reactor *r;
+	int rc, id;
+
+	if (cpu < 0 || cpu >= CPU_SETSIZE)
+		return -EINVAL;
+	id = take_id();
+	if (id < 0)
+		return id;
+	r = aligned_alloc(CACHE_LINE, (sizeof(*r) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+	if (!r) {
+		give_id((unsigned int)id);
+		return -ENOMEM;
+	}
+	memset(r, 0, sizeof(*r));
+	r->cpu = cpu;
+	r->id = (unsigned int)id;
+	r->node = numa_available() >= 0 ? numa_node_of_cpu(cpu) : -1;
+	rc = reactor_sleep_init(r);
+	if (rc)
+		goto free_reactor;
+	rc = start_thread(r);
+	if (rc)
+		goto fini_sleep;
+	*out = r;
+	return 0;
+
+fini_sleep:
+	reactor_sleep_fini(r);
+free_reactor:
+	give_id(r->id);
+	free(r);
+	return rc;
+}
+
+static void stop_run(void *arg)
+{
+	struct reactor *r = arg;
+
+	r->stop = true;
+}
+
+void reactor_destroy(struct reactor *r)
+{
+	struct reactor_msg msg = {.fn = stop_run, .arg = r};
+
+	if (!r)
+		return;
+	reactor_send(r, &msg);
+	pthread_join(r->thread, NULL);
+	reactor_sleep_fini(r);
+	give_id(r->id);
+	free(r->pollers);
+	free(r);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef REACTOR_INTERNAL_H
+#define REACTOR_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "reactor/reactor.h"
+#include "util/util.h"
+
+struct reactor {
+	/* Owned by the reactor's thread. */
+	struct reactor_poller **pollers;
+	unsigned int npollers, pollers_size;
+	bool pollers_changed;	      /* a slot became NULL in this round */
+	struct reactor_timer *timers; /* sorted by deadline */
+	uint64_t idle_since_ns;	      /* 0: the last round found work */
+	int epoll_fd;
+	int cpu, node;
+	unsigned int id;
+	pthread_t thread;
+	bool stop;
+	struct reactor_stats stats;
+
+	/* Written by other threads. */
+	_Alignas(CACHE_LINE) _Atomic(struct reactor_msg *) inbox; /* newest first */
+	atomic_bool sleeping;
+	int event_fd; /* wakes the sleeper */
+};
+
+/* timer.c; both return the number of timers fired. */
+unsigned int reactor_timers_run(struct reactor *r, uint64_t now_ns);
+/* Milliseconds to the next deadline, rounded up; -1: none. */
+int reactor_timers_wait_ms(const struct reactor *r, uint64_t now_ns);
+
+/* sleep.c */
+void reactor_rest(struct reactor *r, uint64_t now_ns);
+int reactor_sleep_init(struct reactor *r);
+void reactor_sleep_fini(struct reactor *r);
+void reactor_wake(struct reactor *r);
+
+#endif
