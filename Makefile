@@ -19,9 +19,10 @@ CFLAGS  ?= -O2 -g
 
 PKGS := libdpdk libnvme yaml-0.1 liburing
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+# The goals that build nothing themselves work without the libraries; tools/check installs them.
 ifeq ($(PKG_CFLAGS),)
-ifeq ($(filter clean format,$(MAKECMDGOALS)),)
-$(error pkg-config cannot find $(PKGS): run tools/install-deps as root, or install libdpdk-dev libnvme-dev libyaml-dev liburing-dev libnuma-dev libcunit1-dev)
+ifneq ($(filter-out check clean format uninstall,$(or $(MAKECMDGOALS),all)),)
+$(error pkg-config cannot find all of "$(PKGS)": run 'sudo tools/install-deps build test')
 endif
 endif
 PKG_LIBS := -lrte_vhost -lrte_eal -lnvme -lyaml -luring -lnuma -lpthread
@@ -48,7 +49,7 @@ FE_OBJS   := $(FE_SRCS:%.c=$(BUILD)/%.o)
 INT_SRCS  := $(sort $(wildcard tests/integration/test_*.c))
 INT_BINS  := $(INT_SRCS:%.c=$(BUILD)/%)
 
-.PHONY: all tests test check asan tsan lint format install uninstall clean
+.PHONY: all tests test check asan tsan lint format install uninstall clean print-flags FORCE
 .SECONDARY:
 
 all: $(BUILD)/shadowbell
@@ -101,6 +102,10 @@ tsan:
 
 lint:
 	tools/lint
+
+# The compiler's options, for the tools that read the sources as the compiler does.
+print-flags:
+	@echo '$(subst ','\'',$(ALL_CFLAGS))'
 
 format:
 	clang-format -i $(shell git ls-files 'src/**/*.[ch]' 'src/*.[ch]' 'include/**/*.h' 'tests/**/*.[ch]')
