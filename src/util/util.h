@@ -4,11 +4,13 @@
 
 #include <stddef.h>
 
-#define likely(x)			__builtin_expect(!!(x), 1)
-#define unlikely(x)			__builtin_expect(!!(x), 0)
-#define ARRAY_SIZE(a)			(sizeof(a) / sizeof((a)[0]))
+#define likely(x)     __builtin_expect(!!(x), 1)
+#define unlikely(x)   __builtin_expect(!!(x), 0)
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#ifndef container_of /* DPDK has one, too */
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
-#define CACHE_LINE			64
+#endif
+#define CACHE_LINE 64
 
 #define min_t(type, a, b)                                                                          \
 	({                                                                                         \

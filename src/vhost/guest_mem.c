@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "vhost/guest_mem.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool overlaps(const struct guest_mem_region *r, uint64_t gpa, uint64_t size)
+{
+	return gpa < r->gpa ? size > r->gpa - gpa : gpa - r->gpa < r->size;
+}
+
+int guest_mem_add(struct guest_mem *mem, uint64_t gpa, uint64_t size, void *host)
+{
+	uint32_t i;
+
+	if (mem->nregions == GUEST_MEM_MAX_REGIONS)
+		return -ENOSPC;
+	if (!size || size - 1 > UINT64_MAX - gpa)
+		return -EINVAL;
+	for (i = 0; i < mem->nregions; i++)
+		if (overlaps(&mem->regions[i], gpa, size))
+			return -EINVAL;
+	mem->regions[mem->nregions++] = (struct guest_mem_region){
+		.gpa = gpa,
+		.size = size,
+		.host = host,
+	};
+	return 0;
+}
+
+void guest_mem_clear(struct guest_mem *mem)
+{
+	mem->nregions = 0;
+	memset(mem->regions, 0, sizeof(mem->regions));
+	atomic_store(&mem->lost, false);
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Sessions: librte_vhost's callbacks, checked and passed on to the personality of the socket. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "util/util.h"
+#include "vhost/vhost_internal.h"
+#include "vhost/vhost_wire.h"
+
+/*
+ * librte_vhost has one thread for all sessions and reads and writes their sockets blocking: a
+ * front-end that stops in the middle of a message would stop the others. It gets this long.
+ */
+#define SOCKET_TIMEOUT_SECONDS 2
+
+/* --- connect and disconnect --- */
+
+static bool is_session_of(int fd, const char *path)
+{
+	struct sockaddr_un addr = {0};
+	socklen_t len = sizeof(addr);
+	int listening = 0;
+	socklen_t optlen = sizeof(listening);
+
+	return !getsockname(fd, (struct sockaddr *)&addr, &len) && addr.sun_family == AF_UNIX &&
+	       !strncmp(addr.sun_path, path, sizeof(addr.sun_path)) &&
+	       !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &optlen) && !listening;
+}
+
+/* librte_vhost does not tell a session's file descriptor: find it by its socket's name. */
+static void limit_blocking(const struct vhost_socket *sock)
+{
+	struct timeval tv = {.tv_sec = SOCKET_TIMEOUT_SECONDS};
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *d;
+
+	if (!dir) {
+		log_warn("%s: /proc is not mounted: a stalled front-end can delay others",
+			 sock->name);
+		return;
+	}
+	while ((d = readdir(dir))) {
+		int fd = atoi(d->d_name);
+
+		if (d->d_name[0] == '.' || !is_session_of(fd, sock->path))
+			continue;
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+	}
+	closedir(dir);
+}
+
+static enum rte_vhost_msg_result pre_message(int vid, void *ctx);
+static enum rte_vhost_msg_result post_message(int vid, void *ctx);
+
+static const struct rte_vhost_user_extern_ops extern_ops = {
+	.pre_msg_handle = pre_message,
+	.post_msg_handle = post_message,
+};
+
+static int start_session(struct vhost_socket *sock, int vid)
+{
+	int rc;
+
+	if (sock->closing)
+		return -1;
+	if (sock->connected) {
+		log_limited(&sock->limit, LOG_LEVEL_WARN, sock->name,
+			    "%s: a second front-end was refused: one is connected already; give "
+			    "each guest a controller of its own",
+			    sock->name);
+		return -1;
+	}
+	if (rte_vhost_extern_callback_register(vid, &extern_ops, sock))
+		return -1;
+	rc = sock->ops->connect(sock->arg);
+	if (rc) {
+		log_error("%s: front-end refused: %s", sock->name, strerror(-rc));
+		return -1;
+	}
+	sock->connected = true;
+	sock->mem_changing = false;
+	sock->vid = vid;
+	return 0;
+}
+
+static int new_connection(int vid)
+{
+	struct vhost_socket *sock = vhost_socket_of(vid);
+	int rc;
+
+	if (!sock)
+		return -1;
+	pthread_mutex_lock(&sock->lock);
+	rc = start_session(sock, vid);
+	pthread_mutex_unlock(&sock->lock);
+	if (!rc)
+		limit_blocking(sock);
+	return rc;
+}
+
+void vhost_session_end(struct vhost_socket *sock)
+{
+	if (!sock->connected)
+		return;
+	sock->connected = false;
+	sock->ops->disconnect(sock->arg);
+}
+
+static void destroy_connection(int vid)
+{
+	struct vhost_socket *sock = vhost_socket_of(vid);
+
+	if (!sock)
+		return;
+	pthread_mutex_lock(&sock->lock);
+	if (sock->vid == vid)
+		vhost_session_end(sock);
+	pthread_mutex_unlock(&sock->lock);
+}
+
+/* --- messages --- */
+
+static enum rte_vhost_msg_result close_session(struct vhost_wire_msg *msg)
+{
+	vhost_wire_close_fds(msg);
+	msg->flags &= ~VHOST_USER_NEED_REPLY; /* with it the library would answer and go on */
+	return RTE_VHOST_MSG_RESULT_ERR;
+}
+
+static enum rte_vhost_msg_result refuse(struct vhost_wire_msg *msg)
+{
+	vhost_wire_close_fds(msg);
+	return RTE_VHOST_MSG_RESULT_ERR;
+}
+
+static enum rte_vhost_msg_result own_message(struct vhost_socket *sock, struct vhost_wire_msg *wire)
+{
+	struct vhost_own_msg msg = {.request = wire->request, .size = wire->size};
+
+	if (vhost_wire_close_fds(wire) || wire->size > VHOST_MAX_PAYLOAD || !sock->ops->message) {
+		log_warn(
+			"%s: message %#x with %u bytes of payload is not of this protocol: session "
+			"closed",
+			sock->name, wire->request, wire->size);
+		return close_session(wire);
+	}
+	memcpy(msg.payload, wire->payload.bytes, wire->size);
+	switch (sock->ops->message(sock->arg, &msg)) {
+	case VHOST_REPLY:
+		wire->size = msg.size;
+		memcpy(wire->payload.bytes, msg.payload, msg.size);
+		return RTE_VHOST_MSG_RESULT_REPLY;
+	case VHOST_NOT_HANDLED:
+		log_warn("%s: unknown message %#x: session closed", sock->name, wire->request);
+		return close_session(wire);
+	case VHOST_CLOSE:
+	default:
+		return close_session(wire);
+	}
+}
+
+static bool is_eventfd(int fd)
+{
+	static const char kind[] = "anon_inode:[eventfd]";
+	char path[32], target[sizeof(kind)];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, target, sizeof(target));
+	return n == (ssize_t)sizeof(kind) - 1 && !memcmp(target, kind, sizeof(kind) - 1);
+}
+
+/*
+ * A reactor will write to these: nothing that may block it. A copy goes to the personality, so that
+ * the library can close its own when it likes.
+ */
+static enum rte_vhost_msg_result vring_fd_message(struct vhost_socket *sock,
+						  struct vhost_wire_msg *msg)
+{
+	void (*set)(void *arg, unsigned int vring, int fd) =
+		msg->request == VHOST_USER_SET_VRING_CALL ? sock->ops->call_fd : sock->ops->kick_fd;
+	uint64_t value = msg->payload.u64;
+	bool nofd = value & VHOST_USER_VRING_NOFD;
+	int fd = -1;
+
+	if (msg->size != sizeof(value) || msg->nfds != (nofd ? 0 : 1) ||
+	    (!nofd && !is_eventfd(msg->fds[0]))) {
+		log_warn("%s: vring %u: the file descriptor must be one eventfd, or none with the "
+			 "flag for it",
+			 sock->name, (unsigned int)(value & VHOST_USER_VRING_INDEX));
+		return refuse(msg);
+	}
+	if (!nofd && set) {
+		fd = fcntl(msg->fds[0], F_DUPFD_CLOEXEC, 0);
+		if (fd < 0 || fcntl(fd, F_SETFL, O_NONBLOCK | O_RDWR)) {
+			log_error("%s: vring eventfd: %s", sock->name, strerror(errno));
+			if (fd >= 0)
+				close(fd);
+			return refuse(msg);
+		}
+	}
+	if (set)
+		set(sock->arg, (unsigned int)(value & VHOST_USER_VRING_INDEX), fd);
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+static enum rte_vhost_msg_result mem_table_message(struct vhost_socket *sock,
+						   struct vhost_wire_msg *msg)
+{
+	if (!vhost_wire_check_mem_table(sock, msg))
+		return refuse(msg);
+	sock->ops->mem_stop(sock->arg);
+	sock->mem_changing = true;
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+static enum rte_vhost_msg_result pre_message_locked(struct vhost_socket *sock,
+						    struct vhost_wire_msg *msg)
+{
+	if (sock->closing || !sock->connected)
+		return close_session(msg);
+	if (sock->mem_changing) {
+		log_warn("%s: the memory table could not be mapped: session closed", sock->name);
+		return close_session(msg);
+	}
+	if (msg->request >= VHOST_OWN_REQUESTS)
+		return own_message(sock, msg);
+	if (msg->request >= 64 || !(sock->ops->allowed_requests >> msg->request & 1)) {
+		log_warn(
+			"%s: message %u has no meaning for this kind of controller: session closed",
+			sock->name, msg->request);
+		return close_session(msg);
+	}
+	switch (msg->request) {
+	case VHOST_USER_SET_MEM_TABLE:
+		return mem_table_message(sock, msg);
+	case VHOST_USER_SET_VRING_CALL:
+	case VHOST_USER_SET_VRING_KICK:
+		return vring_fd_message(sock, msg);
+	default:
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	}
+}
+
+static enum rte_vhost_msg_result pre_message(int vid, void *ctx)
+{
+	struct vhost_socket *sock = vhost_socket_of(vid);
+	enum rte_vhost_msg_result rc;
+
+	if (!sock)
+		return close_session(ctx);
+	pthread_mutex_lock(&sock->lock);
+	rc = pre_message_locked(sock, ctx);
+	pthread_mutex_unlock(&sock->lock);
+	return rc;
+}
+
+static int hand_over_memory(struct vhost_socket *sock)
+{
+	struct vhost_region regions[VHOST_MAX_REGIONS];
+	struct rte_vhost_memory *mem = NULL;
+	unsigned int i, n;
+	int rc;
+
+	rc = rte_vhost_get_mem_table(sock->vid, &mem);
+	if (rc)
+		return -ENOMEM;
+	n = min_t(unsigned int, mem->nregions, VHOST_MAX_REGIONS);
+	for (i = 0; i < n; i++) {
+		const struct rte_vhost_mem_region *r = &mem->regions[i];
+
+		regions[i] = (struct vhost_region){
+			.gpa = r->guest_phys_addr,
+			.size = r->size,
+			.host = (void *)(uintptr_t)r->host_user_addr,
+			.map_addr = r->mmap_addr,
+			.map_size = r->mmap_size,
+		};
+	}
+	free(mem);
+	rc = sock->ops->mem_start(sock->arg, regions, n);
+	if (!rc)
+		sock->mem_changing = false;
+	return rc;
+}
+
+static enum rte_vhost_msg_result post_message(int vid, void *ctx)
+{
+	struct vhost_socket *sock = vhost_socket_of(vid);
+	struct vhost_wire_msg *msg = ctx;
+	enum rte_vhost_msg_result result = RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+
+	if (!sock || msg->request != VHOST_USER_SET_MEM_TABLE)
+		return result;
+	pthread_mutex_lock(&sock->lock);
+	if (sock->closing || !sock->connected || hand_over_memory(sock)) {
+		log_warn("%s: the memory table was not accepted: session closed", sock->name);
+		result = close_session(msg);
+	}
+	pthread_mutex_unlock(&sock->lock);
+	return result;
+}
+
+static int new_device(int vid)
+{
+	return -1; /* no personality runs virtqueues yet */
+}
+
+static void destroy_device(int vid)
+{
+}
+
+const struct rte_vhost_device_ops vhost_device_ops = {
+	.new_device = new_device,
+	.destroy_device = destroy_device,
+	.new_connection = new_connection,
+	.destroy_connection = destroy_connection,
+};

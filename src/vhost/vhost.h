@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VHOST_VHOST_H
+#define VHOST_VHOST_H
+
+/*
+ * The vhost-user back-end: listening sockets, sessions and their messages, on top of librte_vhost,
+ * which nothing outside src/vhost/ calls. All callbacks run on librte_vhost's event thread (the
+ * "vhost thread"), except `disconnect`, which the main thread also calls when a socket is closed;
+ * one lock per socket keeps the two apart, so that a personality sees one call at a time.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define VHOST_MAX_REGIONS 8
+#define VHOST_MAX_VRINGS  256
+
+struct vhost_socket;
+
+/* One mapped region of the front-end's memory table. */
+struct vhost_region {
+	uint64_t gpa, size;
+	void *host;
+	void *map_addr; /* the mapping that holds it: what a SIGBUS guard is for */
+	size_t map_size;
+};
+
+enum vhost_result {
+	VHOST_REPLY,	   /* msg has become the answer */
+	VHOST_NOT_HANDLED, /* the library may handle it */
+	VHOST_CLOSE,	   /* the stream can't be trusted any more; say why in the log first */
+};
+
+#define VHOST_MAX_PAYLOAD 256 /* of messages that personalities see; larger ones are refused */
+
+struct vhost_own_msg {
+	uint32_t request;
+	uint32_t size; /* bytes of payload; in an answer as well */
+	uint8_t payload[VHOST_MAX_PAYLOAD];
+};
+
+/* What a personality does with a session. `arg` is from vhost_socket_create(). */
+struct vhost_ops {
+	/* Feature bits offered (VHOST_USER_F_PROTOCOL_FEATURES is added). */
+	uint64_t features;
+	uint64_t protocol_features;
+	/* Standard requests below 64 that this personality takes, as a bit mask; the rest ends the
+	 * session. */
+	uint64_t allowed_requests;
+
+	/* A front-end has connected. 0, or -errno to refuse it. Required. */
+	int (*connect)(void *arg);
+	/* It is gone; no I/O in flight and no use of its memory or fds after the return. Required.
+	 */
+	void (*disconnect)(void *arg);
+	/* The memory table is about to change: no use of it after the return. Required. */
+	void (*mem_stop)(void *arg);
+	/* It has changed, and stays until the next mem_stop or disconnect. 0 or -errno. Required.
+	 */
+	int (*mem_start)(void *arg, const struct vhost_region *regions, unsigned int n);
+	/*
+	 * An eventfd of a vring was set, or taken away (fd -1). The personality owns the fd, which
+	 * is an eventfd and non-blocking. Optional.
+	 */
+	void (*call_fd)(void *arg, unsigned int vring, int fd);
+	void (*kick_fd)(void *arg, unsigned int vring, int fd);
+	/* A request number at or above VHOST_OWN_REQUESTS. Optional. */
+	enum vhost_result (*message)(void *arg, struct vhost_own_msg *msg);
+};
+
+#define VHOST_OWN_REQUESTS 0x4e00u
+
+/* Starts the library, without hugepages or root. Once, main thread. Returns 0 or -errno. */
+int vhost_init(void);
+void vhost_fini(void);
+
+struct vhost_socket_params {
+	const char *path; /* at most 107 bytes */
+	const char *name; /* of the controller, for messages */
+	mode_t mode;
+	bool set_owner, set_group;
+	uid_t owner;
+	gid_t group;
+};
+
+/*
+ * Listens on a socket. A stale socket file is replaced; one that another process serves is an
+ * error. Main thread. Returns 0 or -errno, having logged the reason.
+ */
+int vhost_socket_create(const struct vhost_socket_params *params, const struct vhost_ops *ops,
+			void *arg, struct vhost_socket **out);
+/* Ends its session, if any, and removes the socket file. Main thread. */
+void vhost_socket_destroy(struct vhost_socket *sock);
+
+#endif
