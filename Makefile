@@ -49,7 +49,8 @@ FE_OBJS   := $(FE_SRCS:%.c=$(BUILD)/%.o)
 INT_SRCS  := $(sort $(wildcard tests/integration/test_*.c))
 INT_BINS  := $(INT_SRCS:%.c=$(BUILD)/%)
 
-.PHONY: all tests test check asan tsan lint format install uninstall clean print-flags FORCE
+.PHONY: all tests test check asan asan-build tsan tsan-build lint format install uninstall clean \
+	print-flags FORCE
 .SECONDARY:
 
 all: $(BUILD)/shadowbell
@@ -92,12 +93,17 @@ test: all tests
 check:
 	tools/check
 
-asan:
-	$(MAKE) BUILD=build-asan SANITIZE=address,undefined CFLAGS="-O1 -g -fno-sanitize-recover=undefined" all tests
+asan-build:
+	$(MAKE) BUILD=build-asan SANITIZE=address,undefined \
+		CFLAGS="-O1 -g -fno-sanitize-recover=undefined" all tests
+
+asan: asan-build
 	tests/run-tests --build build-asan
 
-tsan:
+tsan-build:
 	$(MAKE) BUILD=build-tsan SANITIZE=thread CFLAGS="-O1 -g" all tests
+
+tsan: tsan-build
 	tests/run-tests --build build-tsan
 
 lint:
