@@ -23,6 +23,8 @@
 #define CONFIG_NAME_MAX		63   /* bytes of a bdev's or controller's name */
 #define CONFIG_SOCKET_PATH_MAX	107  /* bytes, without the final NUL: sun_path of unix(7) */
 #define CONFIG_CPUS_MAX		8192 /* CPU numbers are below this */
+#define CONFIG_REACTORS_MAX	256  /* CPUs in a list */
+#define CONFIG_REACTORS_MAX	256  /* CPUs in a list */
 #define CONFIG_BDEVS_MAX	4096
 #define CONFIG_CONTROLLERS_MAX	1024
 #define CONFIG_NAMESPACES_MAX	256 /* per controller; also the highest nsid */
@@ -92,6 +94,7 @@ struct config_bdev_file {
 
 struct config_bdev_null {
 	uint64_t size_bytes; /* a multiple of block_size, not 0 */
+	uint32_t latency_us; /* each I/O completes that much later */
 };
 
 struct config_bdev {
@@ -142,6 +145,7 @@ struct config_controller {
 };
 
 struct config {
+	struct config_pos pos;
 	const char *path; /* of the file, as given */
 	struct config_target target;
 	const struct config_bdev *bdevs;

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef SHADOWBELL_CONFIG_PRIVATE_H
+#define SHADOWBELL_CONFIG_PRIVATE_H
+
+/* What the files of src/config share and nobody else sees. */
+
+#include "config/arena.h"
+#include "config/config.h"
+#include "config/errors.h"
+
+/* Where a field's value was written. */
+struct config_place {
+	const void *field;
+	struct config_pos pos;
+};
+
+struct config_private {
+	struct config_arena arena;   /* holds all of struct config */
+	struct config_place *places; /* sorted by field once everything has been read */
+	size_t nplaces;
+	size_t places_size;
+};
+
+/* What the configuration is checked against besides itself. */
+struct config_host {
+	bool cpu[CONFIG_CPUS_MAX]; /* this thread may run on it */
+};
+
+/* Returns 0 or a negative errno. */
+int config_host_get(struct config_host *host);
+
+/*
+ * config_load() of a text in memory, for a given host; path only names the file in messages.
+ */
+int config_load_text(const char *path, const char *text, size_t len, const struct config_host *host,
+		     struct config **out, char **errors);
+
+/* Returns 0 or -ENOMEM. */
+int config_places_add(struct config *cfg, const void *field, struct config_pos pos);
+void config_places_sort(struct config *cfg);
+
+/* Did the file give this field a value (perhaps a wrong one)? Only after config_places_sort(). */
+bool config_places_has(const struct config *cfg, const void *field);
+
+/*
+ * The checks that need more than one value, and the defaults and references that depend on others.
+ * Runs also on what could only be read in part, and then reports what does not follow from errors
+ * reported before.
+ */
+void config_validate(struct config *cfg, struct config_errors *errors,
+		     const struct config_host *host);
+
+/* validate_nvme.c: one controller of type nvme. */
+struct config_index;
+void config_validate_nvme(struct config *cfg, struct config_errors *errors,
+			  const struct config_index *bdevs, struct config_controller *ctrl);
+
+/* Derives the serial numbers that are not given, and refuses duplicates. */
+void config_validate_serials(struct config *cfg, struct config_errors *errors);
+
+/* validate_bdev.c: sizes, files and UUIDs of all bdevs. */
+void config_validate_bdevs(struct config *cfg, struct config_errors *errors);
+
+/* Sets the paths of all sockets; they must fit. */
+void config_validate_sockets(struct config *cfg, struct config_errors *errors);
+
+/* Names of one kind of object, sorted. */
+struct config_index_entry {
+	const char *name;
+	size_t i; /* in the file's order */
+};
+
+struct config_index {
+	struct config_index_entry *entries;
+	size_t n;
+	bool incomplete; /* some object's name could not be read: absence proves nothing */
+};
+
+const struct config_index_entry *config_index_find(const struct config_index *index,
+						   const char *name);
+
+/* "0-3,8" */
+struct config_cpus_text {
+	char text[128];
+};
+
+const char *config_cpus_format(struct config_cpus_text *out, const bool *set);
+
+#endif /* SHADOWBELL_CONFIG_PRIVATE_H */

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Every key that a configuration may have. docs/configuration.md and shadowbell.yaml(5) describe
+ * the same keys: change them together.
+ */
+#include <limits.h>
+
+#include "config/reader.h"
+
+#define FIELD(type, member) .offset = offsetof(struct config_##type, member)
+
+#define KIB (UINT64_C(1) << 10)
+#define TIB (UINT64_C(1) << 40)
+
+/* Sizes fit into off_t, and into what an address space or a disk can have for some time. */
+#define MALLOC_BYTES_MAX (64 * TIB)
+#define DISK_BYTES_MAX	 (4096 * KIB * TIB)
+#define NULL_LATENCY_MAX 10000000
+#define NUMA_NODE_MAX	 1023
+
+static const struct config_choice poll_choices[] = {
+	{"busy", CONFIG_POLL_BUSY},
+	{"adaptive", CONFIG_POLL_ADAPTIVE},
+	{"interrupt", CONFIG_POLL_INTERRUPT},
+	{0},
+};
+
+static const struct config_key target_keys[] = {
+	{"socket_dir", config_read_path, FIELD(target, socket_dir), .dflt = "/run/shadowbell",
+	 .max = CONFIG_SOCKET_PATH_MAX},
+	{"socket_mode", config_read_mode, FIELD(target, socket.mode), .dflt = "0660"},
+	{"socket_owner", config_read_owner, FIELD(target, socket.owner)},
+	{"socket_group", config_read_group, FIELD(target, socket.group)},
+	{"cpus", config_read_cpus, FIELD(target, cpus), .dflt = "0", .max = CONFIG_REACTORS_MAX},
+	{"poll", config_read_choice, FIELD(target, polling.mode), .dflt = "adaptive",
+	 .choices = poll_choices},
+	{"poll_idle_us", config_read_uint32, FIELD(target, polling.idle_us), .dflt = "50",
+	 .max = CONFIG_POLL_IDLE_US_MAX},
+	{0},
+};
+
+static void init_target(const struct config *cfg, void *object)
+{
+	struct config_target *target = object;
+
+	(void)cfg;
+	target->socket.owner = (uid_t)-1;
+	target->socket.group = (gid_t)-1;
+}
+
+static const struct config_section target_section = {
+	.noun = "target",
+	.size = sizeof(struct config_target),
+	.keys = target_keys,
+	.init = init_target,
+};
+
+static const struct config_key malloc_keys[] = {
+	{"size", config_read_size, FIELD(bdev, malloc.size_bytes), .required = true, .min = 512,
+	 .max = MALLOC_BYTES_MAX},
+	{"numa_node", config_read_numa_node, FIELD(bdev, malloc.numa_node), .dflt = "any",
+	 .max = NUMA_NODE_MAX},
+	{0},
+};
+
+static const struct config_key file_keys[] = {
+	{"path", config_read_path, FIELD(bdev, file.path), .required = true, .max = PATH_MAX - 1},
+	{"size", config_read_size, FIELD(bdev, file.size_bytes), .min = 512, .max = DISK_BYTES_MAX},
+	{"direct", config_read_bool, FIELD(bdev, file.direct), .dflt = "true"},
+	{"create", config_read_bool, FIELD(bdev, file.create), .dflt = "false"},
+	{"read_only", config_read_bool, FIELD(bdev, file.read_only), .dflt = "false"},
+	{0},
+};
+
+static const struct config_key null_keys[] = {
+	{"size", config_read_size, FIELD(bdev, null.size_bytes), .required = true, .min = 512,
+	 .max = DISK_BYTES_MAX},
+	{"latency_us", config_read_uint32, FIELD(bdev, null.latency_us), .dflt = "0",
+	 .max = NULL_LATENCY_MAX},
+	{0},
+};
+
+static const struct config_variant bdev_variants[] = {
+	{"malloc", CONFIG_BDEV_MALLOC, malloc_keys},
+	{"file", CONFIG_BDEV_FILE, file_keys},
+	{"null", CONFIG_BDEV_NULL, null_keys},
+	{0},
+};
+
+static const struct config_key bdev_keys[] = {
+	{"name", config_read_name, FIELD(bdev, name), .required = true},
+	{"type", config_read_type, FIELD(bdev, type), .required = true},
+	{"block_size", config_read_block_size, FIELD(bdev, block_size), .dflt = "512"},
+	{"uuid", config_read_uuid, FIELD(bdev, uuid)},
+	{0},
+};
+
+static const struct config_section bdev_section = {
+	.noun = "bdev",
+	.size = sizeof(struct config_bdev),
+	.keys = bdev_keys,
+	.variants = bdev_variants,
+	.type_offset = offsetof(struct config_bdev, type),
+};
+
+static const struct config_key namespace_keys[] = {
+	{"bdev", config_read_name, FIELD(namespace, bdev_name), .required = true},
+	{"nsid", config_read_uint32, FIELD(namespace, nsid), .min = 1,
+	 .max = CONFIG_NAMESPACES_MAX},
+	{"read_only", config_read_bool, FIELD(namespace, read_only), .dflt = "false"},
+	{0},
+};
+
+static const struct config_section namespace_section = {
+	.noun = "namespace",
+	.size = sizeof(struct config_namespace),
+	.keys = namespace_keys,
+};
+
+static const struct config_key nvme_keys[] = {
+	{"io_queues", config_read_uint32, FIELD(controller, nvme.io_queues), .dflt = "4", .min = 1,
+	 .max = CONFIG_IO_QUEUES_MAX},
+	{"serial", config_read_ascii, FIELD(controller, nvme.serial), .min = 1,
+	 .max = CONFIG_SERIAL_MAX},
+	{"model", config_read_ascii, FIELD(controller, nvme.model),
+	 .dflt = "shadowbell NVMe Controller", .min = 1, .max = CONFIG_MODEL_MAX},
+	{"namespaces", config_read_list, FIELD(controller, nvme.namespaces), .required = true,
+	 .max = CONFIG_NAMESPACES_MAX, .section = &namespace_section,
+	 .count_offset = offsetof(struct config_controller, nvme.nnamespaces)},
+	{0},
+};
+
+static const struct config_variant controller_variants[] = {
+	{"nvme", CONFIG_CONTROLLER_NVME, nvme_keys},
+	{0},
+};
+
+static const struct config_key controller_keys[] = {
+	{"name", config_read_name, FIELD(controller, name), .required = true},
+	{"type", config_read_type, FIELD(controller, type), .required = true},
+	{"socket_mode", config_read_mode, FIELD(controller, socket.mode)},
+	{"socket_owner", config_read_owner, FIELD(controller, socket.owner)},
+	{"socket_group", config_read_group, FIELD(controller, socket.group)},
+	{"cpus", config_read_cpus, FIELD(controller, cpus), .max = CONFIG_REACTORS_MAX},
+	{"poll", config_read_choice, FIELD(controller, polling.mode), .choices = poll_choices},
+	{"poll_idle_us", config_read_uint32, FIELD(controller, polling.idle_us),
+	 .max = CONFIG_POLL_IDLE_US_MAX},
+	{0},
+};
+
+/* The target comes before the controllers in root_keys, so it has been read, wherever it stands in
+ * the file. */
+static void inherit_from_target(const struct config *cfg, void *object)
+{
+	struct config_controller *ctrl = object;
+
+	ctrl->socket = cfg->target.socket;
+	ctrl->cpus = cfg->target.cpus;
+	ctrl->polling = cfg->target.polling;
+}
+
+static const struct config_section controller_section = {
+	.noun = "controller",
+	.size = sizeof(struct config_controller),
+	.keys = controller_keys,
+	.variants = controller_variants,
+	.type_offset = offsetof(struct config_controller, type),
+	.init = inherit_from_target,
+};
+
+static const struct config_key root_keys[] = {
+	{"target", config_read_section, offsetof(struct config, target), .dflt = "",
+	 .section = &target_section},
+	{"bdevs", config_read_list, offsetof(struct config, bdevs), .required = true,
+	 .max = CONFIG_BDEVS_MAX, .section = &bdev_section,
+	 .count_offset = offsetof(struct config, nbdevs)},
+	{"controllers", config_read_list, offsetof(struct config, controllers), .required = true,
+	 .min = 1, .max = CONFIG_CONTROLLERS_MAX, .section = &controller_section,
+	 .count_offset = offsetof(struct config, ncontrollers)},
+	{0},
+};
+
+const struct config_section config_root_section = {
+	.noun = "configuration",
+	.size = sizeof(struct config),
+	.keys = root_keys,
+};
+
+static const char *choice_name(const struct config_choice *choices, int value)
+{
+	for (; choices->name; choices++) {
+		if (choices->value == value)
+			return choices->name;
+	}
+	return "unknown";
+}
+
+static const char *variant_name(const struct config_variant *variants, int value)
+{
+	for (; variants->name; variants++) {
+		if (variants->value == value)
+			return variants->name;
+	}
+	return "unknown";
+}
+
+const char *config_poll_name(enum config_poll poll)
+{
+	return choice_name(poll_choices, poll);
+}
+
+const char *config_bdev_type_name(enum config_bdev_type type)
+{
+	return variant_name(bdev_variants, type);
+}
+
+const char *config_controller_type_name(enum config_controller_type type)
+{
+	return variant_name(controller_variants, type);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef SHADOWBELL_CONFIG_UUID_H
+#define SHADOWBELL_CONFIG_UUID_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* UUIDs are 16 bytes in the order of RFC 4122, section 4.1.2. */
+
+/* 36 characters with dashes, either case. Returns 0 or -EINVAL. */
+int config_uuid_parse(const char *text, uint8_t uuid[16]);
+
+void config_uuid_format(const uint8_t uuid[16], char text[37]);
+
+/*
+ * The UUID of a name, always the same: version 5 (RFC 4122, section 4.3) in the namespace
+ * d4b1a4e5-52b1-4c8c-9c5f-3f1c9a6ad7b2, which is this project's own.
+ */
+void config_uuid_from_name(const char *name, uint8_t uuid[16]);
+
+/* FIPS 180-4, for names only: nothing here depends on its strength. */
+void config_sha1(const void *data, size_t len, uint8_t digest[20]);
+
+#endif /* SHADOWBELL_CONFIG_UUID_H */

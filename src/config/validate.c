@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/private.h"
+
+const char *config_cpus_format(struct config_cpus_text *out, const bool *set)
+{
+	size_t len = 0;
+
+	out->text[0] = '\0';
+	for (unsigned int first = 0; first < CONFIG_CPUS_MAX; first++) {
+		unsigned int last = first;
+		char range[24];
+		int n;
+
+		if (!set[first])
+			continue;
+		while (last + 1 < CONFIG_CPUS_MAX && set[last + 1])
+			last++;
+		n = first == last ? sprintf(range, "%u", first)
+				  : sprintf(range, "%u-%u", first, last);
+		if (len + n + sizeof(",...") >= sizeof(out->text)) {
+			strcpy(out->text + len, ",...");
+			break;
+		}
+		len += sprintf(out->text + len, "%s%s", len ? "," : "", range);
+		first = last;
+	}
+	return out->text;
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	const struct config_index_entry *x = a;
+	const struct config_index_entry *y = b;
+	int order = strcmp(x->name, y->name);
+
+	if (order)
+		return order;
+	return x->i < y->i ? -1 : x->i > y->i;
+}
+
+const struct config_index_entry *config_index_find(const struct config_index *index,
+						   const char *name)
+{
+	size_t low = 0;
+	size_t high = index->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (strcmp(index->entries[mid].name, name) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low == index->n || strcmp(index->entries[low].name, name) != 0)
+		return NULL;
+	return &index->entries[low];
+}
+
+/* The name and position of the element of a list of objects. */
+typedef const char *(*get_name_fn)(const struct config *cfg, size_t i, const char *const **field,
+				   struct config_pos *pos);
+
+static const char *bdev_name(const struct config *cfg, size_t i, const char *const **field,
+			     struct config_pos *pos)
+{
+	*field = &cfg->bdevs[i].name;
+	*pos = cfg->bdevs[i].pos;
+	return cfg->bdevs[i].name;
+}
+
+static const char *controller_name(const struct config *cfg, size_t i, const char *const **field,
+				   struct config_pos *pos)
+{
+	*field = &cfg->controllers[i].name;
+	*pos = cfg->controllers[i].pos;
+	return cfg->controllers[i].name;
+}
+
+static struct config_pos name_pos(const struct config *cfg, get_name_fn get, size_t i)
+{
+	const char *const *field;
+	struct config_pos pos;
+
+	get(cfg, i, &field, &pos);
+	return config_locate(cfg, field, pos);
+}
+
+/* Sorts the names of a list and reports those that are there before. */
+static void build_index(struct config *cfg, struct config_errors *errors, const char *noun,
+			get_name_fn get, size_t n, struct config_index *index)
+{
+	index->entries = config_arena_alloc(&cfg->priv->arena, n, sizeof(*index->entries));
+	if (!index->entries)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		const char *const *field;
+		struct config_pos pos;
+		const char *name = get(cfg, i, &field, &pos);
+
+		if (name)
+			index->entries[index->n++] =
+				(struct config_index_entry){.name = name, .i = i};
+		else
+			index->incomplete = true;
+	}
+	qsort(index->entries, index->n, sizeof(*index->entries), compare_entries);
+	for (size_t k = 1; k < index->n; k++) {
+		const struct config_index_entry *before = &index->entries[k - 1];
+		const struct config_index_entry *entry = &index->entries[k];
+
+		if (strcmp(before->name, entry->name) == 0)
+			config_errors_add(
+				errors, name_pos(cfg, get, entry->i),
+				"%s %s: name: %s is the name of the %s in line %u; allowed: one of its own",
+				noun, CONFIG_QUOTE(entry->name), CONFIG_QUOTE(entry->name), noun,
+				name_pos(cfg, get, before->i).line);
+	}
+}
+
+/* The CPUs of a list that are not allowed; returns whether there are any. */
+static bool find_forbidden(const struct config_cpus *cpus, const bool *allowed, bool *forbidden)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < cpus->n; i++) {
+		forbidden[cpus->cpu[i]] = !allowed[cpus->cpu[i]];
+		any = any || !allowed[cpus->cpu[i]];
+	}
+	return any;
+}
+
+static void check_target_cpus(const struct config *cfg, struct config_errors *errors,
+			      const struct config_host *host)
+{
+	const struct config_target *target = &cfg->target;
+	bool forbidden[CONFIG_CPUS_MAX] = {false};
+	struct config_cpus_text given, allowed;
+
+	if (!find_forbidden(&target->cpus, host->cpu, forbidden))
+		return;
+	config_errors_add(errors, config_locate(cfg, &target->cpus, target->pos),
+			  "target: cpus: CPU %s%s is not usable by this process; allowed: %s",
+			  config_cpus_format(&given, forbidden),
+			  config_places_has(cfg, &target->cpus) ? "" : " (the default)",
+			  config_cpus_format(&allowed, host->cpu));
+}
+
+static void check_controller_cpus(const struct config *cfg, struct config_errors *errors,
+				  const struct config_controller *ctrl)
+{
+	bool target[CONFIG_CPUS_MAX] = {false};
+	bool forbidden[CONFIG_CPUS_MAX] = {false};
+	struct config_cpus_text given, allowed;
+
+	/* Most have the target's own list. If that is wrong, nothing can be said about this one. */
+	if (ctrl->cpus.cpu == cfg->target.cpus.cpu || cfg->target.cpus.n == 0)
+		return;
+	for (size_t i = 0; i < cfg->target.cpus.n; i++)
+		target[cfg->target.cpus.cpu[i]] = true;
+	if (!find_forbidden(&ctrl->cpus, target, forbidden))
+		return;
+	config_errors_add(errors, config_locate(cfg, &ctrl->cpus, ctrl->pos),
+			  "controller %s: cpus: CPU %s is not among the target's; allowed: %s",
+			  CONFIG_QUOTE(ctrl->name), config_cpus_format(&given, forbidden),
+			  config_cpus_format(&allowed, target));
+}
+
+static void set_socket_path(struct config *cfg, struct config_errors *errors,
+			    struct config_controller *ctrl)
+{
+	const char *dir = cfg->target.socket_dir;
+	size_t dir_len = strlen(dir);
+	const char *slash = dir_len && dir[dir_len - 1] == '/' ? "" : "/";
+	size_t len = dir_len + strlen(slash) + strlen(ctrl->name);
+
+	if (len > CONFIG_SOCKET_PATH_MAX)
+		config_errors_add(
+			errors, config_locate(cfg, &ctrl->name, ctrl->pos),
+			"controller %s: the path of its socket in socket_dir %s is %zu bytes "
+			"long; allowed: up to %d, with a shorter socket_dir or name",
+			CONFIG_QUOTE(ctrl->name), CONFIG_QUOTE(dir), len, CONFIG_SOCKET_PATH_MAX);
+	else
+		ctrl->socket_path =
+			config_arena_printf(&cfg->priv->arena, "%s%s%s", dir, slash, ctrl->name);
+}
+
+void config_validate_sockets(struct config *cfg, struct config_errors *errors)
+{
+	struct config_controller *ctrls = (struct config_controller *)cfg->controllers;
+
+	for (size_t i = 0; i < cfg->ncontrollers; i++) {
+		if (ctrls[i].name)
+			set_socket_path(cfg, errors, &ctrls[i]);
+	}
+}
+
+static void validate_controllers(struct config *cfg, struct config_errors *errors,
+				 const struct config_index *bdevs)
+{
+	struct config_controller *ctrls = (struct config_controller *)cfg->controllers;
+
+	for (size_t i = 0; i < cfg->ncontrollers; i++) {
+		if (!ctrls[i].name)
+			continue;
+		check_controller_cpus(cfg, errors, &ctrls[i]);
+		switch (ctrls[i].type) {
+		case CONFIG_CONTROLLER_NVME:
+			config_validate_nvme(cfg, errors, bdevs, &ctrls[i]);
+			break;
+		}
+	}
+}
+
+void config_validate(struct config *cfg, struct config_errors *errors,
+		     const struct config_host *host)
+{
+	struct config_index bdevs = {.incomplete = !cfg->bdevs};
+	struct config_index controllers = {.n = 0};
+
+	check_target_cpus(cfg, errors, host);
+	build_index(cfg, errors, "bdev", bdev_name, cfg->nbdevs, &bdevs);
+	build_index(cfg, errors, "controller", controller_name, cfg->ncontrollers, &controllers);
+	if (cfg->priv->arena.failed)
+		return;
+	config_validate_bdevs(cfg, errors);
+	config_validate_sockets(cfg, errors);
+	validate_controllers(cfg, errors, &bdevs);
+	config_validate_serials(cfg, errors);
+}
