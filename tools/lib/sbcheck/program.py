@@ -77,13 +77,16 @@ class Program:
             with self._lock:
                 self._on_line(name, line)
 
+    def ended(self):
+        return self._process.poll() is not None
+
     def wait(self, timeout, stopped=lambda: False):
         """
         Returns (status, leftovers); the program has ended then. Status is None when the time was
         up, or when stopped() said so before.
         """
         deadline = time.monotonic() + timeout
-        while self._process.poll() is None and time.monotonic() < deadline and not stopped():
+        while not self.ended() and time.monotonic() < deadline and not stopped():
             time.sleep(0.02)
         status = self._process.poll()
         return status, self.end(expected=status is None)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The stages of tools/check: what runs, after what, and for how long at most."""
+
+import dataclasses
+
+MINUTE = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One command. Its result lines count; a command that prints none is a test case itself."""
+
+    name: str
+    title: str
+    command: str
+    needs: tuple = ()
+    minutes: float = 10
+    # Only with guests (left out by --quick).
+    guest: bool = False
+    # Measures time or load: nothing else runs meanwhile.
+    alone: bool = False
+
+
+STAGES = (
+    Stage("deps", "Debian packages", "tools/install-deps", minutes=20),
+    Stage("build", "the daemon and its tests, with gcc", "make -j2 all tests", ("deps",)),
+    Stage("qemu-10.0", "QEMU 10.0 with the device", "tools/build-qemu --version 10.0",
+          ("deps",), minutes=25, guest=True),
+    Stage("build-clang", "the same, with clang", "make -j2 BUILD=build-clang CC=clang all tests",
+          ("deps", "build")),
+    Stage("qemu-7.2", "QEMU 7.2 with the device", "tools/build-qemu --version 7.2",
+          ("deps", "qemu-10.0"), minutes=25, guest=True),
+    Stage("lint", "the sources, without running them", "tools/lint", ("deps", "build-clang")),
+    Stage("build-asan", "with address and undefined behaviour sanitizers", "make -j2 asan-build",
+          ("lint",)),
+    Stage("build-tsan", "with the thread sanitizer", "make -j2 tsan-build", ("build-asan",)),
+    Stage("guest-image", "the guest's kernel and root file system", "tools/build-guest-image",
+          ("deps",), minutes=20, guest=True),
+    Stage("install", "make install and uninstall", "tests/project/install", ("build",)),
+    Stage("examples", "the configurations in config/", "tests/project/examples", ("build",)),
+    Stage("readme", "README's commands, in a copy of this tree", "tests/project/readme",
+          ("build",)),
+    Stage("tests", "unit and integration tests", "tests/run-tests --exclude qemu-device",
+          ("build", "build-tsan", "qemu-7.2"), minutes=20, alone=True),
+    Stage("asan", "the same, with address and undefined behaviour sanitizers",
+          "tests/run-tests --build build-asan --exclude qemu-device", ("build-asan", "tests"),
+          minutes=25),
+    Stage("tsan", "the same, with the thread sanitizer",
+          "tests/run-tests --build build-tsan --exclude qemu-device", ("build-tsan", "tests"),
+          minutes=25),
+    Stage("qemu-device", "the QEMU device against a made-up target",
+          "tests/integration/qemu-device.py", ("qemu-10.0", "qemu-7.2"), minutes=15, guest=True),
+    Stage("guest", "Linux guests", "tests/guest/run", ("build", "qemu-10.0", "guest-image", "tests"),
+          minutes=45, guest=True),
+    Stage("demo", "the demonstration", "tools/demo", ("guest",), minutes=15, guest=True),
+)
+
+
+def selected(names, quick):
+    """The stages that are to run: the named ones, or all; (to run, left out by --quick)."""
+    known = {stage.name: stage for stage in STAGES}
+    for name in names:
+        if name not in known:
+            raise ValueError(f"no stage '{name}'; there are: {' '.join(known)}")
+    wanted = [stage for stage in STAGES if not names or stage.name in names]
+    left_out = [stage for stage in wanted if quick and stage.guest and not names]
+    return [stage for stage in wanted if stage not in left_out], left_out
