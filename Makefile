@@ -30,7 +30,7 @@ PKG_LIBS := -lrte_vhost -lrte_eal -lnvme -lyaml -luring -lnuma -lpthread
 ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -DSB_VERSION='"$(VERSION)"' -DALLOW_EXPERIMENTAL_API \
 	-Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith \
 	-Wno-unused-parameter $(WERROR) -fno-strict-aliasing -fno-common -fstack-protector-strong \
-	-Iinclude -Isrc $(PKG_CFLAGS) $(CFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
+	-Iinclude -Isrc -I. $(PKG_CFLAGS) $(CFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
 ALL_LDFLAGS := $(LDFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 
 Q := $(if $(V),,@)
