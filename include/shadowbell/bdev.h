@@ -77,6 +77,7 @@ struct bdev_io {
 	uint8_t status; /* out: enum bdev_status */
 
 	/* Set by the bdev layer. */
+	uint8_t state;
 	struct bdev_channel *channel;
 	/* The backend's own, valid from submit() to done(). */
 	union {
@@ -97,6 +98,7 @@ struct bdev_limits {
 	bool discard_zeroes;		    /* a discarded block reads as zeroes */
 	bool write_zeroes;		    /* the backend does it better than by writing */
 	bool write_cache;		    /* FLUSH does something */
+	bool compare;			    /* the backend sees COMPARE; else the layer reads */
 };
 
 /* What a backend does. All required unless said otherwise. */
@@ -115,7 +117,10 @@ struct bdev_ops {
 	/* On the channel's reactor: try to end this I/O early. It completes in any case. Optional.
 	 */
 	void (*cancel)(struct bdev_channel *ch, struct bdev_io *io);
-	/* Main thread, with no channel left: frees the backend's part. */
+	/*
+	 * Main thread (or whichever closed the last descriptor of a removed bdev), with no channel
+	 * left: frees the backend's part, and the bdev itself.
+	 */
 	void (*destroy)(struct bdev *bdev);
 };
 
@@ -136,7 +141,8 @@ struct bdev {
 struct bdev_channel {
 	struct bdev *bdev;
 	struct reactor *reactor;
-	void *ctx; /* the backend's */
+	void *ctx;	/* the backend's */
+	bool read_only; /* the bdev is, or its opener didn't ask to write */
 	/* Reactor-owned; read by others as an approximation. */
 	uint32_t inflight;
 	uint32_t refs;
@@ -144,35 +150,58 @@ struct bdev_channel {
 	struct {
 		uint64_t ios[BDEV_OP_COUNT], blocks[BDEV_OP_COUNT], errors;
 	} stats;
+	struct bdev_channel_private *priv; /* the bdev layer's */
 };
 
 /* --- for backends --- */
 
-/* Takes over an initialised bdev (name, block_size, nblocks, ops...). 0, -EEXIST, -EINVAL. */
+/*
+ * Takes over an initialised bdev (name, block_size, nblocks, ops...) until ops->destroy().
+ * 0, -EEXIST, -EINVAL, -ENOMEM; on an error it is still the caller's. Main thread.
+ */
 int bdev_register(struct bdev *bdev);
-/* On the submitting reactor. */
+/*
+ * On the submitting reactor. The requester may put its channel in done(): a backend that goes on
+ * using the channel after this call holds it meanwhile.
+ */
 void bdev_io_complete(struct bdev_io *io, enum bdev_status status);
+/* One more reference on a channel; bdev_channel_put() gives it back. Its reactor. */
+void bdev_channel_hold(struct bdev_channel *ch);
+/* err: an errno, of either sign; 0 is OK. */
 enum bdev_status bdev_status_from_errno(int err, enum bdev_op op);
+/*
+ * For a backend that finds out that it can't do a WRITE_ZEROES: does it by WRITEs to the backend,
+ * and completes it. The backend has nothing more to do with the I/O, io->backend included.
+ */
+void bdev_write_zeroes_by_writing(struct bdev_io *io);
 
 /* --- for users --- */
 
+/* NULL: no such bdev, or it is being removed. Valid until it is removed. */
 struct bdev *bdev_find(const char *name);
 
-/* Called on the thread that removes the bdev: close the descriptor soon; new I/O gets GONE. */
+/*
+ * Called once on the thread that removes the bdev: close the descriptor soon; new I/O gets GONE. It
+ * may close it at once. A bdev_close() by another thread waits until it has returned.
+ */
 typedef void (*bdev_removed_fn)(struct bdev_desc *desc, void *arg);
 
 /*
  * Opens a bdev. -ENOENT: no such name; -EBUSY: it is claimed, or being removed; -EROFS: `write`,
- * but it is read-only. The bdev lives at least until bdev_close().
+ * but it is read-only. The bdev lives at least until bdev_close(). `removed` may be NULL.
  */
 int bdev_open(const char *name, bool write, bdev_removed_fn removed, void *arg,
 	      struct bdev_desc **out);
+/* All channels got through the descriptor have been put. */
 void bdev_close(struct bdev_desc *desc);
 struct bdev *bdev_desc_bdev(const struct bdev_desc *desc);
 
-/* The channel of the calling reactor, made at the first get; counted. NULL: out of memory or no
- * ring. */
+/*
+ * The channel of the calling reactor, made at the first get; counted. NULL: out of memory or no
+ * ring. Through a descriptor opened without `write`, writing ends in READ_ONLY.
+ */
 struct bdev_channel *bdev_channel_get(struct bdev_desc *desc);
+/* Same reactor, when the caller's I/O on it has completed: from within the last done() will do. */
 void bdev_channel_put(struct bdev_channel *ch);
 
 /*
@@ -181,13 +210,18 @@ void bdev_channel_put(struct bdev_channel *ch);
  * value.
  */
 void bdev_submit(struct bdev_channel *ch, struct bdev_io *io);
-/* Tries to end an I/O early: done() is still called, with ABORTED or with what it came to. */
+/*
+ * Tries to end an I/O early: done() is still called, possibly inside this call, with ABORTED or
+ * with what it came to. Harmless for an I/O that was submitted and is done. Its reactor.
+ */
 void bdev_io_cancel(struct bdev_io *io);
 const char *bdev_status_str(enum bdev_status status);
+const char *bdev_op_str(enum bdev_op op);
 
 /*
  * Removal, in order: no new I/O, open users told, outstanding I/O completes, then the backend
- * closes. Asynchronous: done(arg) is called when the bdev is gone (at once if nobody has it open).
+ * closes. Asynchronous: done(arg) is called when the bdev is gone (at once if nobody has it open),
+ * on the thread that dropped the last reference. `done` may be NULL. Once per bdev. Main thread.
  */
 void bdev_remove(struct bdev *bdev, void (*done)(void *arg), void *arg);
 

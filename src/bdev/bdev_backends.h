@@ -20,8 +20,11 @@ struct bdev_malloc_params {
 
 struct bdev_null_params {
 	struct bdev_params common;
-	uint32_t latency_us; /* each I/O completes that much later; 0: at once */
+	/* Each I/O completes that much later; 0: at once, inside bdev_submit(). */
+	uint32_t latency_us;
 };
+
+#define BDEV_NULL_LATENCY_US_MAX 60000000
 
 struct bdev_file_params {
 	struct bdev_params common;
@@ -35,5 +38,10 @@ struct bdev_file_params {
 int bdev_malloc_create(const struct bdev_malloc_params *p, char err[BDEV_ERR_MAX]);
 int bdev_null_create(const struct bdev_null_params *p, char err[BDEV_ERR_MAX]);
 int bdev_file_create(const struct bdev_file_params *p, char err[BDEV_ERR_MAX]);
+
+/* Shared by the makers: the common parameters; 0 or -EINVAL and *err. */
+int bdev_params_check(const struct bdev_params *p, bool size_needed, char err[BDEV_ERR_MAX]);
+/* *err for what bdev_register() said. */
+void bdev_register_error(const struct bdev *bdev, int rc, char err[BDEV_ERR_MAX]);
 
 #endif

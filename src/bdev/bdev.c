@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The registry: which bdevs there are, who has them open, and their channels. One lock guards all
+ * of it; none of this is on the I/O path, where a user holds a struct bdev_channel.
+ *
+ * A bdev is referenced by its place in the registry (until it is removed), by each descriptor and
+ * by each channel. Who drops the last reference destroys it.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bdev/bdev_internal.h"
+#include "reactor/reactor.h"
+#include "util/log.h"
+#include "util/util.h"
+
+struct bdev_desc {
+	struct bdev *bdev;
+	bdev_removed_fn removed_fn;
+	void *arg;
+	struct bdev_desc *next;
+	bool write;
+	bool told; /* that the bdev is being removed */
+};
+
+struct bdev_private {
+	struct bdev *bdev;
+	char name[BDEV_NAME_MAX + 1]; /* the bdev's, which goes before its place here does */
+	struct bdev_private *next;
+	atomic_bool removed; /* read without the lock on the I/O path */
+	unsigned int refs;
+	struct bdev_desc *descs;
+	struct bdev_channel *channels;
+	/* The descriptor whose removed_fn is running, and where. */
+	struct bdev_desc *telling;
+	pthread_t telling_thread;
+	void (*done)(void *arg);
+	void *done_arg;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t told_cond = PTHREAD_COND_INITIALIZER;
+static struct bdev_private *registry;
+
+/* The lock is held. */
+static struct bdev_private *find(const char *name)
+{
+	struct bdev_private *priv;
+
+	for (priv = registry; priv; priv = priv->next)
+		if (!strcmp(priv->name, name))
+			return priv;
+	return NULL;
+}
+
+struct bdev *bdev_find(const char *name)
+{
+	struct bdev_private *priv;
+	struct bdev *bdev = NULL;
+
+	pthread_mutex_lock(&lock);
+	priv = find(name);
+	if (priv && !priv->removed)
+		bdev = priv->bdev;
+	pthread_mutex_unlock(&lock);
+	return bdev;
+}
+
+static bool valid(const struct bdev *bdev)
+{
+	size_t len = strnlen(bdev->name, sizeof(bdev->name));
+
+	return len && len <= BDEV_NAME_MAX && bdev->ops && bdev->ops->type && bdev->ops->submit &&
+	       bdev->ops->destroy && (bdev->block_size == 512 || bdev->block_size == 4096) &&
+	       bdev->nblocks && bdev->nblocks <= (uint64_t)INT64_MAX / bdev->block_size;
+}
+
+int bdev_register(struct bdev *bdev)
+{
+	struct bdev_private *priv;
+
+	if (!valid(bdev))
+		return -EINVAL;
+	priv = calloc(1, sizeof(*priv));
+	if (!priv)
+		return -ENOMEM;
+	bdev->block_shift = (uint8_t)__builtin_ctz(bdev->block_size);
+	memcpy(priv->name, bdev->name, sizeof(priv->name));
+	priv->bdev = bdev;
+	priv->refs = 1;
+	pthread_mutex_lock(&lock);
+	if (find(bdev->name)) {
+		pthread_mutex_unlock(&lock);
+		free(priv);
+		return -EEXIST;
+	}
+	bdev->priv = priv;
+	priv->next = registry;
+	registry = priv;
+	pthread_mutex_unlock(&lock);
+	return 0;
+}
+
+/* --- the end of a bdev --- */
+
+static void forget(struct bdev_private *priv)
+{
+	struct bdev_private **at;
+
+	pthread_mutex_lock(&lock);
+	for (at = &registry; *at != priv; at = &(*at)->next)
+		;
+	*at = priv->next;
+	pthread_mutex_unlock(&lock);
+}
+
+/* In this order: a bdev can be made with the same name as soon as that works with the same file. */
+static void put_ref(struct bdev_private *priv)
+{
+	unsigned int left;
+
+	pthread_mutex_lock(&lock);
+	left = --priv->refs;
+	pthread_mutex_unlock(&lock);
+	if (left)
+		return;
+	priv->bdev->ops->destroy(priv->bdev);
+	forget(priv);
+	log_debug("bdev %s: removed", priv->name);
+	if (priv->done)
+		priv->done(priv->done_arg);
+	free(priv);
+}
+
+/* The lock is held; it is released while the user is told. */
+static void tell(struct bdev_private *priv, struct bdev_desc *desc)
+{
+	bdev_removed_fn fn = desc->removed_fn;
+	void *arg = desc->arg;
+
+	desc->told = true;
+	if (!fn)
+		return;
+	priv->telling = desc;
+	priv->telling_thread = pthread_self();
+	pthread_mutex_unlock(&lock);
+	fn(desc, arg);
+	pthread_mutex_lock(&lock);
+	priv->telling = NULL;
+	pthread_cond_broadcast(&told_cond);
+}
+
+static struct bdev_desc *untold(struct bdev_private *priv)
+{
+	struct bdev_desc *desc;
+
+	for (desc = priv->descs; desc && desc->told; desc = desc->next)
+		;
+	return desc;
+}
+
+void bdev_remove(struct bdev *bdev, void (*done)(void *arg), void *arg)
+{
+	struct bdev_private *priv = bdev->priv;
+	struct bdev_desc *desc;
+
+	pthread_mutex_lock(&lock);
+	if (priv->removed) {
+		pthread_mutex_unlock(&lock);
+		log_error("bdev %s: removed twice", bdev->name);
+		return;
+	}
+	priv->removed = true;
+	priv->done = done;
+	priv->done_arg = arg;
+	while ((desc = untold(priv)))
+		tell(priv, desc);
+	pthread_mutex_unlock(&lock);
+	put_ref(priv);
+}
+
+/* --- descriptors --- */
+
+static int open_check(const struct bdev_private *priv, bool write)
+{
+	if (!priv)
+		return -ENOENT;
+	if (priv->removed)
+		return -EBUSY;
+	return write && priv->bdev->read_only ? -EROFS : 0;
+}
+
+int bdev_open(const char *name, bool write, bdev_removed_fn removed, void *arg,
+	      struct bdev_desc **out)
+{
+	struct bdev_desc *desc = calloc(1, sizeof(*desc));
+	struct bdev_private *priv;
+	int rc;
+
+	if (!desc)
+		return -ENOMEM;
+	pthread_mutex_lock(&lock);
+	priv = find(name);
+	rc = open_check(priv, write);
+	if (rc) {
+		pthread_mutex_unlock(&lock);
+		free(desc);
+		return rc;
+	}
+	desc->bdev = priv->bdev;
+	desc->write = write;
+	desc->removed_fn = removed;
+	desc->arg = arg;
+	desc->next = priv->descs;
+	priv->descs = desc;
+	priv->refs++;
+	pthread_mutex_unlock(&lock);
+	*out = desc;
+	return 0;
+}
+
+void bdev_close(struct bdev_desc *desc)
+{
+	struct bdev_private *priv;
+	struct bdev_desc **at;
+
+	if (!desc)
+		return;
+	priv = desc->bdev->priv;
+	pthread_mutex_lock(&lock);
+	/* The remover is calling out with it; unless that is us, it must come back first. */
+	while (priv->telling == desc && !pthread_equal(priv->telling_thread, pthread_self()))
+		pthread_cond_wait(&told_cond, &lock);
+	for (at = &priv->descs; *at != desc; at = &(*at)->next)
+		;
+	*at = desc->next;
+	pthread_mutex_unlock(&lock);
+	free(desc);
+	put_ref(priv);
+}
+
+struct bdev *bdev_desc_bdev(const struct bdev_desc *desc)
+{
+	return desc->bdev;
+}
+
+/* --- channels --- */
+
+/* The lock is held. Only the reactor itself adds, counts and removes its channels. */
+static struct bdev_channel *find_channel(struct bdev_private *priv, struct reactor *r,
+					 bool read_only)
+{
+	struct bdev_channel *ch;
+
+	for (ch = priv->channels; ch; ch = ch->next)
+		if (ch->reactor == r && ch->read_only == read_only)
+			return ch;
+	return NULL;
+}
+
+static void free_channel(struct bdev_channel *ch)
+{
+	bdev_emu_pool_fini(&ch->priv->emu);
+	free(ch->priv);
+	free(ch);
+}
+
+static struct bdev_channel *make_channel(struct bdev *bdev, struct reactor *r, bool read_only)
+{
+	struct bdev_channel *ch = calloc(1, sizeof(*ch));
+	int rc;
+
+	if (!ch)
+		return NULL;
+	ch->priv = calloc(1, sizeof(*ch->priv));
+	if (!ch->priv) {
+		free(ch);
+		return NULL;
+	}
+	ch->bdev = bdev;
+	ch->reactor = r;
+	ch->read_only = read_only;
+	ch->refs = 1;
+	ch->priv->removed = &bdev->priv->removed;
+	bdev_emu_pool_init(&ch->priv->emu);
+	rc = bdev->ops->channel_create ? bdev->ops->channel_create(bdev, ch) : 0;
+	if (rc) {
+		log_error("bdev %s: no channel on the reactor of CPU %d: %s", bdev->name,
+			  reactor_cpu(r), strerror(-rc));
+		free_channel(ch);
+		return NULL;
+	}
+	return ch;
+}
+
+struct bdev_channel *bdev_channel_get(struct bdev_desc *desc)
+{
+	struct bdev *bdev = desc->bdev;
+	struct reactor *r = reactor_self();
+	bool read_only = bdev->read_only || !desc->write;
+	struct bdev_channel *ch;
+
+	if (!r) {
+		log_error("bdev %s: a channel is wanted outside of a reactor", bdev->name);
+		return NULL;
+	}
+	pthread_mutex_lock(&lock);
+	ch = find_channel(bdev->priv, r, read_only);
+	pthread_mutex_unlock(&lock);
+	if (ch) {
+		bdev_channel_hold(ch);
+		return ch;
+	}
+	ch = make_channel(bdev, r, read_only);
+	if (!ch)
+		return NULL;
+	pthread_mutex_lock(&lock);
+	ch->next = bdev->priv->channels;
+	bdev->priv->channels = ch;
+	bdev->priv->refs++;
+	pthread_mutex_unlock(&lock);
+	return ch;
+}
+
+void bdev_channel_hold(struct bdev_channel *ch)
+{
+	ch->refs++;
+}
+
+void bdev_channel_put(struct bdev_channel *ch)
+{
+	struct bdev *bdev;
+	struct bdev_private *priv;
+	struct bdev_channel **at;
+
+	if (!ch || --ch->refs)
+		return;
+	bdev = ch->bdev;
+	priv = bdev->priv;
+	if (ch->inflight) {
+		log_error("bdev %s: a channel was put with %u I/Os in flight", bdev->name,
+			  ch->inflight);
+		abort(); /* whatever completes them would write to freed memory */
+	}
+	pthread_mutex_lock(&lock);
+	for (at = &priv->channels; *at != ch; at = &(*at)->next)
+		;
+	*at = ch->next;
+	pthread_mutex_unlock(&lock);
+	if (bdev->ops->channel_destroy)
+		bdev->ops->channel_destroy(bdev, ch);
+	free_channel(ch);
+	put_ref(priv);
+}

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the layer does for backends: COMPARE by reading, WRITE ZEROES by writing, and ranges above a
+ * backend's limit piece by piece. An emulation works on one I/O (the parent) at a time, by a
+ * sequence of I/Os of its own (the child) that go straight to the backend: the parent's checks hold
+ * for them. A channel makes emulations as it needs them, up to a limit; above it, parents wait.
+ *
+ * All on the channel's reactor.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "bdev/bdev_internal.h"
+#include "bdev/bdev_iov.h"
+#include "util/util.h"
+
+#define EMU_MAX		16	     /* emulations per channel */
+#define COMPARE_BYTES	(128u << 10) /* of a COMPARE's buffer, and so of its reads */
+#define COMPARE_ALIGN	4096	     /* the strictest that a backend may want */
+#define ZERO_BYTES	(64u << 10)  /* of the shared zeroes */
+#define ZERO_SEGMENTS	16	     /* one child writes them so often */
+#define ZERO_STEP_BYTES (ZERO_BYTES * ZERO_SEGMENTS)
+
+struct bdev_emu {
+	struct bdev_io child;
+	struct bdev_io *parent;
+	struct bdev_emu *next_free;
+	void *buf; /* COMPARE: COMPARE_BYTES, made at the first need */
+	uint64_t lba;
+	uint32_t left; /* blocks from lba on */
+	uint32_t max_step;
+	struct bdev_iov_pos pos; /* COMPARE: where the parent's iov and lba meet */
+	enum bdev_emu_kind kind;
+	enum bdev_status status;
+	bool submitting, child_done, cancelled;
+	struct iovec iov[ZERO_SEGMENTS];
+};
+
+/* In the parent's io->backend. */
+struct parent {
+	struct bdev_emu *emu; /* NULL while it waits for one */
+	struct bdev_io *next;
+	enum bdev_emu_kind kind;
+};
+
+_Static_assert(sizeof(struct parent) <= sizeof(((struct bdev_io *)0)->backend), "fits");
+
+/* Never written to, whoever gets a pointer to it: the page tables say so. */
+static const char zeroes[ZERO_BYTES] __attribute__((aligned(4096)));
+
+static struct parent *parent_of(struct bdev_io *io)
+{
+	return (struct parent *)&io->backend;
+}
+
+void bdev_emu_pool_init(struct bdev_emu_pool *pool)
+{
+	*pool = (struct bdev_emu_pool){0};
+	pool->waiting_tail = &pool->waiting;
+}
+
+void bdev_emu_pool_fini(struct bdev_emu_pool *pool)
+{
+	struct bdev_emu *emu;
+
+	while ((emu = pool->free)) {
+		pool->free = emu->next_free;
+		free(emu->buf);
+		free(emu);
+	}
+}
+
+/* -EBUSY: all are in use; -ENOMEM. */
+static int take(struct bdev_emu_pool *pool, enum bdev_emu_kind kind, struct bdev_emu **out)
+{
+	struct bdev_emu *emu = pool->free;
+
+	if (!emu) {
+		if (pool->made == EMU_MAX)
+			return -EBUSY;
+		emu = calloc(1, sizeof(*emu));
+		if (!emu)
+			return -ENOMEM;
+		pool->made++;
+		pool->free = emu;
+	}
+	if (kind == BDEV_EMU_COMPARE && !emu->buf) {
+		emu->buf = aligned_alloc(COMPARE_ALIGN, COMPARE_BYTES);
+		if (!emu->buf)
+			return -ENOMEM;
+	}
+	pool->free = emu->next_free;
+	emu->next_free = NULL;
+	*out = emu;
+	return 0;
+}
+
+static void give(struct bdev_emu_pool *pool, struct bdev_emu *emu)
+{
+	emu->parent = NULL;
+	emu->next_free = pool->free;
+	pool->free = emu;
+}
+
+static uint64_t max_step_bytes(const struct bdev_io *io, enum bdev_emu_kind kind)
+{
+	const struct bdev *bdev = io->channel->bdev;
+	uint64_t bytes = kind == BDEV_EMU_COMPARE ? COMPARE_BYTES : ZERO_STEP_BYTES;
+
+	if (kind == BDEV_EMU_SPLIT)
+		return io->op == BDEV_OP_DISCARD ? bdev->limits.max_discard_bytes
+						 : bdev->limits.max_write_zeroes_bytes;
+	if (bdev->limits.max_transfer_bytes)
+		bytes = min_t(uint64_t, bytes, bdev->limits.max_transfer_bytes);
+	if (kind == BDEV_EMU_ZERO && bdev->limits.max_segments)
+		bytes = min_t(uint64_t, bytes, (uint64_t)bdev->limits.max_segments * ZERO_BYTES);
+	return bytes;
+}
+
+/* In blocks. */
+static uint32_t max_step(const struct bdev_io *io, enum bdev_emu_kind kind)
+{
+	uint64_t blocks = max_step_bytes(io, kind) >> io->channel->bdev->block_shift;
+
+	return blocks ? (uint32_t)min_t(uint64_t, blocks, UINT32_MAX) : 1;
+}
+
+static void init(struct bdev_emu *emu, struct bdev_io *io, enum bdev_emu_kind kind)
+{
+	emu->parent = io;
+	emu->lba = io->lba;
+	emu->left = io->nblocks;
+	emu->max_step = max_step(io, kind);
+	emu->pos = (struct bdev_iov_pos){0};
+	emu->kind = kind;
+	emu->status = BDEV_STATUS_OK;
+	emu->cancelled = false;
+	parent_of(io)->emu = emu;
+}
+
+static uint16_t fill_zeroes(struct iovec *iov, size_t bytes)
+{
+	uint16_t n;
+
+	for (n = 0; bytes; n++) {
+		iov[n].iov_base = (void *)(uintptr_t)zeroes;
+		iov[n].iov_len = min_t(size_t, bytes, ZERO_BYTES);
+		bytes -= iov[n].iov_len;
+	}
+	return n;
+}
+
+static void prepare_child(struct bdev_emu *emu)
+{
+	struct bdev_io *child = &emu->child, *parent = emu->parent;
+	uint32_t n = min_t(uint32_t, emu->left, emu->max_step);
+	size_t bytes = (size_t)n << parent->channel->bdev->block_shift;
+
+	child->channel = parent->channel;
+	child->state = BDEV_IO_CHILD;
+	child->lba = emu->lba;
+	child->nblocks = n;
+	child->flags = parent->flags;
+	child->iov = emu->iov;
+	child->iovcnt = 0;
+	switch (emu->kind) {
+	case BDEV_EMU_COMPARE:
+		child->op = BDEV_OP_READ;
+		emu->iov[0] = (struct iovec){.iov_base = emu->buf, .iov_len = bytes};
+		child->iovcnt = 1;
+		break;
+	case BDEV_EMU_ZERO:
+		child->op = BDEV_OP_WRITE;
+		child->iovcnt = fill_zeroes(emu->iov, bytes);
+		break;
+	case BDEV_EMU_SPLIT:
+		child->op = parent->op;
+		break;
+	}
+}
+
+static void take_step(struct bdev_emu *emu)
+{
+	const struct bdev_io *parent = emu->parent;
+	uint32_t n = emu->child.nblocks;
+
+	if (emu->status != BDEV_STATUS_OK)
+		return;
+	if (emu->kind == BDEV_EMU_COMPARE &&
+	    !bdev_iov_equal(parent->iov, parent->iovcnt, &emu->pos, emu->buf,
+			    (size_t)n << parent->channel->bdev->block_shift)) {
+		emu->status = BDEV_STATUS_MISCOMPARE;
+		return;
+	}
+	emu->lba += n;
+	emu->left -= n;
+	if (emu->left && emu->cancelled)
+		emu->status = BDEV_STATUS_ABORTED;
+}
+
+static void start_waiting(struct bdev_channel *ch);
+
+static void finish(struct bdev_emu *emu)
+{
+	struct bdev_io *parent = emu->parent;
+	struct bdev_channel *ch = parent->channel;
+
+	give(&ch->priv->emu, emu);
+	bdev_channel_hold(ch);
+	bdev_io_complete(parent, emu->status);
+	start_waiting(ch);
+	bdev_channel_put(ch);
+}
+
+/* A loop, not a recursion through bdev_emu_child_done(): backends may complete inline. */
+static void run(struct bdev_emu *emu)
+{
+	struct bdev_channel *ch = emu->parent->channel;
+
+	while (emu->left && emu->status == BDEV_STATUS_OK) {
+		prepare_child(emu);
+		emu->child_done = false;
+		emu->submitting = true;
+		ch->bdev->ops->submit(ch, &emu->child);
+		emu->submitting = false;
+		if (!emu->child_done)
+			return;
+		take_step(emu);
+	}
+	finish(emu);
+}
+
+void bdev_emu_child_done(struct bdev_io *child, enum bdev_status status)
+{
+	struct bdev_emu *emu = container_of(child, struct bdev_emu, child);
+
+	emu->status = status;
+	emu->child_done = true;
+	if (emu->submitting)
+		return;
+	take_step(emu);
+	run(emu);
+}
+
+static void wait_for_emu(struct bdev_emu_pool *pool, struct bdev_io *io)
+{
+	parent_of(io)->next = NULL;
+	*pool->waiting_tail = io;
+	pool->waiting_tail = &parent_of(io)->next;
+}
+
+void bdev_emu_start(struct bdev_io *io, enum bdev_emu_kind kind)
+{
+	struct bdev_emu_pool *pool = &io->channel->priv->emu;
+	struct bdev_emu *emu;
+	int rc;
+
+	io->state = BDEV_IO_EMULATED;
+	parent_of(io)->emu = NULL;
+	parent_of(io)->kind = kind;
+	rc = pool->waiting && !pool->starting ? -EBUSY : take(pool, kind, &emu);
+	if (rc == -EBUSY) {
+		wait_for_emu(pool, io);
+	} else if (rc) {
+		bdev_io_complete(io, BDEV_STATUS_NO_MEMORY);
+	} else {
+		init(emu, io, kind);
+		run(emu);
+	}
+}
+
+static void start_waiting(struct bdev_channel *ch)
+{
+	struct bdev_emu_pool *pool = &ch->priv->emu;
+	struct bdev_io *io;
+
+	if (pool->starting)
+		return;
+	pool->starting = true;
+	while ((io = pool->waiting) && (pool->free || pool->made < EMU_MAX)) {
+		pool->waiting = parent_of(io)->next;
+		if (!pool->waiting)
+			pool->waiting_tail = &pool->waiting;
+		bdev_emu_start(io, parent_of(io)->kind);
+	}
+	pool->starting = false;
+}
+
+static bool remove_waiting(struct bdev_emu_pool *pool, struct bdev_io *io)
+{
+	struct bdev_io **at;
+
+	for (at = &pool->waiting; *at; at = &parent_of(*at)->next) {
+		if (*at != io)
+			continue;
+		*at = parent_of(io)->next;
+		if (!*at)
+			pool->waiting_tail = at;
+		return true;
+	}
+	return false;
+}
+
+void bdev_emu_cancel(struct bdev_io *io)
+{
+	struct bdev_channel *ch = io->channel;
+	struct bdev_emu *emu = parent_of(io)->emu;
+
+	if (!emu) {
+		if (remove_waiting(&ch->priv->emu, io))
+			bdev_io_complete(io, BDEV_STATUS_ABORTED);
+		return;
+	}
+	emu->cancelled = true;
+	if (ch->bdev->ops->cancel)
+		ch->bdev->ops->cancel(ch, &emu->child);
+}
+
+void bdev_write_zeroes_by_writing(struct bdev_io *io)
+{
+	struct bdev_emu *emu;
+
+	if (io->state != BDEV_IO_CHILD) {
+		bdev_emu_start(io, BDEV_EMU_ZERO);
+		return;
+	}
+	/* A piece of a split: the split goes on by writing, as a second one might wait for ever. */
+	emu = container_of(io, struct bdev_emu, child);
+	emu->kind = BDEV_EMU_ZERO;
+	emu->max_step = max_step(emu->parent, BDEV_EMU_ZERO);
+	io->nblocks = 0;
+	bdev_emu_child_done(io, BDEV_STATUS_OK);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BDEV_INTERNAL_H
+#define BDEV_INTERNAL_H
+
+/* Between the files of the bdev layer; backends and users need only shadowbell/bdev.h. */
+
+#include <shadowbell/bdev.h>
+#include <stdatomic.h>
+
+/* bdev_io.state */
+enum bdev_io_state {
+	BDEV_IO_IDLE,
+	BDEV_IO_SUBMITTED, /* by a user: done() is owed */
+	BDEV_IO_EMULATED,  /* likewise, and a struct bdev_emu works on it or will */
+	BDEV_IO_CHILD,	   /* of a struct bdev_emu */
+};
+
+struct bdev_emu;
+
+/* The emulations of a channel; bdev_emu.c. */
+struct bdev_emu_pool {
+	struct bdev_emu *free;
+	unsigned int made;
+	struct bdev_io *waiting, **waiting_tail;
+	bool starting; /* guards against recursion */
+};
+
+struct bdev_channel_private {
+	struct bdev_emu_pool emu;
+	/* &bdev->priv->removed, so that the I/O path takes one step less. */
+	const atomic_bool *removed;
+};
+
+enum bdev_emu_kind {
+	BDEV_EMU_COMPARE, /* READ and memcmp() */
+	BDEV_EMU_ZERO,	  /* WRITE of zeroes */
+	BDEV_EMU_SPLIT,	  /* DISCARD or WRITE_ZEROES in pieces of at most the limit */
+};
+
+/* All: the channel's reactor. */
+void bdev_emu_pool_init(struct bdev_emu_pool *pool);
+void bdev_emu_pool_fini(struct bdev_emu_pool *pool);
+void bdev_emu_start(struct bdev_io *io, enum bdev_emu_kind kind);
+void bdev_emu_child_done(struct bdev_io *child, enum bdev_status status);
+void bdev_emu_cancel(struct bdev_io *io);
+
+#endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The way of an I/O: checked once here, then a backend's, then counted and completed. */
+#include "bdev/bdev_internal.h"
+#include "bdev/bdev_iov.h"
+#include "util/util.h"
+
+#define ALL_FLAGS (BDEV_IO_FUA | BDEV_IO_UNMAP)
+
+struct op_info {
+	const char *name;
+	bool data;   /* has an iov, as long as the range */
+	bool range;  /* has an LBA and a count */
+	bool writes; /* changes the medium */
+};
+
+static const struct op_info op_infos[BDEV_OP_COUNT] = {
+	[BDEV_OP_READ] = {.name = "READ", .data = true, .range = true},
+	[BDEV_OP_WRITE] = {.name = "WRITE", .data = true, .range = true, .writes = true},
+	[BDEV_OP_FLUSH] = {.name = "FLUSH"},
+	[BDEV_OP_DISCARD] = {.name = "DISCARD", .range = true, .writes = true},
+	[BDEV_OP_WRITE_ZEROES] = {.name = "WRITE ZEROES", .range = true, .writes = true},
+	[BDEV_OP_COMPARE] = {.name = "COMPARE", .data = true, .range = true},
+};
+
+const char *bdev_op_str(enum bdev_op op)
+{
+	return (unsigned int)op < BDEV_OP_COUNT ? op_infos[op].name : "unknown operation";
+}
+
+static enum bdev_status check_data(const struct bdev *bdev, const struct bdev_io *io)
+{
+	uint64_t bytes = (uint64_t)io->nblocks << bdev->block_shift;
+
+	if (bdev->limits.max_transfer_bytes && bytes > bdev->limits.max_transfer_bytes)
+		return BDEV_STATUS_UNSUPPORTED;
+	if (bdev->limits.max_segments && io->iovcnt > bdev->limits.max_segments)
+		return BDEV_STATUS_UNSUPPORTED;
+	return bdev_iov_valid(io->iov, io->iovcnt, bytes) ? BDEV_STATUS_OK : BDEV_STATUS_BAD_BUFFER;
+}
+
+static enum bdev_status check(const struct bdev_channel *ch, const struct bdev_io *io)
+{
+	const struct bdev *bdev = ch->bdev;
+	const struct op_info *op;
+
+	if (unlikely(io->op >= BDEV_OP_COUNT || io->flags & ~ALL_FLAGS))
+		return BDEV_STATUS_UNSUPPORTED;
+	/* Partner: bdev_remove(). An I/O that slips through is merely outstanding. */
+	if (unlikely(atomic_load_explicit(ch->priv->removed, memory_order_relaxed)))
+		return BDEV_STATUS_GONE;
+	op = &op_infos[io->op];
+	if (unlikely(op->writes && ch->read_only))
+		return BDEV_STATUS_READ_ONLY;
+	if (unlikely(op->range &&
+		     (io->nblocks > bdev->nblocks || io->lba > bdev->nblocks - io->nblocks)))
+		return BDEV_STATUS_OUT_OF_RANGE;
+	return op->data ? check_data(bdev, io) : BDEV_STATUS_OK;
+}
+
+static bool exceeds(const struct bdev *bdev, const struct bdev_io *io, uint64_t max_bytes)
+{
+	return max_bytes && io->nblocks > max_bytes >> bdev->block_shift;
+}
+
+static void submit_discard(struct bdev_channel *ch, struct bdev_io *io)
+{
+	const struct bdev_limits *limits = &ch->bdev->limits;
+
+	/* It is a hint: a backend that has no use for it has followed it. */
+	if (!limits->discard_granularity_bytes || !io->nblocks)
+		bdev_io_complete(io, BDEV_STATUS_OK);
+	else if (exceeds(ch->bdev, io, limits->max_discard_bytes))
+		bdev_emu_start(io, BDEV_EMU_SPLIT);
+	else
+		ch->bdev->ops->submit(ch, io);
+}
+
+static void submit_write_zeroes(struct bdev_channel *ch, struct bdev_io *io)
+{
+	const struct bdev_limits *limits = &ch->bdev->limits;
+
+	if (!io->nblocks)
+		bdev_io_complete(io, BDEV_STATUS_OK);
+	else if (!limits->write_zeroes)
+		bdev_emu_start(io, BDEV_EMU_ZERO);
+	else if (exceeds(ch->bdev, io, limits->max_write_zeroes_bytes))
+		bdev_emu_start(io, BDEV_EMU_SPLIT);
+	else
+		ch->bdev->ops->submit(ch, io);
+}
+
+static void submit_valid(struct bdev_channel *ch, struct bdev_io *io)
+{
+	switch ((enum bdev_op)io->op) {
+	case BDEV_OP_FLUSH:
+		if (!ch->bdev->limits.write_cache)
+			break;
+		ch->bdev->ops->submit(ch, io);
+		return;
+	case BDEV_OP_DISCARD:
+		submit_discard(ch, io);
+		return;
+	case BDEV_OP_WRITE_ZEROES:
+		submit_write_zeroes(ch, io);
+		return;
+	case BDEV_OP_COMPARE:
+		if (!io->nblocks)
+			break;
+		if (ch->bdev->limits.compare)
+			ch->bdev->ops->submit(ch, io);
+		else
+			bdev_emu_start(io, BDEV_EMU_COMPARE);
+		return;
+	default:
+		if (unlikely(!io->nblocks))
+			break;
+		ch->bdev->ops->submit(ch, io);
+		return;
+	}
+	bdev_io_complete(io, BDEV_STATUS_OK);
+}
+
+/* Single writer: a plain store that other threads may see late, never torn. */
+#define OWNED_ADD(var, n) __atomic_store_n(&(var), (var) + (n), __ATOMIC_RELAXED)
+
+void bdev_submit(struct bdev_channel *ch, struct bdev_io *io)
+{
+	enum bdev_status status = check(ch, io);
+
+	io->channel = ch;
+	io->state = BDEV_IO_SUBMITTED;
+	OWNED_ADD(ch->inflight, 1);
+	if (likely(status == BDEV_STATUS_OK))
+		submit_valid(ch, io);
+	else
+		bdev_io_complete(io, status);
+}
+
+static void count(struct bdev_channel *ch, const struct bdev_io *io, enum bdev_status status)
+{
+	OWNED_ADD(ch->inflight, -1);
+	if (unlikely(status != BDEV_STATUS_OK))
+		OWNED_ADD(ch->stats.errors, 1);
+	if (unlikely(io->op >= BDEV_OP_COUNT))
+		return;
+	OWNED_ADD(ch->stats.ios[io->op], 1);
+	if (status == BDEV_STATUS_OK && op_infos[io->op].range)
+		OWNED_ADD(ch->stats.blocks[io->op], io->nblocks);
+}
+
+void bdev_io_complete(struct bdev_io *io, enum bdev_status status)
+{
+	if (io->state == BDEV_IO_CHILD) {
+		bdev_emu_child_done(io, status);
+		return;
+	}
+	count(io->channel, io, status);
+	io->status = (uint8_t)status;
+	io->state = BDEV_IO_IDLE;
+	io->done(io);
+}
+
+void bdev_io_cancel(struct bdev_io *io)
+{
+	const struct bdev_ops *ops;
+
+	if (io->state == BDEV_IO_EMULATED) {
+		bdev_emu_cancel(io);
+	} else if (io->state != BDEV_IO_IDLE) {
+		ops = io->channel->bdev->ops;
+		if (ops->cancel)
+			ops->cancel(io->channel, io);
+	}
+}

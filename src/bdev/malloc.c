@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A bdev in anonymous memory. Pages are taken when they are first written, and given back by
+ * DISCARD and WRITE ZEROES. Everything completes inline.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <numa.h>
+#include <numaif.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "bdev/bdev_backends.h"
+#include "bdev/bdev_iov.h"
+#include "util/log.h"
+#include "util/util.h"
+
+/* Below this, zeroing costs less than to give pages back and to fault them in again. */
+#define GIVE_BACK_BYTES (64u << 10)
+
+struct malloc_bdev {
+	struct bdev bdev;
+	char *mem;
+	size_t len;
+	size_t page;
+};
+
+static struct malloc_bdev *of(struct bdev *bdev)
+{
+	return container_of(bdev, struct malloc_bdev, bdev);
+}
+
+/* Whole pages of [at, at + len) go back to the kernel and read as zeroes. */
+static void give_back(const struct malloc_bdev *m, char *at, size_t len)
+{
+	char *first = (char *)(((uintptr_t)at + m->page - 1) & ~(uintptr_t)(m->page - 1));
+	char *end = (char *)((uintptr_t)(at + len) & ~(uintptr_t)(m->page - 1));
+
+	/* It fails for locked memory (mlockall()). */
+	if (len < GIVE_BACK_BYTES || madvise(first, (size_t)(end - first), MADV_DONTNEED)) {
+		memset(at, 0, len);
+		return;
+	}
+	memset(at, 0, (size_t)(first - at));
+	memset(end, 0, (size_t)(at + len - end));
+}
+
+static void submit(struct bdev_channel *ch, struct bdev_io *io)
+{
+	struct malloc_bdev *m = of(ch->bdev);
+	char *at = m->mem + (io->lba << ch->bdev->block_shift);
+	size_t len = (size_t)io->nblocks << ch->bdev->block_shift;
+	enum bdev_status status = BDEV_STATUS_OK;
+	struct bdev_iov_pos pos = {0};
+
+	switch ((enum bdev_op)io->op) {
+	case BDEV_OP_READ:
+		bdev_iov_copy(io->iov, io->iovcnt, &pos, at, len, BDEV_IOV_FROM_BUF);
+		break;
+	case BDEV_OP_WRITE:
+		bdev_iov_copy(io->iov, io->iovcnt, &pos, at, len, BDEV_IOV_TO_BUF);
+		break;
+	case BDEV_OP_COMPARE:
+		if (!bdev_iov_equal(io->iov, io->iovcnt, &pos, at, len))
+			status = BDEV_STATUS_MISCOMPARE;
+		break;
+	case BDEV_OP_DISCARD:
+	case BDEV_OP_WRITE_ZEROES:
+		give_back(m, at, len);
+		break;
+	case BDEV_OP_FLUSH:
+		break;
+	default:
+		status = BDEV_STATUS_UNSUPPORTED;
+	}
+	bdev_io_complete(io, status);
+}
+
+static void destroy(struct bdev *bdev)
+{
+	struct malloc_bdev *m = of(bdev);
+
+	munmap(m->mem, m->len);
+	free(m);
+}
+
+static const struct bdev_ops malloc_ops = {
+	.type = "malloc",
+	.submit = submit,
+	.destroy = destroy,
+};
+
+/* What /proc/meminfo says is available, in bytes; 0: it doesn't. */
+static uint64_t available_bytes(void)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	uint64_t kib = 0;
+	char line[128];
+
+	if (!f)
+		return 0;
+	while (!kib && fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemAvailable: %" SCNu64 " kB", &kib) != 1)
+			kib = 0;
+	fclose(f);
+	return kib << 10;
+}
+
+static int bind_to_node(const struct malloc_bdev *m, int node, char err[BDEV_ERR_MAX])
+{
+	struct bitmask *mask;
+	long rc;
+
+	if (node < 0)
+		return 0;
+	if (numa_available() < 0 || node > numa_max_node() ||
+	    !numa_bitmask_isbitset(numa_all_nodes_ptr, (unsigned int)node)) {
+		snprintf(err, BDEV_ERR_MAX,
+			 "numa_node: there is no NUMA node %d with memory on this machine "
+			 "(highest: %d); leave it out for any",
+			 node, numa_available() < 0 ? 0 : numa_max_node());
+		return -EINVAL;
+	}
+	mask = numa_allocate_nodemask();
+	numa_bitmask_setbit(mask, (unsigned int)node);
+	/* Preferred: a node that runs full costs speed, not the daemon's life. */
+	rc = mbind(m->mem, m->len, MPOL_PREFERRED, mask->maskp, mask->size + 1, 0);
+	numa_free_nodemask(mask);
+	if (rc) /* Not where mempolicies are forbidden, as in some containers. */
+		log_warn("bdev %s: NUMA node %d is not preferred: mbind: %s", m->bdev.name, node,
+			 strerror(errno));
+	return 0;
+}
+
+static int get_memory(struct malloc_bdev *m, char err[BDEV_ERR_MAX])
+{
+	uint64_t available = available_bytes();
+	int rc;
+
+	m->mem = mmap(NULL, m->len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (m->mem == MAP_FAILED) {
+		rc = -errno;
+		snprintf(err, BDEV_ERR_MAX,
+			 "size: %zu MiB of memory can't be had (%s); %" PRIu64
+			 " MiB are available on this machine",
+			 m->len >> 20, strerror(-rc), available >> 20);
+		return rc;
+	}
+	if (available && m->len > available)
+		log_warn("bdev %s: its size is %zu MiB, but only %" PRIu64
+			 " MiB of memory are available: filling it may kill the daemon",
+			 m->bdev.name, m->len >> 20, available >> 20);
+	madvise(m->mem, m->len, MADV_HUGEPAGE); /* may be configured out of the kernel */
+	madvise(m->mem, m->len, MADV_DONTDUMP); /* guest data has no place in a core file */
+	return 0;
+}
+
+static void set_properties(struct bdev *bdev, const struct bdev_params *p)
+{
+	snprintf(bdev->name, sizeof(bdev->name), "%s", p->name);
+	memcpy(bdev->uuid, p->uuid, sizeof(bdev->uuid));
+	bdev->block_size = p->block_size;
+	bdev->nblocks = p->size_bytes / p->block_size;
+	bdev->limits = (struct bdev_limits){
+		.buffer_align = 1,
+		.discard_granularity_bytes = p->block_size,
+		.discard_zeroes = true,
+		.write_zeroes = true,
+		.compare = true,
+	};
+	bdev->ops = &malloc_ops;
+}
+
+int bdev_malloc_create(const struct bdev_malloc_params *p, char err[BDEV_ERR_MAX])
+{
+	struct malloc_bdev *m;
+	int rc;
+
+	rc = bdev_params_check(&p->common, true, err);
+	if (rc)
+		return rc;
+	m = calloc(1, sizeof(*m));
+	if (!m) {
+		snprintf(err, BDEV_ERR_MAX, "out of memory");
+		return -ENOMEM;
+	}
+	m->len = p->common.size_bytes;
+	m->page = (size_t)sysconf(_SC_PAGESIZE);
+	set_properties(&m->bdev, &p->common);
+	rc = get_memory(m, err);
+	if (rc)
+		goto free_bdev;
+	rc = bind_to_node(m, p->numa_node, err);
+	if (rc)
+		goto unmap;
+	rc = bdev_register(&m->bdev);
+	if (rc) {
+		bdev_register_error(&m->bdev, rc, err);
+		goto unmap;
+	}
+	return 0;
+
+unmap:
+	munmap(m->mem, m->len);
+free_bdev:
+	free(m);
+	return rc;
+}

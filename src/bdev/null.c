@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A bdev without a medium, for measuring and testing: writes are dropped, reads leave the buffer as
+ * it is, so what it "contains" is undefined, and a COMPARE has nothing to compare with. With a
+ * latency, I/Os wait in a queue; as all wait equally long, it is in the order of their deadlines.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bdev/bdev_backends.h"
+#include "reactor/reactor.h"
+#include "util/time.h"
+#include "util/util.h"
+
+struct null_bdev {
+	struct bdev bdev;
+	uint64_t latency_ns;
+};
+
+/* In io->backend. */
+struct null_io {
+	struct null_io *next, **prevp;
+	uint64_t deadline_ns;
+};
+
+_Static_assert(sizeof(struct null_io) <= sizeof(((struct bdev_io *)0)->backend), "fits");
+
+struct null_channel {
+	struct bdev_channel *ch;
+	struct reactor_timer timer; /* for the first of the queue */
+	struct null_io *first, **lastp;
+};
+
+static struct null_bdev *of(struct bdev *bdev)
+{
+	return container_of(bdev, struct null_bdev, bdev);
+}
+
+static struct bdev_io *io_of(struct null_io *nio)
+{
+	return container_of((void *)nio, struct bdev_io, backend);
+}
+
+static void unlink_io(struct null_channel *nc, struct null_io *nio)
+{
+	*nio->prevp = nio->next;
+	if (nio->next)
+		nio->next->prevp = nio->prevp;
+	else
+		nc->lastp = nio->prevp;
+}
+
+static void start_timer(struct null_channel *nc, uint64_t now_ns)
+{
+	uint64_t deadline = nc->first->deadline_ns;
+
+	reactor_timer_start(nc->ch->reactor, &nc->timer, deadline > now_ns ? deadline - now_ns : 0);
+}
+
+static void timer_fired(void *arg)
+{
+	struct null_channel *nc = arg;
+	struct bdev_channel *ch = nc->ch;
+	uint64_t now = time_now_ns();
+	struct null_io *nio;
+
+	bdev_channel_hold(ch);
+	/* New ones that are submitted meanwhile are due later than `now`. */
+	while ((nio = nc->first) && nio->deadline_ns <= now) {
+		unlink_io(nc, nio);
+		bdev_io_complete(io_of(nio), BDEV_STATUS_OK);
+	}
+	if (nc->first)
+		start_timer(nc, now);
+	bdev_channel_put(ch);
+}
+
+static void queue_io(struct null_channel *nc, struct bdev_io *io, uint64_t latency_ns)
+{
+	struct null_io *nio = (struct null_io *)&io->backend;
+	uint64_t now = time_now_ns();
+	bool was_empty = !nc->first;
+
+	nio->deadline_ns = now + latency_ns;
+	nio->next = NULL;
+	nio->prevp = nc->lastp;
+	*nc->lastp = nio;
+	nc->lastp = &nio->next;
+	if (was_empty)
+		start_timer(nc, now);
+}
+
+static void submit(struct bdev_channel *ch, struct bdev_io *io)
+{
+	uint64_t latency_ns = of(ch->bdev)->latency_ns;
+
+	if (unlikely(io->op == BDEV_OP_COMPARE))
+		bdev_io_complete(io, BDEV_STATUS_UNSUPPORTED);
+	else if (likely(!latency_ns))
+		bdev_io_complete(io, BDEV_STATUS_OK);
+	else
+		queue_io(ch->ctx, io, latency_ns);
+}
+
+static void cancel(struct bdev_channel *ch, struct bdev_io *io)
+{
+	struct null_channel *nc = ch->ctx;
+
+	unlink_io(nc, (struct null_io *)&io->backend);
+	if (!nc->first)
+		reactor_timer_cancel(&nc->timer);
+	bdev_io_complete(io, BDEV_STATUS_ABORTED);
+}
+
+static int channel_create(struct bdev *bdev, struct bdev_channel *ch)
+{
+	struct null_channel *nc = calloc(1, sizeof(*nc));
+
+	if (!nc)
+		return -ENOMEM;
+	nc->ch = ch;
+	nc->lastp = &nc->first;
+	nc->timer.fn = timer_fired;
+	nc->timer.arg = nc;
+	ch->ctx = nc;
+	return 0;
+}
+
+static void channel_destroy(struct bdev *bdev, struct bdev_channel *ch)
+{
+	struct null_channel *nc = ch->ctx;
+
+	reactor_timer_cancel(&nc->timer);
+	free(nc);
+}
+
+static void destroy(struct bdev *bdev)
+{
+	free(of(bdev));
+}
+
+static const struct bdev_ops null_ops = {
+	.type = "null",
+	.channel_create = channel_create,
+	.channel_destroy = channel_destroy,
+	.submit = submit,
+	.cancel = cancel,
+	.destroy = destroy,
+};
+
+static int check_params(const struct bdev_null_params *p, char err[BDEV_ERR_MAX])
+{
+	int rc = bdev_params_check(&p->common, true, err);
+
+	if (rc)
+		return rc;
+	if (p->latency_us > BDEV_NULL_LATENCY_US_MAX) {
+		snprintf(err, BDEV_ERR_MAX, "latency_us: %" PRIu32 " is above the limit of %d",
+			 p->latency_us, BDEV_NULL_LATENCY_US_MAX);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int bdev_null_create(const struct bdev_null_params *p, char err[BDEV_ERR_MAX])
+{
+	struct null_bdev *n;
+	int rc;
+
+	rc = check_params(p, err);
+	if (rc)
+		return rc;
+	n = calloc(1, sizeof(*n));
+	if (!n) {
+		snprintf(err, BDEV_ERR_MAX, "out of memory");
+		return -ENOMEM;
+	}
+	snprintf(n->bdev.name, sizeof(n->bdev.name), "%s", p->common.name);
+	memcpy(n->bdev.uuid, p->common.uuid, sizeof(n->bdev.uuid));
+	n->bdev.block_size = p->common.block_size;
+	n->bdev.nblocks = p->common.size_bytes / p->common.block_size;
+	n->latency_ns = p->latency_us * NS_PER_US;
+	n->bdev.limits = (struct bdev_limits){
+		.buffer_align = 1,
+		.discard_granularity_bytes = p->common.block_size,
+		.write_zeroes = true,
+		.compare = true, /* to refuse it */
+	};
+	n->bdev.ops = &null_ops;
+	rc = bdev_register(&n->bdev);
+	if (rc) {
+		bdev_register_error(&n->bdev, rc, err);
+		free(n);
+	}
+	return rc;
+}
