@@ -113,7 +113,7 @@ def add_job_options(parser):
     group.add_argument("--share", metavar="DIR",
                        help="its files are copied to /share at each boot, and from there back "
                             "into it when the script ends or reboots; files deleted in the guest "
-                            "stay (the copies go through memory: keep it below 100 MiB)")
+                            "stay (some MB/s under TCG, and in the guest's memory: keep it small)")
     group.add_argument("--env", metavar="NAME=VALUE", type=environment_pair, action="append",
                        default=[], help="a variable for the script; can be repeated")
     group.add_argument("--stdin", action="store_true",

@@ -465,11 +465,19 @@ class Session:
         self._output.flush()
         if self.options.interactive and self._qemu.wait() == 0:
             return 0
-        status = Status.ENDED_EARLY if self._running else Status.NOT_BOOTED
-        reason = "before the script ended" if self._running else "before the guest was up"
+        raise self._early_end()
+
+    def _early_end(self):
+        how = f"QEMU {self._how_qemu_ended()}"
         if self._status is not None:
-            reason = "when the guest powered off"
-        raise Failed(status, f"QEMU {self._how_qemu_ended()} {reason}")
+            return Failed(Status.ENDED_EARLY, f"{how} when the guest powered off")
+        if self._running:
+            if self._qemu.wait() == 0:
+                how = "the guest powered off or reset itself, or QEMU was told to end,"
+            return Failed(Status.ENDED_EARLY, f"{how} before the script ended")
+        if self._qemu.wait() != 0:
+            return Failed(Status.NOT_STARTED, f"{how} before the guest was up")
+        return Failed(Status.NOT_BOOTED, "the guest powered off or reset itself before it was up")
 
     def _drain(self):
         """Reads what QEMU sent before it ended."""
