@@ -24,7 +24,7 @@ class Stage:
 STAGES = (
     Stage("deps", "Debian packages", "tools/install-deps", minutes=20),
     Stage("build", "the daemon and its tests, with gcc", "make -j2 all tests", ("deps",)),
-    Stage("qemu-10.0", "QEMU 10.0 with the device", "tools/build-qemu --version 10.0",
+    Stage("qemu-10.0", "QEMU 10.0 with the device", "tools/build-qemu --version 10.0.13",
           ("deps",), minutes=25, guest=True),
     Stage("build-clang", "the same, with clang", "make -j2 BUILD=build-clang CC=clang all tests",
           ("deps", "build")),

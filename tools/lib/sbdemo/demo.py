@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command line of tools/demo: sets up, starts the daemon, boots a guest and shows what happens."""
+
+import argparse
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from sbdemo.qmp import Qmp, QmpError
+from sbtools.session import die_with_parent
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+LOGS = ROOT / "build" / "demo-logs"
+CONFIG = "config/demo.yaml"
+CONTROLLER = "nvme0"
+DEVICE = "/machine/peripheral/nvme0"
+DOT_SECONDS = 10
+START_SECONDS = 30
+STOP_SECONDS = 30
+
+DESCRIPTION = """\
+Builds what is missing, starts build/shadowbell with config/demo.yaml on private sockets, boots a Linux
+guest with the NVMe controller and shows: nvme list, the controller's data, a verified fio run,
+the health counters and how seldom the guest had to leave the virtual machine.
+
+The first run builds QEMU and the guest's image and takes some minutes; later ones take about
+half a minute. It needs root only to install Debian packages that are missing.
+"""
+
+
+class DemoError(Exception):
+    """The demonstration can't go on; the text says why."""
+
+
+def arguments():
+    parser = argparse.ArgumentParser(
+        prog="tools/demo", description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shell", action="store_true",
+                        help="then boot the guest once more, with a root shell for you")
+    parser.add_argument("--keep", action="store_true",
+                        help="then keep the daemon running, for a guest of your own, until ctrl-c")
+    return parser.parse_args()
+
+
+def heading(text):
+    print(f"\n\033[1m{text}\033[0m" if sys.stdout.isatty() else f"\n== {text}", flush=True)
+
+
+def say(text):
+    print(f"  {text}", flush=True)
+
+
+class Patience:
+    """A line that grows while something takes long."""
+
+    def __init__(self, text):
+        self._text = text
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._dots, daemon=True)
+
+    def _dots(self):
+        while not self._done.wait(DOT_SECONDS):
+            print(".", end="", flush=True)
+
+    def __enter__(self):
+        print(f"  {self._text} ", end="", flush=True)
+        self._began = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self._done.set()
+        self._thread.join()
+        word = "failed" if kind else "ready"
+        print(f"{word} ({time.monotonic() - self._began:.0f} s)", flush=True)
+
+
+def set_up(text, *command):
+    """Runs a command of the preparations; returns its last line of output."""
+    log = LOGS / f"{pathlib.Path(command[0]).name}.log"
+    with Patience(text), open(log, "w+", encoding="utf-8", errors="replace") as messages:
+        try:
+            done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False,
+                                  stdout=subprocess.PIPE, stderr=messages, text=True)
+        except OSError as error:
+            raise DemoError(f"{command[0]}: {error.strerror}") from error
+        messages.write(done.stdout)
+        if done.returncode:
+            messages.flush()
+            messages.seek(0)
+            tail = "\n".join(f"    {line.rstrip()}" for line in messages.readlines()[-25:])
+            raise DemoError(f"'{' '.join(command)}' failed; the end of its output:\n{tail}")
+    return (done.stdout.strip().splitlines() or [""])[-1]
+
+
+def prepare():
+    """Everything that has to be there; the path of QEMU."""
+    heading("Setting up")
+    set_up("Debian packages", "tools/install-deps", "build", "qemu", "guest")
+    # CFLAGS and the like of the caller are his; a job server that is not ours is not.
+    for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
+        os.environ.pop(name, None)
+    set_up("the daemon", "make", "-j2")
+    qemu = set_up("QEMU with the vhost-user-nvme device (minutes, the first time)",
+                  "tools/build-qemu")
+    set_up("the guest's kernel and root file system (a minute, the first time)",
+           "tools/build-guest-image")
+    return qemu
+
+
+class Daemon:
+    """build/shadowbell with the demonstration's configuration, on sockets of its own."""
+
+    def __init__(self, folder):
+        self.socket = folder / CONTROLLER
+        self.log = LOGS / "shadowbell.log"
+        self._process = None
+        self._command = ["build/shadowbell", "-c", CONFIG, "--socket-dir", str(folder)]
+
+    def start(self):
+        heading("The daemon starts")
+        say("$ " + " ".join(self._command))
+        # A session of its own: the terminal's ctrl-c is for us, and we stop it in order.
+        with open(self.log, "w", encoding="utf-8") as log:
+            self._process = subprocess.Popen(
+                self._command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True, preexec_fn=die_with_parent)  # pylint: disable=subprocess-popen-preexec-fn
+        deadline = time.monotonic() + START_SECONDS
+        while not self.socket.is_socket():
+            if self._process.poll() is not None:
+                raise DemoError(f"the daemon ended with status {self._process.returncode}:\n"
+                                f"{self.log.read_text(errors='replace')}")
+            if time.monotonic() > deadline:
+                raise DemoError(f"the daemon made no socket within {START_SECONDS} s")
+            time.sleep(0.05)
+        for line in self.log.read_text(errors="replace").splitlines():
+            say(line)
+
+    def running(self):
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self):
+        """In order, as a user would; a daemon that does not stop has failed."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            status = self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise DemoError(f"the daemon did not stop within {STOP_SECONDS} s") from None
+        if status:
+            raise DemoError(f"the daemon ended with status {status}")
+        if self.socket.exists():
+            raise DemoError(f"the daemon left {self.socket} behind")
+
+    def kill(self):
+        if self.running():
+            self._process.kill()
+            self._process.wait()
+
+
+class Show:
+    """The guest's part: passes on what it prints, and notes the device's counters when asked."""
+
+    def __init__(self, socket, folder):
+        self._qmp = folder / "qmp"
+        self._counts = {}
+        self._failed = ""
+        self._command = ["tools/guest", "--nvme", str(socket), "--qmp", str(self._qmp),
+                         "--script", "tools/lib/sbdemo/guest.sh", "--stdin",
+                         "--console-log", str(LOGS / "guest-console.log"), "--timeout", "300"]
+
+    def run(self):
+        heading("A guest boots")
+        say(f"$ tools/guest --nvme {self._command[2]} ...")
+        with open(LOGS / "guest.log", "w", encoding="utf-8") as errors, subprocess.Popen(
+                self._command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=errors, text=True, errors="replace",
+                preexec_fn=die_with_parent) as guest:  # pylint: disable=subprocess-popen-preexec-fn
+            try:
+                for line in guest.stdout:
+                    self._line(line.rstrip("\r\n"), guest.stdin)
+            finally:
+                # tools/guest ends QEMU; nothing to do where it has ended itself.
+                guest.terminate()
+                status = guest.wait()
+        if status or self._failed:
+            tail = (LOGS / "guest.log").read_text(errors="replace")
+            raise DemoError(f"in the guest: {self._failed or f'status {status}'}\n{tail}")
+        self._show_counts()
+
+    def _line(self, line, answer):
+        word, _, rest = line.partition(" ")
+        if word == "@HEADING":
+            heading(rest)
+        elif word == "@FAILED":
+            self._failed = rest
+        elif word == "@COUNT":
+            name, reads, writes = rest.split()
+            with Qmp(self._qmp) as qmp:
+                self._counts[name] = {
+                    "commands": int(reads) + int(writes),
+                    "doorbells": qmp.get(DEVICE, "doorbell-writes"),
+                    "interrupts": qmp.get(DEVICE, "interrupts")}
+            answer.write("\n")
+            answer.flush()
+        else:
+            say(line)
+
+    def _show_counts(self):
+        heading("Shadow doorbells at work")
+        try:
+            before, after = self._counts["before"], self._counts["after"]
+        except KeyError:
+            raise DemoError("the guest did not get to the counters") from None
+        commands, doorbells, interrupts = (after[key] - before[key] for key in
+                                           ("commands", "doorbells", "interrupts"))
+        say(f"{commands} commands, {doorbells} doorbell exits, {interrupts} interrupts by QEMU")
+        if commands <= 0:
+            raise DemoError("the controller's counters did not move")
+        say("Without shadow doorbells each command costs at least two exits, one for each of its "
+            "two queues:")
+        say(f"here it was one exit for {commands / max(doorbells, 1):.1f} commands. The rest was "
+            "found by the daemon, which was polling.")
+        if doorbells >= commands:
+            raise DemoError(f"{doorbells} doorbell exits for {commands} commands: the guest does "
+                            "not use shadow doorbells")
+
+
+def explain_attaching(qemu, socket, keep):
+    heading("A guest of your own")
+    directory = socket.parent if keep else "/run/shadowbell"
+    if not keep:
+        say("Start the daemon (its sockets are made in the configuration's socket_dir):")
+        print(f"\n    mkdir -p {directory}\n    build/shadowbell -c config/minimal.yaml\n")
+    say("Start QEMU with shared memory and the controller's socket; the other options are yours:")
+    print(f"""
+    {qemu} \\
+        -machine q35,accel=kvm:tcg,memory-backend=ram -cpu max -smp 2 -m 2G \\
+        -object memory-backend-memfd,id=ram,size=2G,share=on \\
+        -drive if=virtio,file=YOUR-DISK-IMAGE.qcow2 \\
+        -chardev socket,id=nvme0,path={directory}/{CONTROLLER} \\
+        -device vhost-user-nvme,chardev=nvme0 \\
+        -nographic
+""")
+    say("Without an image: 'tools/demo --shell', or 'tools/guest --nvme SOCKET --interactive'.")
+    say("docs/qemu.md tells how to patch the QEMU that you have.")
+
+
+def shell(socket):
+    heading("A root shell in the guest")
+    say("The disks are /dev/nvme0n1, n2 and n3. Leave with 'exit'.")
+    status = subprocess.call(["tools/guest", "--nvme", str(socket), "--interactive",
+                              "--timeout", "0"], cwd=ROOT)
+    if status:
+        raise DemoError(f"tools/guest ended with status {status}")
+
+
+def keep_running(daemon):
+    heading("The daemon goes on; ctrl-c ends it")
+    with contextlib.suppress(KeyboardInterrupt):
+        while daemon.running():
+            time.sleep(0.5)
+    if not daemon.running():
+        raise DemoError("the daemon has ended")
+
+
+def demonstrate(options):
+    qemu = prepare()
+    with contextlib.ExitStack() as stack:
+        # Short, and on no file system without sockets.
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="shadowbell-demo."))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        sockets = folder / "sockets"
+        sockets.mkdir()
+        daemon = Daemon(sockets)
+        stack.callback(daemon.kill)
+        daemon.start()
+        Show(daemon.socket, folder).run()
+        if options.shell:
+            shell(daemon.socket)
+        explain_attaching(qemu, daemon.socket, options.keep)
+        if options.keep:
+            keep_running(daemon)
+        daemon.stop()
+
+
+def give_back():
+    """What sudo built belongs to the user who called it."""
+    if os.environ.get("SUDO_UID") and os.environ.get("SUDO_GID"):
+        subprocess.run(["chown", "-R", f"{os.environ['SUDO_UID']}:{os.environ['SUDO_GID']}",
+                        str(ROOT / "build")], check=False)
+
+
+def stop(number, _frame):
+    raise SystemExit(128 + number)
+
+
+def main():
+    options = arguments()
+    if options.shell and not sys.stdin.isatty():
+        print("tools/demo: --shell needs a terminal", file=sys.stderr)
+        return 2
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    LOGS.mkdir(parents=True, exist_ok=True)
+    try:
+        demonstrate(options)
+    except (DemoError, QmpError, OSError) as error:
+        heading("The demonstration failed")
+        print(f"tools/demo: {error}\nThe logs are in {LOGS}.", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    finally:
+        give_back()
+    heading("Done: everything worked, and nothing was left behind")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
