@@ -279,6 +279,11 @@ struct config_node *config_tree_parse(struct config_arena *arena, struct config_
 	yaml_parser_t parser;
 	enum step step;
 
+	/* libyaml would count it as a column. */
+	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+		text += 3;
+		len -= 3;
+	}
 	if (!check_characters(errors, text, len))
 		return NULL;
 	if (!yaml_parser_initialize(&parser)) {

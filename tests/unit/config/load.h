@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef TESTS_UNIT_CONFIG_LOAD_H
+#define TESTS_UNIT_CONFIG_LOAD_H
+
+#include "config/private.h"
+#include "tests/unit/test.h"
+
+/* A machine with the CPUs 0 and 1, whatever the test runs on. */
+static inline int load_text(const char *text, size_t len, struct config **cfg, char **errors)
+{
+	struct config_host host = {.cpu = {true, true}};
+
+	return config_load_text("t", text, len, &host, cfg, errors);
+}
+
+static inline void fail_case(const char *file, unsigned int line, const char *name,
+			     const char *what)
+{
+	char text[2048];
+
+	snprintf(text, sizeof(text), "%s: %s", name, what);
+	text[strcspn(text, "\n")] = '\0';
+	CU_assertImplementation(CU_FALSE, line, text, file, "", CU_FALSE);
+}
+
+/* A valid configuration, or NULL after a failure that shows the errors. */
+static inline struct config *load_good(const char *name, const char *text)
+{
+	struct config *cfg = NULL;
+	char *errors = NULL;
+
+	if (load_text(text, strlen(text), &cfg, &errors) != 0)
+		fail_case(__FILE__, __LINE__, name, errors ? errors : "no error text");
+	CU_ASSERT_EQUAL(!cfg, !!errors);
+	free(errors);
+	return cfg;
+}
+
+/* Parts that most test cases need around what they are about. */
+#define RAM   "bdevs: [{name: r, type: malloc, size: 1MiB}]\n"
+#define CTRL  "controllers: [{name: c, type: nvme, namespaces: [{bdev: r}]}]\n"
+#define EMPTY "controllers: [{name: c, type: nvme, namespaces: []}]\n"
+
+#endif

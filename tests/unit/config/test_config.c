@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a valid configuration comes to: defaults, inheritance, references, numbering. */
+#include "config/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config/uuid.h"
+#include "tests/unit/config/load.h"
+
+static void defaults(void)
+{
+	struct config *cfg = load_good("defaults", RAM CTRL);
+	const struct config_controller *ctrl;
+	const struct config_bdev *bdev;
+
+	if (!cfg)
+		return;
+	CU_ASSERT_STRING_EQUAL(cfg->path, "t");
+	CU_ASSERT_STRING_EQUAL(cfg->target.socket_dir, "/run/shadowbell");
+	CU_ASSERT_EQUAL(cfg->target.socket.mode, 0660);
+	CU_ASSERT_EQUAL(cfg->target.socket.owner, (uid_t)-1);
+	CU_ASSERT_EQUAL(cfg->target.socket.group, (gid_t)-1);
+	CU_ASSERT_EQUAL(cfg->target.cpus.n, 1);
+	CU_ASSERT_EQUAL(cfg->target.cpus.cpu[0], 0);
+	CU_ASSERT_EQUAL(cfg->target.polling.mode, CONFIG_POLL_ADAPTIVE);
+	CU_ASSERT_EQUAL(cfg->target.polling.idle_us, 50);
+	CU_ASSERT_EQUAL(cfg->nbdevs, 1);
+	bdev = &cfg->bdevs[0];
+	CU_ASSERT_EQUAL(bdev->type, CONFIG_BDEV_MALLOC);
+	CU_ASSERT_EQUAL(bdev->block_size, 512);
+	CU_ASSERT_EQUAL(bdev->malloc.size_bytes, 1 << 20);
+	CU_ASSERT_EQUAL(bdev->malloc.numa_node, CONFIG_NUMA_ANY);
+	CU_ASSERT_EQUAL(cfg->ncontrollers, 1);
+	ctrl = &cfg->controllers[0];
+	CU_ASSERT_EQUAL(ctrl->type, CONFIG_CONTROLLER_NVME);
+	CU_ASSERT_STRING_EQUAL(ctrl->socket_path, "/run/shadowbell/c");
+	CU_ASSERT_EQUAL(ctrl->nvme.io_queues, 4);
+	CU_ASSERT_STRING_EQUAL(ctrl->nvme.model, "shadowbell NVMe Controller");
+	CU_ASSERT_EQUAL(ctrl->nvme.nnamespaces, 1);
+	CU_ASSERT_EQUAL(ctrl->nvme.namespaces[0].nsid, 1);
+	CU_ASSERT_PTR_EQUAL(ctrl->nvme.namespaces[0].bdev, bdev);
+	CU_ASSERT_EQUAL(ctrl->nvme.namespaces[0].read_only, false);
+	config_free(cfg);
+}
+
+static void target_values(void)
+{
+	struct config *cfg = load_good("target", "target:\n"
+						 "  socket_dir: /tmp/x/\n"
+						 "  socket_mode: 0600\n"
+						 "  socket_owner: 4294967294\n"
+						 "  socket_group: 0\n"
+						 "  cpus: [1, 0]\n"
+						 "  poll: busy\n"
+						 "  poll_idle_us: 0\n" RAM CTRL);
+	const struct config_target *t;
+
+	if (!cfg)
+		return;
+	t = &cfg->target;
+	CU_ASSERT_EQUAL(t->pos.line, 2);
+	CU_ASSERT_EQUAL(t->pos.column, 3);
+	CU_ASSERT_EQUAL(t->socket.mode, 0600);
+	CU_ASSERT_EQUAL(t->socket.owner, 4294967294u);
+	CU_ASSERT_EQUAL(t->socket.group, 0);
+	CU_ASSERT_EQUAL(t->cpus.n, 2);
+	CU_ASSERT_EQUAL(t->cpus.cpu[0], 1);
+	CU_ASSERT_EQUAL(t->cpus.cpu[1], 0);
+	CU_ASSERT_EQUAL(t->polling.mode, CONFIG_POLL_BUSY);
+	CU_ASSERT_EQUAL(t->polling.idle_us, 0);
+	CU_ASSERT_STRING_EQUAL(cfg->controllers[0].socket_path, "/tmp/x/c");
+	config_free(cfg);
+}
+
+static void spellings(void)
+{
+	static const struct {
+		const char *name;
+		const char *text;
+	} rows[] = {
+		{"CPU range", "target: {cpus: [0-1]}\n" RAM CTRL},
+		{"quoted CPU range", "target: {cpus: [\"0-1\"]}\n" RAM CTRL},
+		{"range without list", "target: {cpus: 0-1}\n" RAM CTRL},
+		{"one CPU", "target: {cpus: 1}\n" RAM CTRL},
+		{"YAML 1.2 octal", "target: {socket_mode: 0o640}\n" RAM CTRL},
+		{"quoted octal", "target: {socket_mode: \"0640\"}\n" RAM CTRL},
+		{"empty target", "target: {}\n" RAM CTRL},
+		{"target last", RAM CTRL "target: {poll: busy}\n"},
+		{"controllers first", CTRL RAM},
+		{"no bdevs", "bdevs: []\n" EMPTY},
+		{"no namespaces", RAM EMPTY},
+		{"null, plain and quoted",
+		 "bdevs: [{name: a, type: null, size: 1MiB}, {name: b, type: \"null\", size: 1TiB}]\n" EMPTY},
+		{"comment and marker", "# hello\n--- # there\n" RAM CTRL "...\n"},
+		{"directive", "%YAML 1.1\n---\n" RAM CTRL},
+		{"byte order mark", "\xef\xbb\xbf" RAM CTRL},
+		{"line ends of DOS", "bdevs: []\r\n" EMPTY},
+		{"text beyond ASCII in a path",
+		 "bdevs: [{name: f, type: file, path: /tmp/d\xc3\xa4\xc3\xbc, create: true, size: 1MiB}]\n" EMPTY},
+		{"the longest serial and model", RAM
+		 "controllers: [{name: c, type: nvme, namespaces: [], serial: 01234567890123456789, "
+		 "model: 0123456789012345678901234567890123456789}]\n"},
+		{"the longest name",
+		 "bdevs: [{name: a234567890123456789012345678901234567890123456789012345678901.-, type: null, "
+		 "size: 1MiB}]\n" EMPTY},
+		{"sizes with other units",
+		 "bdevs: [{name: a, type: malloc, size: 64 MiB, block_size: "
+		 "4KiB}]\n" EMPTY},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct config *cfg = load_good(rows[i].name, rows[i].text);
+
+		config_free(cfg);
+	}
+}
+
+static void inheritance(void)
+{
+	struct config *cfg = load_good(
+		"inheritance",
+		"controllers:\n"
+		"  - {name: a, type: nvme, namespaces: []}\n"
+		"  - {name: b, type: nvme, namespaces: [], cpus: [1], poll: busy, poll_idle_us: 7,\n"
+		"     socket_mode: 0666, socket_owner: 12, socket_group: 13}\n"
+		"bdevs: []\n"
+		"target: {cpus: [0, 1], poll: interrupt, poll_idle_us: 9, socket_mode: 0600, "
+		"socket_owner: 10, socket_group: 11}\n");
+	const struct config_controller *a, *b;
+
+	if (!cfg)
+		return;
+	a = &cfg->controllers[0];
+	b = &cfg->controllers[1];
+	CU_ASSERT_EQUAL(a->cpus.n, 2);
+	CU_ASSERT_EQUAL(a->polling.mode, CONFIG_POLL_INTERRUPT);
+	CU_ASSERT_EQUAL(a->polling.idle_us, 9);
+	CU_ASSERT_EQUAL(a->socket.mode, 0600);
+	CU_ASSERT_EQUAL(a->socket.owner, 10);
+	CU_ASSERT_EQUAL(a->socket.group, 11);
+	CU_ASSERT_EQUAL(b->cpus.n, 1);
+	CU_ASSERT_EQUAL(b->cpus.cpu[0], 1);
+	CU_ASSERT_EQUAL(b->polling.mode, CONFIG_POLL_BUSY);
+	CU_ASSERT_EQUAL(b->polling.idle_us, 7);
+	CU_ASSERT_EQUAL(b->socket.mode, 0666);
+	CU_ASSERT_EQUAL(b->socket.owner, 12);
+	CU_ASSERT_EQUAL(b->socket.group, 13);
+	config_free(cfg);
+}
+
+static void names_of_users(void)
+{
+	struct passwd *user = getpwuid(getuid());
+	struct group *group = getgrgid(getgid());
+	char text[512];
+	struct config *cfg;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(user);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(group);
+	snprintf(text, sizeof(text), "target: {socket_owner: %s, socket_group: %s}\n" RAM CTRL,
+		 user->pw_name, group->gr_name);
+	cfg = load_good("names_of_users", text);
+	if (!cfg)
+		return;
+	CU_ASSERT_EQUAL(cfg->target.socket.owner, getuid());
+	CU_ASSERT_EQUAL(cfg->target.socket.group, getgid());
+	config_free(cfg);
+}
+
+static void namespace_numbers(void)
+{
+	static const struct {
+		const char *list;
+		uint32_t nsids[5];
+		size_t n;
+	} rows[] = {
+		{"{bdev: r}, {bdev: r}, {bdev: r}", {1, 2, 3}, 3},
+		{"{bdev: r, nsid: 5}, {bdev: r}", {5, 6}, 2},
+		{"{bdev: r}, {bdev: r, nsid: 1}", {2, 1}, 2},
+		{"{bdev: r}, {bdev: r}, {bdev: r, nsid: 2}, {bdev: r}", {1, 3, 2, 4}, 4},
+		{"{bdev: r, nsid: 7}, {bdev: r, nsid: 3}, {bdev: r}", {7, 3, 4}, 3},
+		{"{bdev: r, nsid: 256}, {bdev: r, nsid: 255}", {256, 255}, 2},
+		{"{bdev: r, nsid: 255}, {bdev: r}", {255, 256}, 2},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct config_nvme *nvme;
+		struct config *cfg;
+		char text[512];
+
+		snprintf(text, sizeof(text),
+			 RAM "controllers: [{name: c, type: nvme, namespaces: [%s]}]\n",
+			 rows[i].list);
+		cfg = load_good(rows[i].list, text);
+		if (!cfg)
+			continue;
+		nvme = &cfg->controllers[0].nvme;
+		CU_ASSERT_EQUAL(nvme->nnamespaces, rows[i].n);
+		for (size_t k = 0; k < rows[i].n; k++) {
+			if (nvme->namespaces[k].nsid != rows[i].nsids[k])
+				fail_case(__FILE__, __LINE__, rows[i].list, "another nsid");
+		}
+		config_free(cfg);
+	}
+}
+
+static void bdev_values(void)
+{
+	struct config *cfg = load_good(
+		"bdevs",
+		"bdevs:\n"
+		"  - {name: m, type: malloc, size: 4096, block_size: 4096, numa_node: any}\n"
+		"  - {name: f, type: file, path: /tmp/no.such.file, size: 1GiB, create: true, direct: "
+		"false, uuid: 6F1C2A52-8d0e-4b0c-a3f4-5e1f7a9b3c10}\n"
+		"  - {name: d, type: file, path: /dev/../tmp/none, size: 512, create: true}\n"
+		"  - {name: n, type: null, size: 4194304TiB, latency_us: 10}\n" EMPTY);
+	char uuid[37];
+
+	if (!cfg)
+		return;
+	CU_ASSERT_EQUAL(cfg->nbdevs, 4);
+	CU_ASSERT_EQUAL(cfg->bdevs[0].block_size, 4096);
+	CU_ASSERT_EQUAL(cfg->bdevs[1].type, CONFIG_BDEV_FILE);
+	CU_ASSERT_STRING_EQUAL(cfg->bdevs[1].file.path, "/tmp/no.such.file");
+	CU_ASSERT_EQUAL(cfg->bdevs[1].file.size_bytes, UINT64_C(1) << 30);
+	CU_ASSERT_EQUAL(cfg->bdevs[1].file.create, true);
+	CU_ASSERT_EQUAL(cfg->bdevs[1].file.direct, false);
+	CU_ASSERT_EQUAL(cfg->bdevs[1].file.read_only, false);
+	CU_ASSERT_EQUAL(cfg->bdevs[2].file.direct, true);
+	config_uuid_format(cfg->bdevs[1].uuid, uuid);
+	CU_ASSERT_STRING_EQUAL(uuid, "6f1c2a52-8d0e-4b0c-a3f4-5e1f7a9b3c10");
+	CU_ASSERT_EQUAL(cfg->bdevs[3].type, CONFIG_BDEV_NULL);
+	CU_ASSERT_EQUAL(cfg->bdevs[3].null.size_bytes, UINT64_C(1) << 62);
+	CU_ASSERT_EQUAL(cfg->bdevs[3].null.latency_us, 10);
+	config_free(cfg);
+}
+
+/* The UUID and the serial follow from the name alone, so a second start and another order give the
+ * same. */
+static void derived_identities(void)
+{
+	struct config *one = load_good("one", RAM CTRL);
+	struct config *two =
+		load_good("two", "bdevs: [{name: x, type: null, size: 1MiB}, {name: r, type: "
+				 "malloc, size: 2MiB}]\n"
+				 "controllers: [{name: b, type: nvme, namespaces: []}, {name: c, "
+				 "type: nvme, namespaces: []}]\n");
+
+	if (one && two) {
+		CU_ASSERT_EQUAL(memcmp(one->bdevs[0].uuid, two->bdevs[1].uuid, 16), 0);
+		CU_ASSERT_NOT_EQUAL(memcmp(two->bdevs[0].uuid, two->bdevs[1].uuid, 16), 0);
+		CU_ASSERT_STRING_EQUAL(one->controllers[0].nvme.serial,
+				       two->controllers[1].nvme.serial);
+		CU_ASSERT_STRING_NOT_EQUAL(two->controllers[0].nvme.serial,
+					   two->controllers[1].nvme.serial);
+		CU_ASSERT_EQUAL(strlen(one->controllers[0].nvme.serial), CONFIG_SERIAL_MAX);
+	}
+	config_free(one);
+	config_free(two);
+}
+
+static void shared_bdev(void)
+{
+	struct config *cfg = load_good(
+		"shared", RAM "controllers:\n"
+			      "  - {name: a, type: nvme, namespaces: [{bdev: r}, {bdev: r, "
+			      "read_only: true}]}\n"
+			      "  - {name: b, type: nvme, namespaces: [{bdev: r}]}\n");
+
+	if (!cfg)
+		return;
+	for (size_t i = 0; i < 2; i++)
+		CU_ASSERT_PTR_EQUAL(cfg->controllers[i].nvme.namespaces[0].bdev, &cfg->bdevs[0]);
+	CU_ASSERT_EQUAL(cfg->controllers[0].nvme.namespaces[1].read_only, true);
+	config_free(cfg);
+}
+
+static void places(void)
+{
+	static const struct config_pos nowhere = {0};
+	struct config *cfg = load_good("places", "bdevs:\n"
+						 "  - name: r\n"
+						 "    type: malloc\n"
+						 "    size: 1MiB\n" CTRL);
+	const struct config_bdev *bdev;
+	struct config_pos pos;
+
+	if (!cfg)
+		return;
+	bdev = &cfg->bdevs[0];
+	pos = config_locate(cfg, &bdev->malloc.size_bytes, nowhere);
+	CU_ASSERT_EQUAL(pos.line, 4);
+	CU_ASSERT_EQUAL(pos.column, 11);
+	pos = config_locate(cfg, &bdev->block_size, bdev->pos);
+	CU_ASSERT_EQUAL(pos.line, 2);
+	CU_ASSERT_EQUAL(pos.column, 5);
+	config_free(cfg);
+}
+
+static void socket_dir_override(void)
+{
+	struct config *cfg = load_good("override", RAM CTRL);
+	char dir[128];
+	char *errors;
+
+	if (!cfg)
+		return;
+	CU_ASSERT_EQUAL(config_set_socket_dir(cfg, "run", &errors), 0);
+	CU_ASSERT_PTR_NULL(errors);
+	CU_ASSERT_STRING_EQUAL(cfg->target.socket_dir, "run");
+	CU_ASSERT_STRING_EQUAL(cfg->controllers[0].socket_path, "run/c");
+	/* 105 bytes, a slash and one letter fit; one more does not. */
+	memset(dir, 'd', sizeof(dir));
+	dir[105] = '\0';
+	CU_ASSERT_EQUAL(config_set_socket_dir(cfg, dir, &errors), 0);
+	CU_ASSERT_EQUAL(strlen(cfg->controllers[0].socket_path), CONFIG_SOCKET_PATH_MAX);
+	dir[105] = 'd';
+	dir[106] = '\0';
+	CU_ASSERT_EQUAL(config_set_socket_dir(cfg, dir, &errors), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(errors);
+	CU_ASSERT_PTR_NOT_NULL(strstr(errors, "is 108 bytes long; allowed: up to 107"));
+	free(errors);
+	CU_ASSERT_EQUAL(strlen(cfg->target.socket_dir), 105);
+	CU_ASSERT_EQUAL(strlen(cfg->controllers[0].socket_path), CONFIG_SOCKET_PATH_MAX);
+	CU_ASSERT_EQUAL(config_set_socket_dir(cfg, "", &errors), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(errors);
+	free(errors);
+	config_free(cfg);
+}
+
+/* A text of its own for the text config_load() reads from a file. */
+static void write_file(const char *path, const char *text, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	CU_ASSERT_FATAL(fd >= 0);
+	CU_ASSERT_EQUAL(write(fd, text, len), (ssize_t)len);
+	close(fd);
+}
+
+static void check_load(const char *path, int rc, const char *error)
+{
+	struct config *cfg = NULL;
+	char *errors = NULL;
+	int got = config_load(path, &cfg, &errors);
+
+	if (got != rc)
+		fail_case(__FILE__, __LINE__, path, errors ? errors : "another code");
+	CU_ASSERT_EQUAL(!cfg, rc != 0);
+	if (error && (!errors || !strstr(errors, error)))
+		fail_case(__FILE__, __LINE__, path, errors ? errors : "no text");
+	free(errors);
+	config_free(cfg);
+}
+
+static void files_on_disk(void)
+{
+	char dir[] = "/tmp/test_config.XXXXXX";
+	char path[64], text[2048];
+	static const char bad[] = "bdevs: 1\n";
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	check_load(dir, -EISDIR, "is a directory; allowed: a regular file or a pipe\n");
+	check_load("/dev/null", -EINVAL, "is a device or socket");
+	snprintf(path, sizeof(path), "%s/c.yaml", dir);
+	check_load(path, -ENOENT, "can't be opened: No such file or directory\n");
+	write_file(path, bad, strlen(bad));
+	snprintf(text, sizeof(text), "%s:1:8: bdevs: '1' is not a list", path);
+	check_load(path, -EINVAL, text);
+	write_file(path, bad, 0);
+	check_load(path, -EINVAL, "c.yaml: the file is empty");
+	CU_ASSERT_EQUAL(truncate(path, 10 << 20), 0);
+	check_load(path, -EFBIG, "c.yaml: is too large; allowed: up to 1048576 bytes\n");
+	CU_ASSERT_EQUAL(unlink(path), 0);
+	CU_ASSERT_EQUAL(rmdir(dir), 0);
+}
+
+/* Loads a file bdev over path; expects an error with this text, or none. */
+static void check_backing(const char *path, const char *keys, const char *error)
+{
+	struct config *cfg = NULL;
+	char *errors = NULL;
+	char text[512];
+	int rc;
+
+	snprintf(text, sizeof(text), "bdevs: [{name: f, type: file, path: %s%s}]\n" EMPTY, path,
+		 keys);
+	rc = load_text(text, strlen(text), &cfg, &errors);
+	CU_ASSERT_EQUAL(rc, error ? -EINVAL : 0);
+	if (error ? !errors || !strstr(errors, error) : errors != NULL)
+		fail_case(__FILE__, __LINE__, keys, errors ? errors : "accepted");
+	free(errors);
+	config_free(cfg);
+}
+
+static void backing_files(void)
+{
+	char dir[] = "/tmp/test_config.XXXXXX";
+	char path[64], below[80], pipe_path[64];
+	struct stat st;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/disk", dir);
+	snprintf(below, sizeof(below), "%s/below", path);
+	snprintf(pipe_path, sizeof(pipe_path), "%s/pipe", dir);
+	check_backing(path, ", create: true, size: 1MiB", NULL);
+	/* Checking creates nothing. */
+	CU_ASSERT_EQUAL(stat(path, &st), -1);
+	check_backing(path, "",
+		      "does not exist; allowed: an existing file or block device, or create");
+	check_backing(path, ", size: 1MiB", "does not exist; allowed: an existing");
+	check_backing(path, ", create: true", "create: '/tmp/test_config.");
+	check_backing(below, ", create: true, size: 1MiB", "its directory does not exist");
+	check_backing(dir, "", "is a directory; allowed: a regular file or a block device");
+	check_backing("/dev/zero", "", "is a character device; allowed");
+	CU_ASSERT_EQUAL(mkfifo(pipe_path, 0600), 0);
+	check_backing(pipe_path, "", "is a pipe; allowed");
+	write_file(path, "", 0);
+	check_backing(path, "", "is 0 long, which is no whole number of blocks");
+	CU_ASSERT_EQUAL(truncate(path, 8192 + 512), 0);
+	check_backing(path, "", NULL);
+	check_backing(path, ", create: true", NULL);
+	check_backing(path, ", read_only: true", NULL);
+	check_backing(path, ", size: 8704", NULL);
+	check_backing(path, ", size: 9216", "size: 9KiB is more than the existing file");
+	check_backing(path, ", size: 9216, create: true", "is more than the existing file");
+	check_backing(path, ", block_size: 4096",
+		      "is 8704 long, which is no whole number of blocks");
+	check_backing(path, ", block_size: 4096, size: 8KiB", NULL);
+	check_backing(below, "", "can't be reached: Not a directory");
+	CU_ASSERT_EQUAL(unlink(path), 0);
+	CU_ASSERT_EQUAL(unlink(pipe_path), 0);
+	CU_ASSERT_EQUAL(rmdir(dir), 0);
+}
+
+static void same_backing_file(void)
+{
+	char dir[] = "/tmp/test_config.XXXXXX";
+	char a[64], b[64], text[512];
+	struct config *cfg = NULL;
+	char *errors = NULL;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(a, sizeof(a), "%s/a", dir);
+	snprintf(b, sizeof(b), "%s/b", dir);
+	write_file(a, "", 0);
+	CU_ASSERT_EQUAL(truncate(a, 4096), 0);
+	CU_ASSERT_EQUAL(symlink("a", b), 0);
+	snprintf(
+		text, sizeof(text),
+		"bdevs:\n- {name: a, type: file, path: %s}\n- {name: b, type: file, path: %s}\n" EMPTY,
+		a, b);
+	CU_ASSERT_EQUAL(load_text(text, strlen(text), &cfg, &errors), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(errors);
+	CU_ASSERT_EQUAL(strncmp(errors, "t:3:31: bdev 'b': path: ", 24), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(errors, "is the file of the bdev in line 2 already"));
+	free(errors);
+	snprintf(text, sizeof(text),
+		 "bdevs:\n- {name: a, type: file, path: %s, read_only: true}\n"
+		 "- {name: b, type: file, path: %s, read_only: true}\n" EMPTY,
+		 a, b);
+	cfg = load_good("both read-only", text);
+	config_free(cfg);
+	CU_ASSERT_EQUAL(unlink(a), 0);
+	CU_ASSERT_EQUAL(unlink(b), 0);
+	CU_ASSERT_EQUAL(rmdir(dir), 0);
+}
+
+static void names_of_enums(void)
+{
+	CU_ASSERT_STRING_EQUAL(config_poll_name(CONFIG_POLL_BUSY), "busy");
+	CU_ASSERT_STRING_EQUAL(config_poll_name(CONFIG_POLL_INTERRUPT), "interrupt");
+	CU_ASSERT_STRING_EQUAL(config_bdev_type_name(CONFIG_BDEV_NULL), "null");
+	CU_ASSERT_STRING_EQUAL(config_controller_type_name(CONFIG_CONTROLLER_NVME), "nvme");
+	CU_ASSERT_STRING_EQUAL(config_poll_name((enum config_poll)99), "unknown");
+}
+
+static const struct test_case cases[] = {
+	{"defaults", defaults},
+	{"target_values", target_values},
+	{"spellings", spellings},
+	{"inheritance", inheritance},
+	{"names_of_users", names_of_users},
+	{"namespace_numbers", namespace_numbers},
+	{"bdev_values", bdev_values},
+	{"derived_identities", derived_identities},
+	{"shared_bdev", shared_bdev},
+	{"places", places},
+	{"socket_dir_override", socket_dir_override},
+	{"files_on_disk", files_on_disk},
+	{"backing_files", backing_files},
+	{"same_backing_file", same_backing_file},
+	{"names_of_enums", names_of_enums},
+};
+
+TEST_MAIN("config", cases)

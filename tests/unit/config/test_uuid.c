@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config/uuid.h"
+
+#include "tests/unit/test.h"
+
+static void hex(const uint8_t *bytes, size_t n, char *out)
+{
+	for (size_t i = 0; i < n; i++)
+		sprintf(out + 2 * i, "%02x", bytes[i]);
+}
+
+/* The examples of FIPS 180 and, around the padding's edges, what sha1sum(1) says. */
+static void sha1_known_answers(void)
+{
+	static const struct {
+		char fill;
+		size_t len;
+		const char *text; /* or NULL: fill, len times */
+		const char *digest;
+	} rows[] = {
+		{0, 0, "", "da39a3ee5e6b4b0d3255bfef95601890afd80709"},
+		{0, 3, "abc", "a9993e364706816aba3e25717850c26c9cd0d89d"},
+		{0, 56, "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+		 "84983e441c3bd26ebaae4aa1f95129e5e54670f1"},
+		{'a', 55, NULL, "c1c8bbdc22796e28c0e15163d20899b65621d65a"},
+		{'a', 63, NULL, "03f09f5b158a7a8cdad920bddc29b81c18a551f5"},
+		{'a', 64, NULL, "0098ba824b5c16427bd7a1122a5a442a25ec644d"},
+		{'a', 65, NULL, "11655326c708d70319be2610e8a57d9a5b959d3b"},
+		{'a', 1000, NULL, "291e9a6c66994949b57ba5e650361e98fc36b1ba"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char data[1000];
+		uint8_t digest[20];
+		char text[41];
+
+		if (rows[i].text)
+			memcpy(data, rows[i].text, rows[i].len);
+		else
+			memset(data, rows[i].fill, rows[i].len);
+		config_sha1(data, rows[i].len, digest);
+		hex(digest, sizeof(digest), text);
+		CU_ASSERT_STRING_EQUAL(text, rows[i].digest);
+	}
+}
+
+static void parse_and_format(void)
+{
+	static const char text[] = "6f1c2a52-8d0e-4b0c-a3f4-5e1f7a9b3c10";
+	static const uint8_t bytes[16] = {0x6f, 0x1c, 0x2a, 0x52, 0x8d, 0x0e, 0x4b, 0x0c,
+					  0xa3, 0xf4, 0x5e, 0x1f, 0x7a, 0x9b, 0x3c, 0x10};
+	uint8_t uuid[16];
+	char again[37];
+
+	CU_ASSERT_EQUAL(config_uuid_parse(text, uuid), 0);
+	CU_ASSERT_EQUAL(memcmp(uuid, bytes, sizeof(uuid)), 0);
+	config_uuid_format(uuid, again);
+	CU_ASSERT_STRING_EQUAL(again, text);
+	CU_ASSERT_EQUAL(config_uuid_parse("6F1C2A52-8D0E-4B0C-A3F4-5E1F7A9B3C10", uuid), 0);
+	CU_ASSERT_EQUAL(memcmp(uuid, bytes, sizeof(uuid)), 0);
+}
+
+static void refused(void)
+{
+	static const char *const rows[] = {
+		"",
+		"6f1c2a52",
+		"6f1c2a528d0e4b0ca3f45e1f7a9b3c10",
+		"6f1c2a52-8d0e-4b0c-a3f4-5e1f7a9b3c1",
+		"6f1c2a52-8d0e-4b0c-a3f4-5e1f7a9b3c100",
+		"6f1c2a52-8d0e-4b0c-a3f45-e1f7a9b3c10",
+		"6f1c2a52-8d0e-4b0c-a3f4-5e1f7a9b3c1g",
+		"{6f1c2a52-8d0e-4b0c-a3f4-5e1f7a9b3c}",
+		"6f1c2a52 8d0e-4b0c-a3f4-5e1f7a9b3c10",
+		"6f1c2a52-8d0e-4b0c-a3f4-5e1f7a9b3c-0",
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint8_t uuid[16] = {42};
+
+		CU_ASSERT(config_uuid_parse(rows[i], uuid) < 0);
+		CU_ASSERT_EQUAL(uuid[0], 42);
+	}
+}
+
+/* As "uuidgen --sha1 --namespace d4b1a4e5-52b1-4c8c-9c5f-3f1c9a6ad7b2 --name NAME" prints them. */
+static void from_name(void)
+{
+	static const struct {
+		const char *name;
+		const char *uuid;
+	} rows[] = {
+		{"ram0", "35b9ebd1-dba5-5fa1-83ad-c9ec8c63fbc5"},
+		{"disk0", "54084628-961b-5efc-943b-75e0d983a8f6"},
+		{"a", "3bc0fac3-788f-5695-87d4-a4a86b210fc3"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint8_t uuid[16];
+		char text[37];
+
+		config_uuid_from_name(rows[i].name, uuid);
+		config_uuid_format(uuid, text);
+		CU_ASSERT_STRING_EQUAL(text, rows[i].uuid);
+	}
+}
+
+static const struct test_case cases[] = {
+	{"sha1_known_answers", sha1_known_answers},
+	{"parse_and_format", parse_and_format},
+	{"refused", refused},
+	{"from_name", from_name},
+};
+
+TEST_MAIN("config_uuid", cases)
