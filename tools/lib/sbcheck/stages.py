@@ -36,6 +36,8 @@ STAGES = (
     Stage("build-tsan", "with the thread sanitizer", "make -j2 tsan-build", ("build-asan",)),
     Stage("guest-image", "the guest's kernel and root file system", "tools/build-guest-image",
           ("deps",), minutes=20, guest=True),
+    Stage("runner", "that tests/run-tests notices what is wrong", "tests/project/runner",
+          ("deps",)),
     Stage("install", "make install and uninstall", "tests/project/install", ("build",)),
     Stage("examples", "the configurations in config/", "tests/project/examples", ("build",)),
     Stage("readme", "README's commands, in a copy of this tree", "tests/project/readme",
