@@ -38,6 +38,8 @@ STAGES = (
           ("deps",), minutes=20, guest=True),
     Stage("runner", "that tests/run-tests notices what is wrong", "tests/project/runner",
           ("deps",)),
+    Stage("qemu-patches", "that the series are what src/ makes", "qemu-patches/regen --check",
+          ("deps",)),
     Stage("install", "make install and uninstall", "tests/project/install", ("build",)),
     Stage("examples", "the configurations in config/", "tests/project/examples", ("build",)),
     Stage("readme", "README's commands, in a copy of this tree", "tests/project/readme",
