@@ -21,7 +21,7 @@ struct test_case {
 /* A case that can't run here puts the reason in, checks nothing, and returns. */
 static char test_skip_reason[256] __attribute__((unused));
 
-static inline int test_report_case(const CU_pTest test, const char *suite)
+static inline int test_report_case(CU_pTest test, const char *suite)
 {
 	unsigned int before = CU_get_number_of_failure_records();
 	CU_pFailureRecord rec;
