@@ -170,7 +170,8 @@ void bdev_channel_hold(struct bdev_channel *ch);
 /* err: an errno, of either sign; 0 is OK. */
 enum bdev_status bdev_status_from_errno(int err, enum bdev_op op);
 /*
- * For a backend that finds out that it can't do a WRITE_ZEROES: does it by WRITEs to the backend,
+ * For a backend that finds out that it can't do a WRITE_ZEROES, or a DISCARD that must zero: does
+ * it by WRITEs to the backend,
  * and completes it. The backend has nothing more to do with the I/O, io->backend included.
  */
 void bdev_write_zeroes_by_writing(struct bdev_io *io);

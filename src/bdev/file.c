@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A bdev on a regular file or a block device; its I/O is in file_io.c. */
+#include "bdev/file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bdev/uring.h"
+
+static int channel_create(struct bdev *bdev, struct bdev_channel *ch)
+{
+	struct file_channel *fc = calloc(1, sizeof(*fc));
+	int rc;
+
+	if (!fc)
+		return -ENOMEM;
+	rc = uring_get(&fc->ring);
+	if (rc) {
+		free(fc);
+		return rc;
+	}
+	ch->ctx = fc;
+	return 0;
+}
+
+static void channel_destroy(struct bdev *bdev, struct bdev_channel *ch)
+{
+	struct file_channel *fc = ch->ctx;
+
+	uring_put(fc->ring);
+	free(fc);
+}
+
+static void free_file(struct file_bdev *f, bool discard)
+{
+	file_close(f, discard);
+	free(f->path);
+	free(f);
+}
+
+static void destroy(struct bdev *bdev)
+{
+	free_file(file_of(bdev), false);
+}
+
+static const struct bdev_ops file_ops = {
+	.type = "file",
+	.channel_create = channel_create,
+	.channel_destroy = channel_destroy,
+	.submit = file_io_submit,
+	.cancel = file_io_cancel,
+	.destroy = destroy,
+};
+
+static int check_io_uring(char err[BDEV_ERR_MAX])
+{
+	int rc = uring_probe();
+
+	if (rc == -EPERM || rc == -EACCES)
+		snprintf(err, BDEV_ERR_MAX,
+			 "io_uring, which bdevs of type file need, is forbidden here: by sysctl "
+			 "kernel.io_uring_disabled, or by a container's seccomp filter");
+	else if (rc == -ENOSYS)
+		snprintf(err, BDEV_ERR_MAX,
+			 "this kernel has no io_uring, or one that is too old, and bdevs of type "
+			 "file need it: Linux 5.6 is the oldest that will do");
+	else if (rc == -ENOMEM)
+		snprintf(err, BDEV_ERR_MAX,
+			 "io_uring, which bdevs of type file need, gets no memory: raise the limit "
+			 "of locked memory (ulimit -l)");
+	else if (rc)
+		snprintf(err, BDEV_ERR_MAX,
+			 "io_uring, which bdevs of type file need, can't be set up: %s",
+			 strerror(-rc));
+	return rc;
+}
+
+static int check_params(const struct bdev_file_params *p, char err[BDEV_ERR_MAX])
+{
+	int rc = bdev_params_check(&p->common, false, err);
+
+	if (rc)
+		return rc;
+	if (p->path && *p->path)
+		return check_io_uring(err);
+	snprintf(err, BDEV_ERR_MAX, "path: it is needed, and must not be empty");
+	return -EINVAL;
+}
+
+static struct file_bdev *make(const struct bdev_file_params *p)
+{
+	struct file_bdev *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->path = strdup(p->path);
+	if (!f->path) {
+		free(f);
+		return NULL;
+	}
+	f->fd = -1;
+	f->direct = p->direct;
+	snprintf(f->bdev.name, sizeof(f->bdev.name), "%s", p->common.name);
+	memcpy(f->bdev.uuid, p->common.uuid, sizeof(f->bdev.uuid));
+	f->bdev.block_size = p->common.block_size;
+	f->bdev.read_only = p->read_only;
+	f->bdev.ops = &file_ops;
+	return f;
+}
+
+int bdev_file_create(const struct bdev_file_params *p, char err[BDEV_ERR_MAX])
+{
+	struct file_bdev *f;
+	int rc;
+
+	rc = check_params(p, err);
+	if (rc)
+		return rc;
+	f = make(p);
+	if (!f) {
+		snprintf(err, BDEV_ERR_MAX, "out of memory");
+		return -ENOMEM;
+	}
+	rc = file_open(f, p, err);
+	if (!rc)
+		rc = file_find_limits(f, err);
+	if (rc)
+		goto free_bdev;
+	f->bdev.nblocks = f->size_bytes / f->bdev.block_size;
+	rc = bdev_register(&f->bdev);
+	if (rc) {
+		bdev_register_error(&f->bdev, rc, err);
+		goto free_bdev;
+	}
+	return 0;
+
+free_bdev:
+	free_file(f, true);
+	return rc;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * An image has one writer or any number of readers. Other processes are kept out by an OFD lock
+ * (fcntl(2)) on the whole file, which QEMU's image locks collide with too, and writers of a block
+ * device in addition by O_EXCL (file_open.c). The other bdevs of this daemon are kept in a list:
+ * so an error can name them, and a device has more than one node.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bdev/file.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct file_bdev *files;
+
+static bool same_file(const struct file_bdev *a, const struct file_bdev *b)
+{
+	if (a->block && b->block)
+		return a->st.st_rdev == b->st.st_rdev;
+	return a->st.st_dev == b->st.st_dev && a->st.st_ino == b->st.st_ino;
+}
+
+/* One that excludes f; the lock is held. */
+static const struct file_bdev *find_rival(const struct file_bdev *f)
+{
+	const struct file_bdev *other;
+
+	for (other = files; other; other = other->next)
+		if (same_file(f, other) && !(f->bdev.read_only && other->bdev.read_only))
+			return other;
+	return NULL;
+}
+
+static int lock_fd(const struct file_bdev *f, short type)
+{
+	struct flock fl = {.l_type = type, .l_whence = SEEK_SET};
+
+	return fcntl(f->fd, F_OFD_SETLK, &fl) ? -errno : 0;
+}
+
+static int lock_against_others(const struct file_bdev *f, char err[BDEV_ERR_MAX])
+{
+	int rc = lock_fd(f, f->bdev.read_only ? F_RDLCK : F_WRLCK);
+
+	if (rc == -EAGAIN || rc == -EACCES) {
+		snprintf(err, BDEV_ERR_MAX,
+			 "path: \"%s\" is in use by another process, and there must be only one "
+			 "writer; end that process, or use read_only: true in both",
+			 f->path);
+		return -EBUSY;
+	}
+	if (rc) /* Some network file systems have no locks. */
+		log_warn("bdev %s: \"%s\" can't be locked against other processes: %s",
+			 f->bdev.name, f->path, strerror(-rc));
+	return 0;
+}
+
+int file_lock(struct file_bdev *f, char err[BDEV_ERR_MAX])
+{
+	const struct file_bdev *rival;
+	int rc;
+
+	pthread_mutex_lock(&lock);
+	rival = find_rival(f);
+	if (rival) {
+		snprintf(err, BDEV_ERR_MAX,
+			 "path: \"%s\" is in use by bdev \"%s\", and there must be only one "
+			 "writer; let both namespaces use that bdev, or use read_only: true in "
+			 "both",
+			 f->path, rival->bdev.name);
+		rc = -EBUSY;
+	} else {
+		rc = lock_against_others(f, err);
+	}
+	if (!rc) {
+		f->next = files;
+		files = f;
+	}
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+void file_unlock(struct file_bdev *f)
+{
+	struct file_bdev **at;
+
+	pthread_mutex_lock(&lock);
+	for (at = &files; *at && *at != f; at = &(*at)->next)
+		;
+	if (*at) {
+		*at = f->next;
+		/* Not left to close(): the io_uring may hold the file for a moment longer. */
+		lock_fd(f, F_UNLCK);
+	}
+	pthread_mutex_unlock(&lock);
+}

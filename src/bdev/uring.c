@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "bdev/uring.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "reactor/reactor.h"
+#include "util/log.h"
+#include "util/util.h"
+
+#define SQ_ENTRIES 512
+/* Also the most that are in flight, so that the completion queue can't overflow. */
+#define CQ_ENTRIES  4096
+#define BATCH	    64
+#define MAX_REAP    1024 /* in one poll round: other pollers want a turn */
+#define BUFS_MAX    32
+#define CANCEL_DATA 0 /* user_data of cancel requests; no op is at this address */
+
+enum op_state { OP_IDLE, OP_WAITS_FOR_SQE, OP_WAITS_FOR_BUF, OP_SUBMITTED };
+
+struct op_list {
+	struct uring_op *first, **lastp;
+};
+
+struct free_buf {
+	struct free_buf *next;
+};
+
+struct uring {
+	struct io_uring ring;
+	struct reactor *reactor;
+	struct reactor_poller poller;
+	/* What wakes the reactor: the ring, or, with deferred task work, which the ring's own
+	 * readiness does not show, an eventfd that is signalled only while we sleep. */
+	int wake_fd;
+	bool deferred;
+	unsigned int refs;
+	unsigned int inflight; /* have an SQE, cancel requests among them */
+	struct op_list waiting;
+	struct op_list buf_waiting;
+	struct free_buf *free_bufs;
+	unsigned int nbufs;
+	struct log_limit limit;
+};
+
+/* The calling reactor's. */
+static __thread struct uring *local;
+
+static void list_init(struct op_list *list)
+{
+	list->first = NULL;
+	list->lastp = &list->first;
+}
+
+static void list_append(struct op_list *list, struct uring_op *op)
+{
+	op->next = NULL;
+	op->prevp = list->lastp;
+	*list->lastp = op;
+	list->lastp = &op->next;
+}
+
+static void list_remove(struct op_list *list, struct uring_op *op)
+{
+	*op->prevp = op->next;
+	if (op->next)
+		op->next->prevp = op->prevp;
+	else
+		list->lastp = op->prevp;
+}
+
+/* --- submission --- */
+
+/* NULL: there is no room now, in the submission queue or in the completion queue. */
+static struct io_uring_sqe *take_sqe(struct uring *u)
+{
+	return u->inflight < CQ_ENTRIES ? io_uring_get_sqe(&u->ring) : NULL;
+}
+
+static void prepare(struct uring *u, struct uring_op *op, struct io_uring_sqe *sqe)
+{
+	op->type->prep(op, sqe);
+	io_uring_sqe_set_data(sqe, op);
+	op->state = OP_SUBMITTED;
+	u->inflight++;
+}
+
+void uring_start(struct uring *u, struct uring_op *op)
+{
+	struct io_uring_sqe *sqe = u->waiting.first ? NULL : take_sqe(u);
+
+	if (likely(sqe)) {
+		prepare(u, op, sqe);
+		return;
+	}
+	op->state = OP_WAITS_FOR_SQE;
+	list_append(&u->waiting, op);
+}
+
+static unsigned int feed(struct uring *u)
+{
+	struct io_uring_sqe *sqe;
+	struct uring_op *op;
+	unsigned int n;
+
+	for (n = 0; (op = u->waiting.first) && (sqe = take_sqe(u)); n++) {
+		list_remove(&u->waiting, op);
+		prepare(u, op, sqe);
+	}
+	return n;
+}
+
+/* Completions are ready in the kernel that reach the ring only with a system call of ours. */
+static bool kernel_wants_a_call(const struct uring *u)
+{
+	return __atomic_load_n(u->ring.sq.kflags, __ATOMIC_RELAXED) &
+	       (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+}
+
+/* The one system call of a poll round, and only if there is a reason. */
+static unsigned int enter(struct uring *u)
+{
+	unsigned int pending = io_uring_sq_ready(&u->ring);
+	int rc;
+
+	if (!pending && !kernel_wants_a_call(u))
+		return 0;
+	rc = io_uring_submit_and_get_events(&u->ring);
+	if (unlikely(rc < 0 && rc != -EBUSY && rc != -EAGAIN && rc != -EINTR))
+		log_limited(&u->limit, LOG_LEVEL_ERROR, "io_uring",
+			    "io_uring of the reactor of CPU %d: %u operations can't be submitted "
+			    "and are tried again: %s",
+			    reactor_cpu(u->reactor), pending, strerror(-rc));
+	return 1;
+}
+
+/* --- completion --- */
+
+static void complete(struct uring *u, uint64_t user_data, int res)
+{
+	struct uring_op *op = (struct uring_op *)(uintptr_t)user_data;
+
+	u->inflight--;
+	if (user_data == CANCEL_DATA)
+		return;
+	op->state = OP_IDLE;
+	op->type->done(op, res);
+}
+
+/* The CQEs are copied first: done() may start and even submit others. */
+static unsigned int reap_batch(struct uring *u)
+{
+	struct io_uring_cqe *cqes[BATCH];
+	struct {
+		uint64_t user_data;
+		int res;
+	} ended[BATCH];
+	unsigned int i, n = io_uring_peek_batch_cqe(&u->ring, cqes, BATCH);
+
+	for (i = 0; i < n; i++) {
+		ended[i].user_data = cqes[i]->user_data;
+		ended[i].res = cqes[i]->res;
+	}
+	io_uring_cq_advance(&u->ring, n);
+	for (i = 0; i < n; i++)
+		complete(u, ended[i].user_data, ended[i].res);
+	return n;
+}
+
+static unsigned int poll_ring(void *arg)
+{
+	struct uring *u = arg;
+	unsigned int n, reaped = 0, work;
+
+	if (likely(!u->inflight && !u->waiting.first))
+		return 0;
+	/* A done() may put the last channel on this ring. */
+	u->refs++;
+	work = feed(u);
+	work += enter(u);
+	do {
+		n = reap_batch(u);
+		reaped += n;
+	} while (n == BATCH && reaped < MAX_REAP);
+	uring_put(u);
+	return work + reaped;
+}
+
+static bool arm(void *arg)
+{
+	struct uring *u = arg;
+
+	if (u->deferred && u->inflight) {
+		io_uring_cq_eventfd_toggle(&u->ring, true);
+		/*
+		 * Partner: the kernel queues a completion, then looks whether the eventfd is
+		 * enabled. Without the barrier it could find it disabled while the call below finds
+		 * nothing queued, and nobody would wake us.
+		 */
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		io_uring_get_events(&u->ring);
+	}
+	/* SQEs, and waiting ops that have room, are nobody's but ours to see. */
+	return io_uring_sq_ready(&u->ring) || io_uring_cq_ready(&u->ring) ||
+	       kernel_wants_a_call(u) || (u->waiting.first && u->inflight < CQ_ENTRIES);
+}
+
+static void disarm(void *arg)
+{
+	struct uring *u = arg;
+
+	if (u->deferred)
+		io_uring_cq_eventfd_toggle(&u->ring, false);
+}
+
+/* --- cancelling --- */
+
+static void cancel_submitted(struct uring *u, struct uring_op *op)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+
+	if (!sqe) {
+		io_uring_submit(&u->ring);
+		sqe = io_uring_get_sqe(&u->ring);
+	}
+	if (!sqe) /* Then it ends by itself. */
+		return;
+	/*
+	 * By address. That can't hit a later op at the same address: its SQE would stand behind
+	 * this one, which is executed when it is submitted.
+	 */
+	io_uring_prep_cancel64(sqe, (uint64_t)(uintptr_t)op, 0);
+	sqe->user_data = CANCEL_DATA;
+	u->inflight++;
+}
+
+void uring_cancel(struct uring *u, struct uring_op *op)
+{
+	switch ((enum op_state)op->state) {
+	case OP_SUBMITTED:
+		cancel_submitted(u, op);
+		return;
+	case OP_WAITS_FOR_SQE:
+		list_remove(&u->waiting, op);
+		break;
+	case OP_WAITS_FOR_BUF:
+		list_remove(&u->buf_waiting, op);
+		break;
+	case OP_IDLE:
+		return;
+	}
+	op->state = OP_IDLE;
+	op->type->done(op, -ECANCELED);
+}
+
+/* --- bounce buffers --- */
+
+static void *buf_make(struct uring *u)
+{
+	void *buf;
+
+	if (u->nbufs == BUFS_MAX)
+		return NULL;
+	buf = aligned_alloc(URING_BUF_ALIGN, URING_BUF_BYTES);
+	if (buf)
+		u->nbufs++;
+	return buf;
+}
+
+int uring_buf_get(struct uring *u, struct uring_op *op, void **buf)
+{
+	*buf = u->free_bufs;
+	if (*buf)
+		u->free_bufs = u->free_bufs->next;
+	else
+		*buf = buf_make(u);
+	if (*buf)
+		return 0;
+	if (!u->nbufs)
+		return -ENOMEM;
+	op->state = OP_WAITS_FOR_BUF;
+	list_append(&u->buf_waiting, op);
+	return -EBUSY;
+}
+
+void uring_buf_put(struct uring *u, void *buf)
+{
+	struct uring_op *op = u->buf_waiting.first;
+	struct free_buf *free_buf = buf;
+
+	if (op) {
+		list_remove(&u->buf_waiting, op);
+		op->state = OP_IDLE;
+		op->type->got_buf(op, buf);
+		return;
+	}
+	free_buf->next = u->free_bufs;
+	u->free_bufs = free_buf;
+}
+
+static void free_bufs(struct uring *u)
+{
+	struct free_buf *buf;
+
+	while ((buf = u->free_bufs)) {
+		u->free_bufs = buf->next;
+		free(buf);
+	}
+}
+
+/* --- rings --- */
+
+/* The best that the kernel knows. All but the last want 6.1, 6.0 and 5.19. */
+static const unsigned int setup_flags[] = {
+	IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+	IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+	IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+	0,
+};
+
+static int ring_init(struct io_uring *ring, unsigned int sq_entries, unsigned int cq_entries)
+{
+	struct io_uring_params params;
+	int rc = -EINVAL;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(setup_flags) && rc == -EINVAL; i++) {
+		params = (struct io_uring_params){
+			.flags = setup_flags[i] | IORING_SETUP_CQSIZE,
+			.cq_entries = cq_entries,
+		};
+		rc = io_uring_queue_init_params(sq_entries, ring, &params);
+	}
+	return rc;
+}
+
+static bool has_opcodes(struct io_uring *ring)
+{
+	static const int needed[] = {
+		IORING_OP_READ,	 IORING_OP_WRITE,     IORING_OP_READV,	      IORING_OP_WRITEV,
+		IORING_OP_FSYNC, IORING_OP_FALLOCATE, IORING_OP_ASYNC_CANCEL,
+	};
+	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+	bool all = probe;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(needed) && all; i++)
+		all = io_uring_opcode_supported(probe, needed[i]);
+	io_uring_free_probe(probe);
+	return all;
+}
+
+int uring_probe(void)
+{
+	struct io_uring ring;
+	int rc = ring_init(&ring, 4, 8);
+
+	if (rc)
+		return rc;
+	if (!has_opcodes(&ring))
+		rc = -ENOSYS;
+	io_uring_queue_exit(&ring);
+	return rc;
+}
+
+static int make_eventfd(struct uring *u)
+{
+	int rc;
+
+	u->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (u->wake_fd < 0)
+		return -errno;
+	rc = io_uring_register_eventfd(&u->ring, u->wake_fd);
+	if (rc) {
+		close(u->wake_fd);
+		return rc;
+	}
+	io_uring_cq_eventfd_toggle(&u->ring, false);
+	return 0;
+}
+
+static int watch(struct uring *u)
+{
+	int rc = 0;
+
+	u->deferred = u->ring.flags & IORING_SETUP_DEFER_TASKRUN;
+	u->wake_fd = u->ring.ring_fd;
+	if (u->deferred)
+		rc = make_eventfd(u);
+	if (rc)
+		return rc;
+	rc = reactor_wake_fd_add(u->reactor, u->wake_fd);
+	if (rc && u->deferred)
+		close(u->wake_fd);
+	return rc;
+}
+
+static void unwatch(struct uring *u)
+{
+	reactor_wake_fd_remove(u->reactor, u->wake_fd);
+	if (u->deferred)
+		close(u->wake_fd);
+}
+
+static int make(struct reactor *r, struct uring **out)
+{
+	struct uring *u = calloc(1, sizeof(*u));
+	int rc;
+
+	if (!u)
+		return -ENOMEM;
+	rc = ring_init(&u->ring, SQ_ENTRIES, CQ_ENTRIES);
+	if (rc)
+		goto free_uring;
+	u->reactor = r;
+	rc = watch(u);
+	if (rc)
+		goto exit_ring;
+	u->refs = 1;
+	list_init(&u->waiting);
+	list_init(&u->buf_waiting);
+	u->poller = (struct reactor_poller){
+		.name = "io_uring", .poll = poll_ring, .arm = arm, .disarm = disarm, .arg = u};
+	reactor_poller_add(r, &u->poller);
+	*out = u;
+	return 0;
+
+exit_ring:
+	io_uring_queue_exit(&u->ring);
+free_uring:
+	free(u);
+	return rc;
+}
+
+int uring_get(struct uring **out)
+{
+	struct reactor *r = reactor_self();
+	int rc;
+
+	if (!local) {
+		rc = make(r, &local);
+		if (rc)
+			return rc;
+	} else {
+		local->refs++;
+	}
+	*out = local;
+	return 0;
+}
+
+void uring_put(struct uring *u)
+{
+	if (--u->refs)
+		return;
+	local = NULL;
+	reactor_poller_remove(u->reactor, &u->poller);
+	unwatch(u);
+	io_uring_queue_exit(&u->ring);
+	free_bufs(u);
+	free(u);
+}

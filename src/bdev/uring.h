@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BDEV_URING_H
+#define BDEV_URING_H
+
+/*
+ * One io_uring per reactor, for all file bdevs there. Operations that are started in a poll round
+ * are submitted together in the next call of the ring's poller, and their completions are reaped by
+ * it. More operations than the ring has room for wait in a list: starting one never fails.
+ *
+ * All functions: the reactor on which the ring was got, except uring_probe().
+ */
+
+#include <liburing.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct uring;
+struct uring_op;
+
+struct uring_op_type {
+	/* Fills an SQE, all but its user_data. Called when the op gets one, maybe again if the op
+	 * is started again. */
+	void (*prep)(struct uring_op *op, struct io_uring_sqe *sqe);
+	/* The op has ended with the CQE's res, or with -ECANCELED; it may be started again. */
+	void (*done)(struct uring_op *op, int res);
+	/* The buffer that uring_buf_get() could not give at once. */
+	void (*got_buf)(struct uring_op *op, void *buf);
+};
+
+/* Embedded in a request; its owner sets the type, the rest is private. */
+struct uring_op {
+	const struct uring_op_type *type;
+	struct uring_op *next, **prevp;
+	uint8_t state;
+};
+
+#define URING_BUF_BYTES (256u << 10)
+#define URING_BUF_ALIGN 4096u
+
+/* Whether rings can be had: 0 or -errno. Any thread. */
+int uring_probe(void);
+/* The calling reactor's ring, made at the first get; counted. 0 or -errno. */
+int uring_get(struct uring **out);
+/* With none of the caller's operations in flight. */
+void uring_put(struct uring *u);
+
+void uring_start(struct uring *u, struct uring_op *op);
+/* Tries to end a started op early, or its wait for a buffer. done() may be called inside. */
+void uring_cancel(struct uring *u, struct uring_op *op);
+
+/*
+ * Bounce buffers of URING_BUF_BYTES, aligned to URING_BUF_ALIGN: a bounded pool per ring that grows
+ * on demand. 0; -EBUSY: got_buf() follows; -ENOMEM.
+ */
+int uring_buf_get(struct uring *u, struct uring_op *op, void **buf);
+void uring_buf_put(struct uring *u, void *buf);
+
+#endif
