@@ -86,7 +86,7 @@ struct config_bdev_malloc {
 
 struct config_bdev_file {
 	const char *path;    /* absolute */
-	uint64_t size_bytes; /* a multiple of block_size; 0: as large as the file or device is */
+	uint64_t size_bytes; /* a multiple of block_size; 0: not given, all of an existing file */
 	bool direct;	     /* O_DIRECT */
 	bool create;	     /* create the file, size_bytes long, if it does not exist */
 	bool read_only;

@@ -15,7 +15,7 @@
 /* Sizes fit into off_t, and into what an address space or a disk can have for some time. */
 #define MALLOC_BYTES_MAX (64 * TIB)
 #define DISK_BYTES_MAX	 (4096 * KIB * TIB)
-#define NULL_LATENCY_MAX 10000000
+#define NULL_LATENCY_MAX 60000000
 #define NUMA_NODE_MAX	 1023
 
 static const struct config_choice poll_choices[] = {

@@ -96,17 +96,19 @@ static void check_present_file(struct bdev_check *c, const struct config_bdev *b
 		ERROR(c, bdev, &file->path,
 		      "path: %s is %s; allowed: a regular file or a block device",
 		      CONFIG_QUOTE(file->path), file_kind(st->st_mode));
-	else if (file->size_bytes > bytes)
+	else if (file->size_bytes && file->size_bytes != bytes)
 		ERROR(c, bdev, &file->size_bytes,
-		      "size: %s is more than the existing file %s has; allowed: up to %s, or enlarge "
-		      "the file",
+		      "size: %s is not the size of the existing file %s; allowed: %s, or leave size out",
 		      CONFIG_SIZE(file->size_bytes), CONFIG_QUOTE(file->path), CONFIG_SIZE(bytes));
-	else if (!config_places_has(c->cfg, &file->size_bytes) && bdev->block_size &&
-		 (!bytes || bytes % bdev->block_size))
+	else if (!bytes)
 		ERROR(c, bdev, &file->path,
-		      "path: %s is %s long, which is no whole number of blocks; allowed: multiples of "
-		      "%u, or give a size",
-		      CONFIG_QUOTE(file->path), CONFIG_SIZE(bytes), bdev->block_size);
+		      "path: %s is empty; allowed: a file with at least one block",
+		      CONFIG_QUOTE(file->path));
+	else if (!file->size_bytes && bdev->block_size && bytes % bdev->block_size)
+		ERROR(c, bdev, &file->path,
+		      "path: the %ju bytes of %s are no whole number of blocks; allowed: multiples of "
+		      "block_size, %u",
+		      (uintmax_t)bytes, CONFIG_QUOTE(file->path), bdev->block_size);
 }
 
 static void check_file(struct bdev_check *c, size_t i)

@@ -421,17 +421,17 @@ static void backing_files(void)
 	CU_ASSERT_EQUAL(mkfifo(pipe_path, 0600), 0);
 	check_backing(pipe_path, "", "is a pipe; allowed");
 	write_file(path, "", 0);
-	check_backing(path, "", "is 0 long, which is no whole number of blocks");
+	check_backing(path, "", "disk' is empty; allowed: a file with at least one block");
 	CU_ASSERT_EQUAL(truncate(path, 8192 + 512), 0);
 	check_backing(path, "", NULL);
 	check_backing(path, ", create: true", NULL);
 	check_backing(path, ", read_only: true", NULL);
 	check_backing(path, ", size: 8704", NULL);
-	check_backing(path, ", size: 9216", "size: 9KiB is more than the existing file");
-	check_backing(path, ", size: 9216, create: true", "is more than the existing file");
-	check_backing(path, ", block_size: 4096",
-		      "is 8704 long, which is no whole number of blocks");
-	check_backing(path, ", block_size: 4096, size: 8KiB", NULL);
+	check_backing(path, ", size: 9216", "size: 9KiB is not the size of the existing file");
+	check_backing(path, ", size: 9216, create: true", "; allowed: 8704, or leave size out");
+	check_backing(path, ", block_size: 4096", "path: the 8704 bytes of '/tmp/test_config.");
+	check_backing(path, ", block_size: 4096, size: 8KiB",
+		      "size: 8KiB is not the size of the existing");
 	check_backing(below, "", "can't be reached: Not a directory");
 	CU_ASSERT_EQUAL(unlink(path), 0);
 	CU_ASSERT_EQUAL(unlink(pipe_path), 0);
