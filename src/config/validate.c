@@ -223,7 +223,7 @@ void config_validate(struct config *cfg, struct config_errors *errors,
 	struct config_index controllers = {.n = 0};
 
 	check_target_cpus(cfg, errors, host);
-	build_index(cfg, errors, "bdev", bdev_name, cfg->nbdevs, &bdevs);
+	build_index(cfg, errors, "bdev", bdev_name, cfg->bdevs ? cfg->nbdevs : 0, &bdevs);
 	build_index(cfg, errors, "controller", controller_name, cfg->ncontrollers, &controllers);
 	if (cfg->priv->arena.failed)
 		return;
