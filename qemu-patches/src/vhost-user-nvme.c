@@ -9,7 +9,6 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
-#include <poll.h>
 #include <sys/socket.h>
 #include "qapi/error.h"
 #include "qemu/error-report.h"
@@ -27,6 +26,7 @@
 #include "migration/vmstate.h"
 #include "qom/object.h"
 #include "vhost-user-nvme-compat.h"
+#include "vhost-user-nvme-wire.h"
 #include "trace.h"
 
 #define TYPE_VHOST_USER_NVME "vhost-user-nvme"
@@ -41,76 +41,12 @@ OBJECT_DECLARE_SIMPLE_TYPE(VHostUserNvme, VHOST_USER_NVME)
 #define VNVME_MSIX_BAR          4
 #define VNVME_CAP_DSTRD(cap)    (((cap) >> 32) & 0xf)
 
-#define VNVME_PROTOCOL_VERSION  1
-#define VNVME_MAX_RAM_REGIONS   7
 #define VNVME_MAX_SECTIONS      64
-#define VNVME_MAX_VECTORS       256         /* SET_VRING_CALL: 8 bit index */
 #define VNVME_MAX_DEVMEM        (64 * MiB)
-#define VNVME_DEVMEM_GPA        0xffffffff00000000ULL
 #define VNVME_LEGACY_HOLES_END  (1 * MiB)
-#define VNVME_MAX_FDS           (VNVME_MAX_RAM_REGIONS + 1)
 
 #define VNVME_MIN_TIMEOUT_MS    10
 #define VNVME_MAX_TIMEOUT_MS    600000
-
-/* vhost-user, as far as it is used here; all of it is little-endian */
-#define VU_GET_FEATURES             1
-#define VU_SET_FEATURES             2
-#define VU_SET_OWNER                3
-#define VU_SET_MEM_TABLE            5
-#define VU_SET_VRING_KICK           12
-#define VU_SET_VRING_CALL           13
-#define VU_GET_PROTOCOL_FEATURES    15
-#define VU_SET_PROTOCOL_FEATURES    16
-#define VU_NVME_GET_INFO            0x4e00
-#define VU_NVME_REG_READ            0x4e01
-#define VU_NVME_REG_WRITE           0x4e02
-#define VU_NVME_RESET               0x4e03
-#define VU_NVME_STOP                0x4e04
-#define VU_NVME_START               0x4e05
-
-#define VU_VERSION                  0x1
-#define VU_VERSION_MASK             0x3
-#define VU_REPLY                    0x4
-#define VU_NEED_REPLY               0x8
-#define VU_VRING_NOFD               0x100
-#define VU_F_VERSION_1              (1ULL << 32)
-#define VU_F_PROTOCOL_FEATURES      (1ULL << 30)
-#define VU_PROTOCOL_F_REPLY_ACK     (1ULL << 3)
-
-typedef struct QEMU_PACKED VuHeader {
-    uint32_t request;
-    uint32_t flags;
-    uint32_t size;
-} VuHeader;
-
-typedef struct QEMU_PACKED VuMemTable {
-    uint32_t nregions;
-    uint32_t padding;
-    struct QEMU_PACKED {
-        uint64_t gpa;
-        uint64_t size;
-        uint64_t hva;
-        uint64_t fd_offset;
-    } regions[VNVME_MAX_FDS];
-} VuMemTable;
-
-typedef struct QEMU_PACKED VuNvmeInfo {
-    uint32_t version;
-    uint32_t flags;
-    uint64_t cap;
-    uint32_t vs;
-    uint32_t io_queues;
-    uint32_t vectors;
-    uint32_t devmem_size;
-} VuNvmeInfo;
-QEMU_BUILD_BUG_ON(sizeof(VuNvmeInfo) != 32);
-
-typedef struct QEMU_PACKED VuNvmeReg {
-    uint32_t offset;
-    uint32_t size;
-    uint64_t value;
-} VuNvmeReg;
 
 /* No padding: tables are compared with memcmp(). */
 typedef struct VnvmeRegion {
@@ -142,6 +78,7 @@ struct VHostUserNvme {
     MemoryRegion doorbell_page;
 
     bool alive;         /* the target is connected and knows everything */
+    bool returned;      /* it died, and its successor has connected */
     bool stopped;       /* NVME_STOP was sent, NVME_START was not */
     bool mapped;        /* doorbells are RAM: no exit, nothing is signalled */
     bool irqfds;        /* MSI-X is enabled and its vectors belong to KVM */
@@ -159,50 +96,14 @@ struct VHostUserNvme {
     VnvmeRegion new_ram[VNVME_MAX_SECTIONS];
     unsigned nram;
     unsigned nnew_ram;
-    char *unshared_ram; /* name of guest RAM that the target can't map */
+    unsigned nunshared; /* blocks of guest RAM that the target can't map */
+    unsigned nnew_unshared;
+    char *unshared_ram; /* name of the last of them */
 
     VMChangeStateEntry *vmstate_entry;
     uint64_t doorbell_writes;
     uint64_t interrupts;
 };
-
-/* The wire */
-
-static const char *vnvme_request_name(uint32_t request)
-{
-    switch (request) {
-    case VU_GET_FEATURES:
-        return "GET_FEATURES";
-    case VU_SET_FEATURES:
-        return "SET_FEATURES";
-    case VU_SET_OWNER:
-        return "SET_OWNER";
-    case VU_SET_MEM_TABLE:
-        return "SET_MEM_TABLE";
-    case VU_SET_VRING_KICK:
-        return "SET_VRING_KICK";
-    case VU_SET_VRING_CALL:
-        return "SET_VRING_CALL";
-    case VU_GET_PROTOCOL_FEATURES:
-        return "GET_PROTOCOL_FEATURES";
-    case VU_SET_PROTOCOL_FEATURES:
-        return "SET_PROTOCOL_FEATURES";
-    case VU_NVME_GET_INFO:
-        return "NVME_GET_INFO";
-    case VU_NVME_REG_READ:
-        return "NVME_REG_READ";
-    case VU_NVME_REG_WRITE:
-        return "NVME_REG_WRITE";
-    case VU_NVME_RESET:
-        return "NVME_RESET";
-    case VU_NVME_STOP:
-        return "NVME_STOP";
-    case VU_NVME_START:
-        return "NVME_START";
-    default:
-        return "an unknown request";
-    }
-}
 
 static const char *vnvme_chardev_label(VHostUserNvme *s)
 {
@@ -214,202 +115,16 @@ static SocketChardev *vnvme_socket(VHostUserNvme *s)
     return SOCKET_CHARDEV(s->chardev.chr);
 }
 
-/* The chardev's socket, -1: not connected. The big lock keeps it valid. */
-static int vnvme_fd(VHostUserNvme *s)
+/* The chardev's connection. It is valid as long as the big lock is held. */
+static VnvmeWire vnvme_wire(VHostUserNvme *s)
 {
     SocketChardev *sock = vnvme_socket(s);
+    bool connected = sock->state == TCP_CHARDEV_STATE_CONNECTED;
 
-    return sock->state == TCP_CHARDEV_STATE_CONNECTED ? sock->sioc->fd : -1;
-}
-
-/*
- * Wait for the socket until the deadline. The chardev's own calls can't be
- * used: they wait for ever, with the big lock held.
- */
-static int vnvme_wait(int fd, short events, int64_t deadline_us)
-{
-    struct pollfd pfd = { .fd = fd, .events = events };
-    int64_t left_us;
-    int ret;
-
-    do {
-        left_us = deadline_us - g_get_monotonic_time();
-        if (left_us <= 0) {
-            return -ETIMEDOUT;
-        }
-        ret = poll(&pfd, 1, DIV_ROUND_UP(left_us, 1000));
-    } while (ret == 0 || (ret < 0 && errno == EINTR));
-    return ret < 0 ? -errno : 0;
-}
-
-static int vnvme_send(int fd, const void *data, size_t len, const int *fds,
-                      unsigned nfds, int64_t deadline_us)
-{
-    union {
-        char buf[CMSG_SPACE(VNVME_MAX_FDS * sizeof(int))];
-        struct cmsghdr align;
-    } control = { };
-    struct iovec iov = { .iov_base = (void *)data, .iov_len = len };
-    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-    ssize_t sent;
-    int ret;
-
-    if (nfds) {
-        struct cmsghdr *cmsg = &control.align;
-
-        cmsg->cmsg_level = SOL_SOCKET;
-        cmsg->cmsg_type = SCM_RIGHTS;
-        cmsg->cmsg_len = CMSG_LEN(nfds * sizeof(int));
-        memcpy(CMSG_DATA(cmsg), fds, nfds * sizeof(int));
-        msg.msg_control = control.buf;
-        msg.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
-    }
-    while (iov.iov_len) {
-        sent = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (sent >= 0) {
-            iov.iov_base += sent;
-            iov.iov_len -= sent;
-            msg.msg_control = NULL;
-            msg.msg_controllen = 0;
-        } else if (errno == EAGAIN) {
-            ret = vnvme_wait(fd, POLLOUT, deadline_us);
-            if (ret < 0) {
-                return ret;
-            }
-        } else if (errno != EINTR) {
-            return -errno;
-        }
-    }
-    return 0;
-}
-
-static int vnvme_recv(int fd, void *data, size_t len, int64_t deadline_us)
-{
-    ssize_t got;
-    int ret;
-
-    while (len) {
-        got = recv(fd, data, len, MSG_DONTWAIT);
-        if (got > 0) {
-            data += got;
-            len -= got;
-        } else if (got == 0) {
-            return -ECONNRESET;
-        } else if (errno == EAGAIN) {
-            ret = vnvme_wait(fd, POLLIN, deadline_us);
-            if (ret < 0) {
-                return ret;
-            }
-        } else if (errno != EINTR) {
-            return -errno;
-        }
-    }
-    return 0;
-}
-
-static bool vnvme_wire_error(VHostUserNvme *s, uint32_t request, int err,
-                             Error **errp)
-{
-    const char *name = vnvme_request_name(request);
-
-    if (err == -ETIMEDOUT) {
-        error_setg(errp, "the target did not answer %s within %" PRIu32 " ms",
-                   name, s->timeout_ms);
-    } else if (err == -ECONNRESET || err == -EPIPE || err == -ENOTCONN) {
-        error_setg(errp, "the target closed the connection at %s", name);
-    } else {
-        error_setg_errno(errp, -err, "%s could not be exchanged", name);
-    }
-    return false;
-}
-
-static bool vnvme_recv_reply(VHostUserNvme *s, int fd, uint32_t request,
-                             void *reply, size_t reply_size,
-                             int64_t deadline_us, Error **errp)
-{
-    VuHeader hdr;
-    int ret;
-
-    ret = vnvme_recv(fd, &hdr, sizeof(hdr), deadline_us);
-    if (ret < 0) {
-        return vnvme_wire_error(s, request, ret, errp);
-    }
-    hdr.request = le32_to_cpu(hdr.request);
-    hdr.flags = le32_to_cpu(hdr.flags);
-    hdr.size = le32_to_cpu(hdr.size);
-    if (hdr.request != request || hdr.size != reply_size ||
-        (hdr.flags & (VU_VERSION_MASK | VU_REPLY)) != (VU_VERSION | VU_REPLY)) {
-        error_setg(errp, "the target answered %s with request 0x%" PRIx32
-                   ", flags 0x%" PRIx32 ", %" PRIu32 " bytes where 0x%" PRIx32
-                   ", 0x%x, %zu bytes were due", vnvme_request_name(request),
-                   hdr.request, hdr.flags, hdr.size, request,
-                   VU_VERSION | VU_REPLY, reply_size);
-        return false;
-    }
-    ret = vnvme_recv(fd, reply, reply_size, deadline_us);
-    return ret < 0 ? vnvme_wire_error(s, request, ret, errp) : true;
-}
-
-/* One message and, when @reply_size is not 0, its reply; takes bounded time. */
-static bool vnvme_exchange(VHostUserNvme *s, uint32_t request, uint32_t flags,
-                           const void *payload, size_t size,
-                           const int *fds, unsigned nfds,
-                           void *reply, size_t reply_size, Error **errp)
-{
-    struct QEMU_PACKED {
-        VuHeader hdr;
-        uint8_t payload[sizeof(VuMemTable)];
-    } msg;
-    int64_t deadline_us = g_get_monotonic_time() + s->timeout_ms * 1000LL;
-    int fd = vnvme_fd(s);
-    int ret;
-
-    assert(size <= sizeof(msg.payload) && nfds <= VNVME_MAX_FDS);
-    trace_vhost_user_nvme_request(vnvme_request_name(request), size, nfds);
-    if (fd < 0) {
-        return vnvme_wire_error(s, request, -ENOTCONN, errp);
-    }
-    msg.hdr.request = cpu_to_le32(request);
-    msg.hdr.flags = cpu_to_le32(VU_VERSION | flags);
-    msg.hdr.size = cpu_to_le32(size);
-    if (size) {
-        memcpy(msg.payload, payload, size);
-    }
-    ret = vnvme_send(fd, &msg, sizeof(msg.hdr) + size, fds, nfds, deadline_us);
-    if (ret < 0) {
-        return vnvme_wire_error(s, request, ret, errp);
-    }
-    return !reply_size || vnvme_recv_reply(s, fd, request, reply, reply_size,
-                                           deadline_us, errp);
-}
-
-/* A standard message that the target acknowledges (REPLY_ACK) */
-static bool vnvme_set(VHostUserNvme *s, uint32_t request, const void *payload,
-                      size_t size, const int *fds, unsigned nfds, Error **errp)
-{
-    uint64_t ack;
-
-    if (!vnvme_exchange(s, request, VU_NEED_REPLY, payload, size, fds, nfds,
-                        &ack, sizeof(ack), errp)) {
-        return false;
-    }
-    if (ack) {
-        error_setg(errp, "the target refused %s (0x%" PRIx64 ")",
-                   vnvme_request_name(request), le64_to_cpu(ack));
-        return false;
-    }
-    return true;
-}
-
-static bool vnvme_get_u64(VHostUserNvme *s, uint32_t request, uint64_t *value,
-                          Error **errp)
-{
-    if (!vnvme_exchange(s, request, 0, NULL, 0, NULL, 0, value,
-                        sizeof(*value), errp)) {
-        return false;
-    }
-    *value = le64_to_cpu(*value);
-    return true;
+    return (VnvmeWire) {
+        .fd = connected ? sock->sioc->fd : -1,
+        .timeout_ms = s->timeout_ms,
+    };
 }
 
 /*
@@ -419,7 +134,7 @@ static bool vnvme_get_u64(VHostUserNvme *s, uint32_t request, uint64_t *value,
  */
 static void vnvme_die(VHostUserNvme *s, Error *err)
 {
-    int fd = vnvme_fd(s);
+    VnvmeWire wire = vnvme_wire(s);
 
     if (s->alive) {
         s->alive = false;
@@ -428,8 +143,8 @@ static void vnvme_die(VHostUserNvme *s, Error *err)
                      vnvme_chardev_label(s), error_get_pretty(err));
     }
     error_free(err);
-    if (fd >= 0) {
-        shutdown(fd, SHUT_RDWR);
+    if (wire.fd >= 0) {
+        shutdown(wire.fd, SHUT_RDWR);
     }
 }
 
@@ -443,8 +158,8 @@ static bool vnvme_request(VHostUserNvme *s, uint32_t request,
     if (!s->alive) {
         return false;
     }
-    if (!vnvme_exchange(s, request, 0, payload, size, NULL, 0,
-                        reply, reply_size, &err)) {
+    if (!vnvme_wire_call(vnvme_wire(s), request, payload, size,
+                         reply, reply_size, &err)) {
         vnvme_die(s, err);
         return false;
     }
@@ -473,9 +188,9 @@ static bool vnvme_send_mem_table(VHostUserNvme *s, Error **errp)
     table.regions[n].hva = cpu_to_le64((uintptr_t)s->devmem);
     fds[n++] = s->devmem_fd;
     table.nregions = cpu_to_le32(n);
-    return vnvme_set(s, VU_SET_MEM_TABLE, &table,
-                     offsetof(VuMemTable, regions) +
-                     n * sizeof(table.regions[0]), fds, n, errp);
+    return vnvme_wire_set(vnvme_wire(s), VU_SET_MEM_TABLE, &table,
+                          offsetof(VuMemTable, regions) +
+                          n * sizeof(table.regions[0]), fds, n, errp);
 }
 
 static void vnvme_listener_begin(MemoryListener *listener)
@@ -484,7 +199,7 @@ static void vnvme_listener_begin(MemoryListener *listener)
 
     memset(s->new_ram, 0, sizeof(s->new_ram));
     s->nnew_ram = 0;
-    g_clear_pointer(&s->unshared_ram, g_free);
+    s->nnew_unshared = 0;
 }
 
 /*
@@ -524,6 +239,7 @@ static void vnvme_listener_region(MemoryListener *listener,
     if (memory_region_get_fd(mr) < 0 || !qemu_ram_is_shared(mr->ram_block)) {
         g_free(s->unshared_ram);
         s->unshared_ram = g_strdup(memory_region_name(mr));
+        s->nnew_unshared++;
         return;
     }
     sec.gpa = section->offset_within_address_space;
@@ -543,7 +259,7 @@ static void vnvme_listener_region(MemoryListener *listener,
 
 static bool vnvme_check_ram(VHostUserNvme *s, Error **errp)
 {
-    if (s->unshared_ram) {
+    if (s->nunshared) {
         error_setg(errp, "guest RAM '%s' is not shared, the target cannot reach "
                    "it: use -object memory-backend-memfd,id=mem,size=...,"
                    "share=on -machine memory-backend=mem", s->unshared_ram);
@@ -563,15 +279,17 @@ static void vnvme_listener_commit(MemoryListener *listener)
     VHostUserNvme *s = container_of(listener, VHostUserNvme, listener);
     Error *err = NULL;
 
-    if (s->nnew_ram == s->nram &&
+    if (s->nnew_ram == s->nram && s->nnew_unshared == s->nunshared &&
         !memcmp(s->ram, s->new_ram, sizeof(s->ram))) {
         return;
     }
     memcpy(s->ram, s->new_ram, sizeof(s->ram));
     s->nram = s->nnew_ram;
+    s->nunshared = s->nnew_unshared;
     if (!s->alive) {
         return;
     }
+    /* Too late to refuse what was plugged in: serve the rest. */
     if (!vnvme_check_ram(s, &err)) {
         warn_report("vhost-user-nvme: chardev '%s': %s; I/O to the rest fails",
                     vnvme_chardev_label(s), error_get_pretty(err));
@@ -798,8 +516,9 @@ static bool vnvme_check_info(VHostUserNvme *s, const VuNvmeInfo *info,
                              Error **errp)
 {
     if (info->version != VNVME_PROTOCOL_VERSION) {
-        error_setg(errp, "the target speaks protocol version %" PRIu32
-                   ", this QEMU version %d: update the older of the two",
+        /* 0: it has nothing to offer that is not newer */
+        error_setg(errp, "the target chose protocol version %" PRIu32
+                   ", this QEMU knows version %d: update the older of the two",
                    info->version, VNVME_PROTOCOL_VERSION);
     } else if (VNVME_CAP_DSTRD(info->cap)) {
         error_setg(errp, "the target wants a doorbell stride of 2^%d bytes, "
@@ -833,8 +552,8 @@ static bool vnvme_get_info(VHostUserNvme *s, VuNvmeInfo *info, Error **errp)
 {
     uint32_t version = cpu_to_le32(VNVME_PROTOCOL_VERSION);
 
-    if (!vnvme_exchange(s, VU_NVME_GET_INFO, 0, &version, sizeof(version),
-                        NULL, 0, info, sizeof(*info), errp)) {
+    if (!vnvme_wire_call(vnvme_wire(s), VU_NVME_GET_INFO, &version,
+                         sizeof(version), info, sizeof(*info), errp)) {
         error_prepend(errp, "not a controller of type nvme? ");
         return false;
     }
@@ -853,9 +572,10 @@ static bool vnvme_get_info(VHostUserNvme *s, VuNvmeInfo *info, Error **errp)
 /* VHOST_F_LOG_ALL is to be accepted here once there is migration. */
 static bool vnvme_negotiate(VHostUserNvme *s, VuNvmeInfo *info, Error **errp)
 {
+    VnvmeWire wire = vnvme_wire(s);
     uint64_t features, proto;
 
-    if (!vnvme_get_u64(s, VU_GET_FEATURES, &features, errp)) {
+    if (!vnvme_wire_get(wire, VU_GET_FEATURES, &features, errp)) {
         return false;
     }
     if (!(features & VU_F_PROTOCOL_FEATURES)) {
@@ -864,9 +584,9 @@ static bool vnvme_negotiate(VHostUserNvme *s, VuNvmeInfo *info, Error **errp)
     }
     features = cpu_to_le64(features & (VU_F_PROTOCOL_FEATURES |
                                        VU_F_VERSION_1));
-    if (!vnvme_exchange(s, VU_SET_FEATURES, 0, &features, sizeof(features),
-                        NULL, 0, NULL, 0, errp) ||
-        !vnvme_get_u64(s, VU_GET_PROTOCOL_FEATURES, &proto, errp)) {
+    if (!vnvme_wire_call(wire, VU_SET_FEATURES, &features, sizeof(features),
+                         NULL, 0, errp) ||
+        !vnvme_wire_get(wire, VU_GET_PROTOCOL_FEATURES, &proto, errp)) {
         return false;
     }
     if (!(proto & VU_PROTOCOL_F_REPLY_ACK)) {
@@ -874,15 +594,16 @@ static bool vnvme_negotiate(VHostUserNvme *s, VuNvmeInfo *info, Error **errp)
         return false;
     }
     proto = cpu_to_le64(VU_PROTOCOL_F_REPLY_ACK);
-    return vnvme_exchange(s, VU_SET_PROTOCOL_FEATURES, 0, &proto,
-                          sizeof(proto), NULL, 0, NULL, 0, errp) &&
-           vnvme_set(s, VU_SET_OWNER, NULL, 0, NULL, 0, errp) &&
+    return vnvme_wire_call(wire, VU_SET_PROTOCOL_FEATURES, &proto,
+                           sizeof(proto), NULL, 0, errp) &&
+           vnvme_wire_set(wire, VU_SET_OWNER, NULL, 0, NULL, 0, errp) &&
            vnvme_get_info(s, info, errp);
 }
 
 /* Give the target all that is shared; from then on it serves the guest. */
 static bool vnvme_share(VHostUserNvme *s, Error **errp)
 {
+    VnvmeWire wire = vnvme_wire(s);
     uint64_t index;
     uint32_t i;
     int fd;
@@ -893,16 +614,16 @@ static bool vnvme_share(VHostUserNvme *s, Error **errp)
     for (i = 0; i < s->nvectors; i++) {
         index = cpu_to_le64(i);
         fd = event_notifier_get_fd(&s->vectors[i].call);
-        if (!vnvme_set(s, VU_SET_VRING_CALL, &index, sizeof(index), &fd, 1,
-                       errp)) {
+        if (!vnvme_wire_set(wire, VU_SET_VRING_CALL, &index, sizeof(index),
+                            &fd, 1, errp)) {
             return false;
         }
     }
     /* No fd: nothing will be signalled, the target must poll the doorbells. */
     index = cpu_to_le64(s->mapped ? VU_VRING_NOFD : 0);
     fd = event_notifier_get_fd(&s->kick);
-    if (!vnvme_set(s, VU_SET_VRING_KICK, &index, sizeof(index), &fd,
-                   s->mapped ? 0 : 1, errp)) {
+    if (!vnvme_wire_set(wire, VU_SET_VRING_KICK, &index, sizeof(index),
+                        &fd, s->mapped ? 0 : 1, errp)) {
         return false;
     }
     s->stopped = false;
@@ -916,7 +637,9 @@ static void vnvme_reconnect(VHostUserNvme *s)
     VuNvmeInfo info;
     Error *err = NULL;
 
+    s->returned = false;
     memset(s->devmem, 0, s->devmem_size);
+    event_notifier_test_and_clear(&s->kick);
     if (vnvme_negotiate(s, &info, &err)) {
         if (info.vectors < s->nvectors || info.devmem_size != s->devmem_size) {
             error_setg(&err, "the target came back with %" PRIu32 " vectors "
@@ -942,10 +665,14 @@ static void vnvme_chardev_event(void *opaque, QEMUChrEvent event)
     VHostUserNvme *s = opaque;
     Error *err = NULL;
 
-    if (event == CHR_EVENT_CLOSED && s->alive) {
-        error_setg(&err, "the target closed the connection");
-        vnvme_die(s, err);
+    if (event == CHR_EVENT_CLOSED) {
+        s->returned = false;
+        if (s->alive) {
+            error_setg(&err, "the target closed the connection");
+            vnvme_die(s, err);
+        }
     } else if (event == CHR_EVENT_OPENED && !s->alive) {
+        s->returned = true;
         info_report("vhost-user-nvme: chardev '%s': the target is back, the "
                     "guest's next reset takes it into use",
                     vnvme_chardev_label(s));
@@ -982,7 +709,7 @@ static void vnvme_reset(DeviceState *dev)
 
     trace_vhost_user_nvme_reset(s->alive);
     vnvme_set_irqfds(s, false);
-    if (!s->alive && vnvme_fd(s) >= 0) {
+    if (s->returned) {
         vnvme_reconnect(s);
     } else if (vnvme_request(s, VU_NVME_RESET, NULL, 0, &failed,
                              sizeof(failed)) && failed) {
@@ -1065,7 +792,7 @@ static bool vnvme_check_config(VHostUserNvme *s, Error **errp)
 
 static bool vnvme_open(VHostUserNvme *s, VuNvmeInfo *info, Error **errp)
 {
-    if (DEVICE(s)->hotplugged && vnvme_fd(s) < 0 &&
+    if (DEVICE(s)->hotplugged && vnvme_wire(s).fd < 0 &&
         vnvme_chardev_reconnects(vnvme_socket(s))) {
         /* Waiting here would stop the running guest for as long as it takes. */
         error_setg(errp, "the target is not there yet: try again later");
@@ -1148,6 +875,11 @@ static void vnvme_exit(PCIDevice *pdev)
     VHostUserNvme *s = VHOST_USER_NVME(pdev);
 
     s->alive = false;
+    s->returned = false;
+    if (s->listener.name) {
+        memory_listener_unregister(&s->listener);
+        s->listener.name = NULL;
+    }
     if (s->vmstate_entry) {
         qemu_del_vm_change_state_handler(s->vmstate_entry);
         s->vmstate_entry = NULL;
@@ -1162,10 +894,7 @@ static void vnvme_exit(PCIDevice *pdev)
                                  NULL, false);
         /* The target must let go of guest memory; a new device reconnects. */
         qemu_chr_fe_disconnect(&s->chardev);
-    }
-    if (s->listener.name) {
-        memory_listener_unregister(&s->listener);
-        s->listener.name = NULL;
+        qemu_chr_fe_deinit(&s->chardev, false);
     }
 }
 

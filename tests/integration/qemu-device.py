@@ -1,0 +1,1232 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Tests the QEMU device vhost-user-nvme against a target that the test plays itself.
+
+No guest runs: QEMU's qtest protocol does what a guest's CPU would do. QEMU is the one that tools/build-qemu
+made; QEMU=PATH in the environment takes another one. With arguments, only the cases that they name run.
+"""
+
+import array
+import json
+import mmap
+import os
+import pathlib
+import re
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+WAIT = 10.0  # seconds; everything awaited takes milliseconds when it works
+PAGE = 4096
+
+# vhost-user and our own requests
+GET_FEATURES, SET_FEATURES, SET_OWNER, SET_MEM_TABLE = 1, 2, 3, 5
+SET_VRING_KICK, SET_VRING_CALL, GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES = 12, 13, 15, 16
+GET_INFO, REG_READ, REG_WRITE, RESET, STOP, START = range(0x4E00, 0x4E06)
+VERSION_1, PROTOCOL_FEATURES, REPLY_ACK = 1 << 32, 1 << 30, 1 << 3
+REPLY, NEED_REPLY, NOFD = 4, 8, 1 << 8
+DEVMEM_GPA, DEVMEM_SIZE = 0xFFFFFFFF00000000, 65536
+ALL_ONES = 0xFFFFFFFF
+
+BAR0, MSIX_BAR = 0xE0000000, 0xE0010000
+CAP, VS, CC, CSTS = 0x00, 0x08, 0x14, 0x1C
+DOORBELLS = 0x1000
+
+
+class Failure(Exception):
+    """A test case found something wrong."""
+
+
+def check(condition, what):
+    if not condition:
+        raise Failure(what)
+
+
+def equal(got, want, what):
+    if got != want:
+        show = [hex(x) if isinstance(x, int) and not isinstance(x, bool) else repr(x) for x in (got, want)]
+        raise Failure(f"{what}: {show[0]}, expected {show[1]}")
+
+
+def await_(predicate, what, seconds=WAIT):
+    """Waits until predicate() is true; returns its value."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = predicate()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise Failure(f"{what}: not within {seconds:g} s")
+        time.sleep(0.005)
+
+
+class Message:
+    def __init__(self, request, flags, payload, fds):
+        self.request, self.flags, self.payload, self.fds = request, flags, payload, fds
+
+    def u64(self):
+        return struct.unpack("<Q", self.payload)[0]
+
+
+class Session:
+    """One connection of a front-end, as the target sees it."""
+
+    def __init__(self, target, conn):
+        self.target, self.conn = target, conn
+        self.messages = []
+        self.kick = None
+        self.kick_nofd = False
+        self.calls = {}
+        self.table = []  # (gpa, size, hva, offset, fd)
+        self.devmem = None
+        self.closed = False
+
+    def receive(self, size):
+        data = b""
+        while len(data) < size:
+            part = self.conn.recv(size - len(data))
+            if not part:
+                raise ConnectionError
+            data += part
+        return data
+
+    def next_message(self):
+        data, ancillary, _, _ = self.conn.recvmsg(12, socket.CMSG_SPACE(16 * 4))
+        if not data:
+            raise ConnectionError
+        data += self.receive(12 - len(data))
+        request, flags, size = struct.unpack("<III", data)
+        fds = array.array("i")
+        for level, kind, content in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                fds.frombytes(content[: len(content) // 4 * 4])
+        return Message(request, flags, self.receive(size) if size else b"", list(fds))
+
+    def serve(self):
+        try:
+            while True:
+                msg = self.next_message()
+                self.messages.append(msg)
+                if msg.request in self.target.close_at:
+                    break
+                if msg.request in self.target.silent_at:
+                    continue
+                answer = self.answer(msg)
+                if msg.request in self.target.raw:
+                    self.conn.sendall(self.target.raw[msg.request])
+                elif answer is not None:
+                    self.conn.sendall(struct.pack("<III", msg.request, REPLY | 1, len(answer)) + answer)
+        except OSError:
+            pass
+        finally:
+            self.closed = True
+            self.conn.close()
+
+    def answer(self, msg):
+        """The payload of the answer, None: no answer."""
+        target = self.target
+        ack = struct.pack("<Q", 1 if msg.request in target.refuse else 0)
+        if msg.request == GET_FEATURES:
+            return struct.pack("<Q", target.features)
+        if msg.request == GET_PROTOCOL_FEATURES:
+            return struct.pack("<Q", target.protocol_features)
+        if msg.request == GET_INFO:
+            return struct.pack("<IIQIIII", *target.info)
+        if msg.request == REG_READ:
+            offset, size = struct.unpack("<II", msg.payload)
+            value = target.regs.get(offset)
+            if value is None:
+                return struct.pack("<IIQ", offset, 0, 2**64 - 1)
+            return struct.pack("<IIQ", offset, size, value)
+        if msg.request in (REG_WRITE, RESET, STOP, START):
+            return ack
+        if msg.request == SET_MEM_TABLE:
+            self.take_table(msg)
+        elif msg.request == SET_VRING_CALL:
+            self.calls[msg.u64() & 0xFF] = msg.fds[0] if msg.fds else None
+        elif msg.request == SET_VRING_KICK:
+            self.kick, self.kick_nofd = (msg.fds[0] if msg.fds else None), bool(msg.u64() & NOFD)
+        return ack if msg.flags & NEED_REPLY else None
+
+    def take_table(self, msg):
+        (count,) = struct.unpack_from("<I", msg.payload)
+        self.table = [
+            struct.unpack_from("<QQQQ", msg.payload, 8 + 32 * i) + (msg.fds[i],) for i in range(count)
+        ]
+        _, size, _, offset, fd = self.table[-1]
+        self.devmem = mmap.mmap(fd, size, offset=offset)
+
+    def sent(self, request):
+        return [msg for msg in self.messages if msg.request == request]
+
+    def read_guest(self, gpa, size):
+        for start, length, _, offset, fd in self.table:
+            if start <= gpa and gpa + size <= start + length:
+                return os.pread(fd, size, offset + gpa - start)
+        raise Failure(f"guest address {gpa:#x} is in no region of the table")
+
+    def doorbell(self, offset):
+        return struct.unpack_from("<I", self.devmem, offset)[0]
+
+    def kicked(self, seconds):
+        """Takes what the doorbell eventfd counted; 0: nothing."""
+        if not select.select([self.kick], [], [], seconds)[0]:
+            return 0
+        return struct.unpack("<Q", os.read(self.kick, 8))[0]
+
+    def interrupt(self, vector):
+        os.write(self.calls[vector], struct.pack("<Q", 1))
+
+
+class Target:
+    """Plays shadowbell: listens, answers, and misbehaves as it is told."""
+
+    def __init__(self, path, **knobs):
+        self.path = path
+        self.features = PROTOCOL_FEATURES | VERSION_1
+        self.protocol_features = REPLY_ACK | 0xFFFF
+        self.info = [1, 0, 0x0000000028010FFF, 0x10400, 4, 5, DEVMEM_SIZE]
+        self.regs = {CAP: 0x0000000028010FFF, VS: 0x10400, CC: 0, CSTS: 0}
+        self.silent_at, self.close_at, self.refuse, self.raw = set(), set(), set(), {}
+        self.sessions = []
+        for name, value in knobs.items():
+            check(hasattr(self, name), f"no such knob {name}")
+            setattr(self, name, value)
+        self.listen()
+
+    def listen(self):
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen()
+        threading.Thread(target=self.accept, args=(self.listener,), daemon=True).start()
+
+    def accept(self, listener):
+        while True:
+            try:
+                conn, _ = listener.accept()
+            except OSError:
+                return
+            session = Session(self, conn)
+            self.sessions.append(session)
+            threading.Thread(target=session.serve, daemon=True).start()
+
+    @property
+    def session(self):
+        check(self.sessions, "nobody connected to the target")
+        return self.sessions[-1]
+
+    def drop(self):
+        """Dies: the listener and all connections are gone."""
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        os.unlink(self.path)
+        for session in self.sessions:
+            try:
+                session.conn.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+class Lines:
+    """A line-oriented socket to QEMU."""
+
+    def __init__(self, path, process):
+        self.sock = socket.socket(socket.AF_UNIX)
+
+        def connect():
+            check(process.poll() is None, "QEMU ended at once")
+            try:
+                self.sock.connect(path)
+                return True
+            except OSError:
+                return False
+
+        await_(connect, f"no connection to QEMU's {os.path.basename(path)}")
+        self.sock.settimeout(4 * WAIT)
+        self.file = self.sock.makefile("rw")
+
+    def put(self, line):
+        self.file.write(line + "\n")
+        self.file.flush()
+
+    def get(self):
+        line = self.file.readline()
+        check(line, "QEMU closed its control socket")
+        return line.rstrip("\n")
+
+
+class Qemu:
+    """A QEMU under qtest's control with a QMP monitor."""
+
+    def __init__(self, case, *args, machine="q35", memory="128M", accel="qtest", shared=True, chardev=None):
+        self.dir = tempfile.mkdtemp(prefix="qemu.", dir=case.dir)
+        if case.target and chardev is None:
+            chardev = f"socket,id=c0,path={case.target.path}"
+        self.argv = [case.binary, "-nodefaults", "-display", "none", "-accel", accel]
+        self.argv += ["-machine", machine + (",memory-backend=mem" if memory else "")]
+        if memory:
+            self.argv += ["-m", memory + ",slots=4,maxmem=16G"]
+            share = "on" if shared else "off"
+            self.argv += ["-object", f"memory-backend-memfd,id=mem,size={memory},share={share}"]
+        if chardev:
+            self.argv += ["-chardev", chardev]
+        self.argv += args
+        self.errors = os.path.join(self.dir, "stderr")
+        self.process = None
+        case.qemus.append(self)
+
+    def start(self, paused=True):
+        sockets = [os.path.join(self.dir, name) for name in ("qtest", "qmp")]
+        argv = self.argv + (["-S"] if paused else [])
+        argv += ["-qtest", f"unix:{sockets[0]},server=on,wait=off", "-qtest-log", "none"]
+        argv += ["-qmp", f"unix:{sockets[1]},server=on,wait=off"]
+        with open(self.errors, "w", encoding="utf-8") as errors:
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
+        try:
+            self.qmp_socket = Lines(sockets[1], self.process)
+            self.qmp_socket.get()
+            self.qmp("qmp_capabilities")
+            self.qtest_socket = Lines(sockets[0], self.process)
+        except Failure as failure:
+            raise Failure(f"{failure}: {self.log()}") from failure
+        return self
+
+    def run_to_end(self, seconds=WAIT):
+        """For a QEMU that is to refuse its command line: (exit status, what it said)."""
+        done = subprocess.run(self.argv + ["-S"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=seconds, check=False)
+        return done.returncode, done.stdout.decode()
+
+    def log(self):
+        with open(self.errors, encoding="utf-8") as errors:
+            return errors.read()
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def stop(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    # QMP
+
+    def qmp(self, command, want_error=False, **arguments):
+        arguments = {name.replace("_", "-") if command != "device_add" else name: value
+                     for name, value in arguments.items()}
+        self.qmp_socket.put(json.dumps({"execute": command, "arguments": arguments}))
+        while True:
+            answer = json.loads(self.qmp_socket.get())
+            if "return" in answer:
+                check(not want_error, f"{command} was to fail but did not")
+                return answer["return"]
+            if "error" in answer:
+                check(want_error, f"{command}: {answer.get('error')}")
+                return answer["error"]["desc"]
+
+    def hmp(self, line):
+        return self.qmp("human-monitor-command", command_line=line)
+
+    def prop(self, name, path="/machine/peripheral/n0"):
+        return self.qmp("qom-get", path=path, property=name)
+
+    # qtest
+
+    def qtest(self, line):
+        self.qtest_socket.put(line)
+        while True:
+            answer = self.qtest_socket.get()
+            if answer.startswith("OK"):
+                return answer[3:]
+            check(answer.startswith("IRQ"), f"qtest '{line}': {answer}")
+
+    def read(self, addr, size=4):
+        return int(self.qtest(f"read{ {1: 'b', 2: 'w', 4: 'l', 8: 'q'}[size]} {addr:#x}"), 16)
+
+    def write(self, addr, value, size=4):
+        self.qtest(f"write{ {1: 'b', 2: 'w', 4: 'l', 8: 'q'}[size]} {addr:#x} {value:#x}")
+
+    def inl(self, port):
+        return int(self.qtest(f"inl {port:#x}"), 16)
+
+    def outl(self, port, value):
+        self.qtest(f"outl {port:#x} {value:#x}")
+
+    def config_read(self, where, slot=5, bus=0):
+        self.outl(0xCF8, 0x80000000 | bus << 16 | slot << 11 | (where & 0xFC))
+        return self.inl(0xCFC)
+
+    def config_write(self, where, value, slot=5, bus=0):
+        self.outl(0xCF8, 0x80000000 | bus << 16 | slot << 11 | (where & 0xFC))
+        self.outl(0xCFC, value)
+
+    def capability(self, wanted, slot=5, bus=0):
+        at = self.config_read(0x34, slot, bus) & 0xFC
+        while at:
+            head = self.config_read(at, slot, bus)
+            if head & 0xFF == wanted:
+                return at
+            at = head >> 8 & 0xFC
+        raise Failure(f"no PCI capability {wanted:#x}")
+
+    def enable_bars(self, slot=5):
+        """What a guest's PCI code does: BARs placed, memory space and bus master on."""
+        self.config_write(0x10, BAR0, slot)
+        self.config_write(0x14, 0, slot)
+        self.config_write(0x20, MSIX_BAR, slot)
+        self.config_write(0x04, 6, slot)
+
+    def msix_vector(self, vector, addr, data, masked=False):
+        base = MSIX_BAR + 16 * vector
+        for i, value in enumerate((addr & ALL_ONES, addr >> 32, data, int(masked))):
+            self.write(base + 4 * i, value)
+
+    def msix_control(self, enable, mask_all=False, slot=5):
+        cap = self.capability(0x11, slot)
+        head = self.config_read(cap, slot) & 0x3FFFFFFF
+        self.config_write(cap, head | enable << 31 | mask_all << 30, slot)
+
+    def msix_pending(self):
+        cap = self.capability(0x11)
+        return self.read(MSIX_BAR + (self.config_read(cap + 8) & ~7), 8)
+
+
+class Case:
+    """What one test case uses; everything is ended and removed with it."""
+
+    def __init__(self, binary, directory):
+        self.binary, self.dir = binary, directory
+        self.target = None
+        self.qemus = []
+        self.children = []
+
+    def make_target(self, **knobs):
+        self.target = Target(os.path.join(self.dir, "target"), **knobs)
+        return self.target
+
+    def make_target_process(self):
+        """A target in a process of its own, to be stopped or killed."""
+        path = os.path.join(self.dir, "target")
+        child = subprocess.Popen([sys.executable, __file__, "--target", path], stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE)
+        self.children.append(child)
+        equal(child.stdout.readline(), b"listening\n", "the target's process")
+        return child, path
+
+    def qemu(self, device="", *args, **settings):
+        """A QEMU with the device as n0 in slot 5."""
+        device = "vhost-user-nvme,id=n0,chardev=c0,addr=5" + (device and "," + device)
+        return Qemu(self, *args, "-device", device, **settings)
+
+    def started(self, device="", *args, **settings):
+        self.target = self.target or self.make_target()
+        qemu = self.qemu(device, *args, **settings).start()
+        qemu.enable_bars()
+        return qemu, self.target.session
+
+    def end(self):
+        for qemu in self.qemus:
+            qemu.stop()
+        for child in self.children:
+            child.kill()
+            child.wait()
+            child.stdin.close()
+            child.stdout.close()
+
+
+# --- what is refused, and how ---
+
+def refused(pattern, device="", *args, **settings):
+    """A test case: QEMU must refuse to start and say what the pattern matches."""
+    knobs = settings.pop("knobs", {})
+    seconds = settings.pop("seconds", WAIT)
+    want_target = settings.pop("target", True)
+
+    def case(self):
+        if want_target:
+            self.make_target(**knobs)
+        qemu = self.qemu(device, *args, **settings)
+        status, said = qemu.run_to_end(seconds)
+        check(status != 0, "QEMU started")
+        check(status > 0, f"QEMU died by signal {-status}: {said}")
+        check(re.search(pattern, said), f"QEMU said: {said.strip()}")
+
+    return case
+
+
+def numa(nodes):
+    args = []
+    for i in range(nodes):
+        args += ["-object", f"memory-backend-memfd,id=m{i},size=16M,share=on", "-numa", f"node,nodeid={i},memdev=m{i}"]
+    return args + ["-m", f"{nodes * 16}M"]
+
+
+INFO = [1, 0, 0x28010FFF, 0x10400, 4, 5, DEVMEM_SIZE]
+
+
+def info(**changed):
+    names = ["version", "flags", "cap", "vs", "io_queues", "vectors", "devmem_size"]
+    return {"info": [changed.get(name, value) for name, value in zip(names, INFO)]}
+
+
+def bytes_for(request, size, flags=REPLY | 1):
+    return struct.pack("<III", request, flags, size) + bytes(size)
+
+
+SHARE = "memory-backend-memfd,id=mem,size=...,share=on"
+REFUSED = {
+    "chardev missing": lambda case: expect_refusal(case, "vhost-user-nvme", "chardev is missing: add -chardev socket"),
+    "chardev unknown": lambda case: expect_refusal(
+        case, "vhost-user-nvme,chardev=nix", "'vhost-user-nvme.chardev'.*'nix'"),
+    "chardev null": refused("chardev 'c0' is not a socket .chardev-null.: use -chardev", chardev="null,id=c0",
+                            target=False),
+    "chardev file": refused("chardev 'c0' is not a socket .chardev-file.", chardev="file,id=c0,path=/dev/null",
+                            target=False),
+    "chardev pty": refused("chardev 'c0' is not a socket .chardev-pty.", chardev="pty,id=c0", target=False),
+    "chardev listens": refused("chardev 'c0' listens.*remove server=on", target=False,
+                               chardev="socket,id=c0,host=127.0.0.1,port=0,server=on,wait=off"),
+    "chardev over TCP": lambda case: refuse_tcp(case),
+    "chardev used twice": refused("'c0' is already in use|taken", "", "-device", "vhost-user-nvme,chardev=c0"),
+    "doorbells unknown": refused("doorbells='foo' is unknown: use trapped or mapped", "doorbells=foo"),
+    "timeout out of range": refused("timeout-ms=5 is out of range: 10 to 600000", "timeout-ms=5"),
+    "target not there": refused("Failed to connect to '/nowhere/socket': No such file", target=False,
+                                chardev="socket,id=c0,path=/nowhere/socket"),
+    "connection refused": lambda case: refuse_stale_socket(case),
+    "target closes": refused("chardev 'c0': the target closed the connection at GET_FEATURES",
+                             knobs={"close_at": {GET_FEATURES}}),
+    "target without protocol features": refused("lacks VHOST_USER_F_PROTOCOL_FEATURES", knobs={"features": VERSION_1}),
+    "target without REPLY_ACK": refused("lacks VHOST_USER_PROTOCOL_F_REPLY_ACK", knobs={"protocol_features": 0xF7}),
+    "another kind of target closes": refused("not a controller of type nvme.*closed the connection at NVME_GET_INFO",
+                                             knobs={"close_at": {GET_INFO}}),
+    "another kind of target is silent": refused(
+        "not a controller of type nvme.*did not answer NVME_GET_INFO within 200 ms", "timeout-ms=200",
+        knobs={"silent_at": {GET_INFO}}),
+    "target refuses the memory table": refused("the target refused SET_MEM_TABLE", knobs={"raw": {
+        SET_MEM_TABLE: struct.pack("<IIIQ", SET_MEM_TABLE, REPLY | 1, 8, 1)}}),
+    "no common version": refused("chose protocol version 0, this QEMU knows version 1", knobs=info(version=0)),
+    "unknown version": refused("protocol version 2.*QEMU knows version 1: update", knobs=info(version=2)),
+    "doorbell stride": refused("doorbell stride of 2.4 bytes", knobs=info(cap=2 << 32)),
+    "no vectors": refused("offers 0 interrupt vectors", knobs=info(vectors=0)),
+    "too many vectors": refused("offers 257 interrupt vectors, 1 to 256", knobs=info(vectors=257)),
+    "no queues": refused("offers 0 I/O queues", knobs=info(io_queues=0)),
+    "too many queues": refused("offers 512 I/O queues, 1 to 511", knobs=info(io_queues=512)),
+    "no device memory": refused("asks for 0 bytes of device memory", knobs=info(devmem_size=0)),
+    "odd device memory": refused("asks for 5000 bytes of device memory", knobs=info(devmem_size=5000)),
+    "huge device memory": refused("asks for 4294963200 bytes", knobs=info(devmem_size=0xFFFFF000)),
+    "more queues than offered": refused("num_io_queues=5 is more than the 4 that the target offers", "num_io_queues=5"),
+    "answer of the wrong size": refused("answered NVME_GET_INFO with .* 31 bytes where .* 32 bytes were due",
+                                        knobs={"raw": {GET_INFO: bytes_for(GET_INFO, 31)}}),
+    "answer to something else": refused("answered NVME_GET_INFO with request 0x4e01",
+                                        knobs={"raw": {GET_INFO: bytes_for(REG_READ, 32)}}),
+    "answer without the reply flag": refused("answered GET_FEATURES with request 0x1, flags 0x1",
+                                             knobs={"raw": {GET_FEATURES: bytes_for(GET_FEATURES, 8, 1)}}),
+    "half an answer": refused("did not answer NVME_GET_INFO within 200 ms", "timeout-ms=200",
+                              knobs={"raw": {GET_INFO: bytes_for(GET_INFO, 32)[:20]}}),
+    "RAM without a file": refused(SHARE, "", "-m", "64M", memory=None),
+    "RAM private": refused(f"guest RAM 'mem' is not shared.*{SHARE}", shared=False),
+    "RAM in 8 regions": refused("guest RAM has 8 regions, the target takes at most 7: use fewer", "", *numa(8),
+                                memory=None),
+    "behind an IOMMU": refused("IOMMU .* not supported: remove", "", "-device", "intel-iommu", machine="q35"),
+}
+
+
+def expect_refusal(case, device, pattern):
+    status, said = Qemu(case, "-device", device).run_to_end()
+    check(status > 0 and re.search(pattern, said), f"QEMU said ({status}): {said.strip()}")
+
+
+def refuse_tcp(case):
+    listener = socket.create_server(("127.0.0.1", 0))
+    try:
+        port = listener.getsockname()[1]
+        refused("chardev 'c0' is not a Unix socket", chardev=f"socket,id=c0,host=127.0.0.1,port={port}",
+                target=False)(case)
+    finally:
+        listener.close()
+
+
+def refuse_stale_socket(case):
+    path = os.path.join(case.dir, "stale")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.close()
+    refused("Failed to connect to .*stale.*Connection refused", chardev=f"socket,id=c0,path={path}", target=False)(case)
+
+
+# --- the wire ---
+
+def test_handshake(case):
+    _, session = case.started()
+    names = [msg.request for msg in session.messages if msg.request < REG_READ]
+    equal(names, [GET_FEATURES, SET_FEATURES, GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES, SET_OWNER, GET_INFO,
+                  SET_MEM_TABLE] + [SET_VRING_CALL] * 5 + [SET_VRING_KICK], "messages")
+    for msg in session.messages:
+        acked = msg.request in (SET_OWNER, SET_MEM_TABLE, SET_VRING_CALL, SET_VRING_KICK)
+        equal(msg.flags, 1 | (NEED_REPLY if acked else 0), f"flags of {msg.request:#x}")
+    equal(session.sent(SET_FEATURES)[0].u64(), PROTOCOL_FEATURES | VERSION_1, "features")
+    equal(session.sent(SET_PROTOCOL_FEATURES)[0].u64(), REPLY_ACK, "protocol features")
+    equal(session.sent(GET_INFO)[0].payload, struct.pack("<I", 1), "GET_INFO")
+    equal([msg.u64() for msg in session.sent(SET_VRING_CALL)], [0, 1, 2, 3, 4], "vectors")
+    equal(sorted(session.calls), [0, 1, 2, 3, 4], "interrupt eventfds")
+    check(None not in session.calls.values(), "SET_VRING_CALL without fd")
+    check(session.kick is not None and not session.kick_nofd, "no doorbell eventfd")
+
+
+def test_memory_table(case):
+    qemu, session = case.started()
+    equal([entry[:2] for entry in session.table], [(0, 128 << 20), (DEVMEM_GPA, DEVMEM_SIZE)], "regions")
+    equal(bytes(session.devmem), bytes(DEVMEM_SIZE), "fresh device memory")
+    for addr in (0x1000, 0x9F000, 0x100000, 100 << 20):
+        qemu.write(addr, 0x11223344 ^ addr)
+        equal(session.read_guest(addr, 4), struct.pack("<I", 0x11223344 ^ addr), f"guest memory at {addr:#x}")
+
+
+def test_memory_above_4g(case):
+    qemu, session = case.started(memory="5G")
+    low = 2 << 30
+    equal([entry[:2] for entry in session.table],
+          [(0, low), (4 << 30, (5 << 30) - low), (DEVMEM_GPA, DEVMEM_SIZE)], "regions")
+    for addr in (0x1000, low - 4096, 4 << 30, (7 << 30) - 8):
+        qemu.write(addr, addr >> 4, 8)
+        equal(session.read_guest(addr, 8), struct.pack("<Q", addr >> 4), f"guest memory at {addr:#x}")
+
+
+def test_memory_seven_regions(case):
+    qemu, session = case.started("", *numa(7), memory=None)
+    equal(len(session.table), 8, "regions")
+    for node in range(7):
+        addr = (16 << 20) * node + 0x2000
+        qemu.write(addr, node + 1)
+        equal(session.read_guest(addr, 4), struct.pack("<I", node + 1), f"node {node}")
+
+
+def test_memory_hotplug(case):
+    qemu, session = case.started()
+    equal(len(session.sent(SET_MEM_TABLE)), 1, "tables before")
+    qemu.qmp("object-add", qom_type="memory-backend-memfd", id="d0", size=128 << 20, share=True)
+    qemu.qmp("device_add", driver="pc-dimm", id="dimm0", memdev="d0")
+    equal(len(session.sent(SET_MEM_TABLE)), 2, "tables after a DIMM was plugged")
+    gpa, size = session.table[1][:2]
+    equal([entry[1] for entry in session.table], [128 << 20, 128 << 20, DEVMEM_SIZE], "region sizes")
+    qemu.write(gpa + size - 4, 0xAA55)
+    equal(session.read_guest(gpa + size - 4, 4), struct.pack("<I", 0xAA55), "the DIMM's last word")
+    # The device's own changes of the address space change no RAM.
+    qemu.config_write(0x04, 0)
+    qemu.config_write(0x04, 6)
+    equal(len(session.sent(SET_MEM_TABLE)), 2, "tables after a BAR was moved")
+    qemu.qmp("object-add", qom_type="memory-backend-memfd", id="d1", size=128 << 20, share=False)
+    qemu.qmp("device_add", driver="pc-dimm", id="dimm1", memdev="d1")
+    check("guest RAM 'd1' is not shared" in qemu.log(), f"no warning of a private DIMM: {qemu.log()}")
+    equal(qemu.read(BAR0 + VS), 0x10400, "VS afterwards")
+
+
+def test_firmware_sends_one_table(case):
+    target = case.make_target()
+    qemu = case.qemu(accel="tcg").start(paused=False)
+    await_(lambda: len(target.session.sent(REG_READ)) > 1, "firmware reading registers", 3 * WAIT)
+    await_(lambda: bus_idle(target.session), "firmware's end", 3 * WAIT)
+    equal(len(target.session.sent(SET_MEM_TABLE)), 1, "memory tables of a boot")
+    check(qemu.alive(), f"QEMU ended: {qemu.log()}")
+
+
+def bus_idle(session):
+    count = len(session.messages)
+    time.sleep(0.5)
+    return len(session.messages) == count
+
+
+# --- registers and doorbells ---
+
+def test_registers(case):
+    qemu, session = case.started()
+    target = case.target
+    target.regs.update({0x28: 0x1122334455667788, 0x2C: 0x99, 0xFF8: 0xCAFE})
+    equal(qemu.read(BAR0 + CAP, 8), 0x28010FFF, "CAP in one piece")
+    equal(qemu.read(BAR0 + VS), 0x10400, "VS")
+    equal(qemu.read(BAR0 + 0x28, 8), 0x1122334455667788, "ASQ")
+    equal(qemu.read(BAR0 + 0xFF8, 8), 0xCAFE, "the last register")
+    equal([struct.unpack("<II", msg.payload) for msg in session.sent(REG_READ)[-4:]],
+          [(CAP, 8), (VS, 4), (0x28, 8), (0xFF8, 8)], "what was asked")
+    equal(qemu.read(BAR0 + 0x500), ALL_ONES, "a register that the target refuses")
+    equal(qemu.read(BAR0 + 0x500, 8), 2**64 - 1, "the same, 8 bytes")
+    qemu.write(BAR0 + CC, 0x460001)
+    qemu.write(BAR0 + 0x30, 0xABCDEF0123456000, 8)
+    equal([struct.unpack("<IIQ", msg.payload) for msg in session.sent(REG_WRITE)],
+          [(CC, 4, 0x460001), (0x30, 8, 0xABCDEF0123456000)], "what was written")
+    target.refuse.add(REG_WRITE)
+    qemu.write(BAR0 + VS, 0)
+    equal(qemu.read(BAR0 + VS), 0x10400, "VS after a refused write")
+
+
+def test_registers_odd_access(case):
+    qemu, session = case.started()
+    count = len(session.messages)
+    qemu.read(BAR0 + CSTS, 1)
+    qemu.write(BAR0 + CC, 1, 2)
+    qemu.read(BAR0 + 0x2000)
+    qemu.write(BAR0 + 0x3FFC, 1)
+    equal(len(session.messages), count, "messages for accesses that no register has")
+    equal(qemu.read(BAR0 + CSTS), 0, "CSTS afterwards")
+
+
+def test_doorbells_trapped(case):
+    qemu, session = case.started()
+    equal(session.kicked(0), 0, "signals before")
+    for offset, value in ((0, 1), (4, 0xFFFFFFFF), (8 * 4 + 4, 77), (PAGE - 4, 5)):
+        qemu.write(BAR0 + DOORBELLS + offset, value)
+        equal(session.kicked(WAIT), 1, f"signals after doorbell {offset:#x}")
+        equal(session.doorbell(offset), value, f"doorbell {offset:#x} in device memory")
+    equal(qemu.read(BAR0 + DOORBELLS), 0, "a doorbell read")
+    equal(qemu.prop("doorbell-writes"), 4, "doorbell-writes")
+    qemu.write(BAR0 + DOORBELLS + 16, 9, 2)
+    qemu.write(BAR0 + DOORBELLS + PAGE, 9)
+    equal(session.kicked(0.05), 0, "signals after writes that are no doorbells")
+    equal(session.doorbell(16), 0, "doorbell after a 2 byte write")
+    equal(bytes(session.devmem[PAGE:]), bytes(DEVMEM_SIZE - PAGE), "the rest of device memory")
+
+
+def test_doorbells_mapped(case):
+    qemu, session = case.started("doorbells=mapped")
+    check(session.kick is None and session.kick_nofd, "an eventfd although nothing is signalled")
+    equal(session.sent(SET_VRING_KICK)[0].u64(), NOFD, "SET_VRING_KICK")
+    qemu.write(BAR0 + DOORBELLS + 8, 0x1234)
+    equal(session.doorbell(8), 0x1234, "doorbell in device memory")
+    struct.pack_into("<I", session.devmem, 12, 0x55)
+    equal(qemu.read(BAR0 + DOORBELLS + 12), 0x55, "device memory in BAR0")
+    equal(qemu.prop("doorbell-writes"), 0, "doorbell-writes")
+    struct.pack_into("<I", session.devmem, PAGE, 0x77)
+    equal(qemu.read(BAR0 + DOORBELLS + PAGE), 0, "what follows the doorbells in BAR0")
+    equal(qemu.read(BAR0 + VS), 0x10400, "VS")
+
+
+# --- PCI ---
+
+def test_pci_config(case):
+    qemu, _ = case.started()
+    equal(qemu.config_read(0x00), 0x10F01AF4, "IDs")
+    equal(qemu.config_read(0x08) >> 8, 0x010802, "class")
+    exp = qemu.capability(0x10)
+    equal(qemu.config_read(exp) >> 20 & 0xF, 9, "PCIe device type (integrated endpoint)")
+    check(qemu.config_read(exp + 4) & 1 << 28, "no function level reset")
+    check(qemu.capability(0x01), "no power management")
+    qemu.config_write(0x10, ALL_ONES)
+    equal(qemu.config_read(0x10), (ALL_ONES & ~(16384 - 1)) | 4, "BAR0's size and kind")
+    equal(qemu.config_read(0x3C) >> 8 & 0xFF, 0, "interrupt pin")
+
+
+def vectors_of(case, device):
+    qemu, session = case.started(device)
+    cap = qemu.capability(0x11)
+    return (qemu.config_read(cap) >> 16 & 0x7FF) + 1, len(session.calls)
+
+
+def test_vectors(case):
+    for device, info_, want in (("", {}, 5), ("num_io_queues=0", {}, 5), ("num_io_queues=1", {}, 2),
+                                ("num_io_queues=4", {}, 5), ("num_io_queues=4", info(vectors=2), 2),
+                                ("", info(vectors=65, io_queues=64), 65), ("", info(io_queues=511, vectors=256), 256)):
+        case.make_target(**info_)
+        equal(vectors_of(case, device), (want, want), f"vectors with '{device}' {info_}")
+        case.end()
+        case.target.drop()
+        case.target = None
+
+
+MSI_ADDR = 0x100000  # plain RAM: what a message writes can be read there
+
+
+def msix_ready(case, device=""):
+    qemu, session = case.started(device)
+    for vector in range(5):
+        qemu.msix_vector(vector, MSI_ADDR + 4 * vector, 0x4000 + vector)
+    return qemu, session
+
+
+def messages(qemu):
+    return [qemu.read(MSI_ADDR + 4 * vector) for vector in range(5)]
+
+
+def await_messages(qemu, want):
+    await_(lambda: messages(qemu) == want, f"interrupts {want}, have {messages(qemu)}", 2)
+
+
+def settle(qemu, session):
+    """Any interrupt that was signalled has been dealt with: the main loop answered twice since."""
+    for _ in range(2):
+        qemu.qmp("query-status")
+    for fd in session.calls.values():
+        equal(select.select([fd], [], [], 0)[0], [], "interrupts that QEMU left unread")
+
+
+def test_msix_delivery(case):
+    qemu, session = msix_ready(case)
+    qemu.msix_control(enable=True)
+    session.interrupt(0)
+    session.interrupt(3)
+    await_messages(qemu, [0x4000, 0, 0, 0x4003, 0])
+    equal(qemu.msix_pending(), 0, "pending bits")
+    equal(qemu.prop("interrupts"), 2, "interrupts")
+
+
+def test_msix_vector_mask(case):
+    qemu, session = msix_ready(case)
+    qemu.msix_control(enable=True)
+    qemu.write(MSIX_BAR + 16 * 2 + 12, 1)
+    session.interrupt(2)
+    session.interrupt(1)
+    await_messages(qemu, [0, 0x4001, 0, 0, 0])
+    await_(lambda: qemu.msix_pending() == 1 << 2, "the masked vector's pending bit")
+    session.interrupt(2)
+    settle(qemu, session)
+    equal(messages(qemu)[2], 0, "message of a masked vector")
+    qemu.write(MSIX_BAR + 16 * 2 + 12, 0)
+    await_messages(qemu, [0, 0x4001, 0x4002, 0, 0])
+    equal(qemu.msix_pending(), 0, "pending bits after unmasking")
+
+
+def test_msix_function_mask(case):
+    qemu, session = msix_ready(case)
+    qemu.msix_control(enable=True, mask_all=True)
+    for vector in (0, 4):
+        session.interrupt(vector)
+    await_(lambda: qemu.msix_pending() == 0x11, "pending bits")
+    equal(messages(qemu), [0] * 5, "messages while masked")
+    qemu.msix_control(enable=True)
+    await_messages(qemu, [0x4000, 0, 0, 0, 0x4004])
+    equal(qemu.msix_pending(), 0, "pending bits after unmasking")
+
+
+def test_msix_disabled(case):
+    qemu, session = msix_ready(case)
+    for vector in range(5):
+        session.interrupt(vector)
+    await_(lambda: not select.select(list(session.calls.values()), [], [], 0)[0], "interrupts being taken")
+    equal(qemu.msix_pending(), 0, "pending bits while disabled")
+    qemu.msix_control(enable=True)
+    settle(qemu, session)
+    equal(messages(qemu), [0] * 5, "old interrupts after enabling")
+    equal(qemu.prop("interrupts"), 0, "interrupts")
+    session.interrupt(1)
+    await_messages(qemu, [0, 0x4001, 0, 0, 0])
+    qemu.msix_control(enable=False)
+    session.interrupt(2)
+    settle(qemu, session)
+    equal(messages(qemu)[2], 0, "message after disabling")
+
+
+def test_bootindex(case):
+    qemu, _ = case.started("bootindex=3")
+    equal(qemu.prop("bootindex"), 3, "bootindex")
+    order = fw_cfg_file(qemu, "bootorder")
+    check(re.match(rb"/pci@i0cf8/[^/]*@5/namespace@1,0\n?\0$", order), f"bootorder is {order!r}")
+
+
+def fw_cfg_bytes(qemu, count):
+    return bytes(int(qemu.qtest("inb 0x511"), 16) for _ in range(count))
+
+
+def fw_cfg_file(qemu, wanted):
+    qemu.qtest("outw 0x510 0x19")
+    (count,) = struct.unpack(">I", fw_cfg_bytes(qemu, 4))
+    for _ in range(count):
+        size, select_, _, name = struct.unpack(">IHH56s", fw_cfg_bytes(qemu, 64))
+        if name.rstrip(b"\0").decode() == wanted:
+            qemu.qtest(f"outw 0x510 {select_:#x}")
+            return fw_cfg_bytes(qemu, size)
+    raise Failure(f"no fw_cfg file {wanted}")
+
+
+def test_qtree(case):
+    qemu, _ = case.started("num_io_queues=2,doorbells=mapped,bootindex=1")
+    tree = qemu.hmp("info qtree")
+    for line in ('chardev = "c0"', "num_io_queues = 2", 'doorbells = "mapped"', "timeout-ms = 10000", "class Class 0108"):
+        check(line in tree, f"info qtree lacks '{line}'")
+    for name in ("doorbell-writes", "interrupts"):
+        check(qemu.qmp("qom-set", want_error=True, path="/machine/peripheral/n0", property=name, value=1),
+              f"{name} can be written")
+
+
+def test_not_migratable(case):
+    qemu, _ = case.started()
+    said = qemu.qmp("migrate", want_error=True, uri=f"unix:{case.dir}/nobody")
+    check("non-migratable" in said and "vhost-user-nvme" in said, f"migrate said: {said}")
+    said = qemu.hmp("savevm x")
+    check("Error" in said, f"savevm said: {said}")
+
+
+# --- reset, stop, unplug ---
+
+def test_reset(case):
+    qemu, session = msix_ready(case)
+    before = len(session.sent(RESET))
+    qemu.msix_control(enable=True)
+    qemu.qmp("system_reset")
+    await_(lambda: len(session.sent(RESET)) == before + 1, "NVME_RESET after a system reset")
+    equal(session.sent(RESET)[-1].payload, b"", "NVME_RESET's payload")
+    equal(len(session.sent(SET_MEM_TABLE)), 1, "memory tables")
+    await_(lambda: qemu.config_read(0x04) & 6 == 0, "the command register's reset")
+    qemu.enable_bars()
+    equal(qemu.read(BAR0 + VS), 0x10400, "VS afterwards")
+
+
+def test_function_level_reset(case):
+    qemu, session = msix_ready(case)
+    before = len(session.sent(RESET))
+    exp = qemu.capability(0x10)
+    qemu.config_write(exp + 8, qemu.config_read(exp + 8) | 1 << 15)
+    await_(lambda: len(session.sent(RESET)) == before + 1, "NVME_RESET after a function level reset")
+    equal(qemu.config_read(exp + 8) & 1 << 15, 0, "the reset bit")
+    qemu.enable_bars()
+    equal(qemu.read(BAR0 + VS), 0x10400, "VS afterwards")
+
+
+def test_interrupts_across_reset(case):
+    qemu, session = msix_ready(case)
+    qemu.msix_control(enable=True, mask_all=True)
+    session.interrupt(1)
+    await_(lambda: qemu.msix_pending() == 2, "a pending bit")
+    exp = qemu.capability(0x10)
+    qemu.config_write(exp + 8, qemu.config_read(exp + 8) | 1 << 15)
+    qemu.enable_bars()
+    for vector in range(5):
+        qemu.msix_vector(vector, MSI_ADDR + 4 * vector, 0x4000 + vector)
+    equal(qemu.msix_pending(), 0, "pending bits after the reset")
+    qemu.msix_control(enable=True)
+    settle(qemu, session)
+    equal(messages(qemu), [0] * 5, "messages from before the reset")
+    session.interrupt(4)
+    await_messages(qemu, [0, 0, 0, 0, 0x4004])
+
+
+def test_reset_refused(case):
+    qemu, _ = case.started()
+    case.target.refuse.add(RESET)
+    qemu.qmp("system_reset")
+    await_(lambda: "the target failed to reset" in qemu.log(), "a log line")
+    qemu.enable_bars()
+    equal(qemu.read(BAR0 + VS), ALL_ONES, "VS")
+
+
+def test_stop_and_cont(case):
+    qemu, session = case.started()
+    equal(session.sent(STOP) + session.sent(START), [], "messages before")
+    qemu.qmp("cont")
+    equal(session.sent(START), [], "NVME_START without an NVME_STOP")
+    for i in (1, 2):
+        qemu.qmp("stop")
+        equal([msg.payload for msg in session.sent(STOP)], [bytes(4)] * i, "NVME_STOP")
+        equal(len(session.sent(START)), i - 1, "NVME_START")
+        qemu.qmp("cont")
+        equal([msg.payload for msg in session.sent(START)], [bytes(4)] * i, "NVME_START")
+
+
+def test_stop_refused(case):
+    qemu, _ = case.started()
+    qemu.qmp("cont")
+    case.target.refuse.add(STOP)
+    qemu.qmp("stop")
+    check("the target failed to stop" in qemu.log(), f"no log line: {qemu.log()}")
+    equal(qemu.qmp("query-status")["running"], False, "running")
+    qemu.qmp("cont")
+
+
+def unplug(qemu):
+    """ACPI's PCI hot-unplug, as a guest would do it."""
+    qemu.qmp("device_del", id="n0")
+    qemu.outl(0xAE08, 1 << 5)
+    await_(lambda: "n0" not in qemu.hmp("info qtree"), "the device's end")
+
+
+def test_unplug_and_replug(case):
+    target = case.make_target()
+    qemu, _ = case.started(machine="pc")
+    for i in range(3):
+        qemu.write(BAR0 + DOORBELLS, i)
+        session = target.session
+        unplug(qemu)
+        await_(lambda s=session: s.closed, "the session's end")
+        equal(qemu.config_read(0), ALL_ONES, "IDs without the device")
+        qemu.qmp("device_add", driver="vhost-user-nvme", id="n0", chardev="c0", addr="5",
+                 doorbells="mapped" if i % 2 else "trapped")
+        equal(len(target.sessions), i + 2, "sessions")
+        qemu.enable_bars()
+        equal(qemu.read(BAR0 + VS), 0x10400, "VS")
+        check("n0" not in qemu.log(), f"QEMU said: {qemu.log()}")
+
+
+def test_unplug_from_root_port(case):
+    """PCIe native hot-unplug: the guest powers the slot off."""
+    target = case.make_target()
+    argv = ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
+            "-device", "pcie-root-port,id=rp,slot=1,chassis=1,addr=4", "-device", "vhost-user-nvme,id=n0,chardev=c0,bus=rp"]
+    qemu = Qemu(case, *argv).start()
+    qemu.config_write(0x18, 0x010100, slot=4)
+    equal(qemu.config_read(0, slot=0, bus=1), 0x10F01AF4, "IDs behind the port")
+    qemu.qmp("cont")
+    port = qemu.capability(0x10, slot=4)
+    control = qemu.config_read(port + 0x18, slot=4) & 0xFFFF
+    qemu.config_write(port + 0x18, control & ~0x300 | 0x100, slot=4)  # power indicator on
+    qemu.qmp("device_del", id="n0")
+    qemu.config_write(port + 0x18, control & ~0x300 | 0x300 | 0x400, slot=4)  # indicator off, power off
+    await_(lambda: "n0" not in qemu.hmp("info qtree"), "the device's end")
+    await_(lambda: target.session.closed, "the session's end")
+    qemu.qmp("device_add", driver="vhost-user-nvme", id="n0", chardev="c0", bus="rp")
+    equal(len(target.sessions), 2, "sessions")
+
+
+def test_failed_plug(case):
+    """A device that can't be made leaves nothing behind."""
+    target = case.make_target()
+    qemu = Qemu(case, machine="pc").start()
+    for i in range(3):
+        said = qemu.qmp("device_add", want_error=True, driver="vhost-user-nvme", id="n0", chardev="c0", num_io_queues=9)
+        check("num_io_queues=9 is more than" in said, f"device_add said: {said}")
+        await_(lambda: target.session.closed, "the session's end")
+        equal(len(target.sessions), i + 1, "sessions")
+    qemu.qmp("device_add", driver="vhost-user-nvme", id="n0", chardev="c0", addr="5")
+    qemu.enable_bars()
+    equal(qemu.read(BAR0 + VS), 0x10400, "VS")
+
+
+def test_plug_without_target(case):
+    path = os.path.join(case.dir, "later")
+    chardev = f"socket,id=c0,path={path},{reconnect_option(case)}"
+    qemu = Qemu(case, machine="pc", chardev=chardev).start()
+    said = qemu.qmp("device_add", want_error=True, driver="vhost-user-nvme", id="n0", chardev="c0")
+    check("is not there yet" in said, f"device_add said: {said}")
+
+
+# --- a target that goes away ---
+
+def death_lines(qemu):
+    return [line for line in qemu.log().splitlines() if "the guest sees a dead controller" in line]
+
+
+def expect_dead(qemu, why):
+    await_(lambda: death_lines(qemu), "a log line")
+    check(re.search(why, death_lines(qemu)[0]), f"logged: {death_lines(qemu)}")
+    for size in (4, 8):
+        equal(qemu.read(BAR0 + CAP, size), (1 << 8 * size) - 1, "a register of a dead target")
+    qemu.write(BAR0 + CC, 0)
+    qemu.write(BAR0 + DOORBELLS, 3)
+    qemu.qmp("cont")
+    qemu.qmp("stop")
+    qemu.qmp("system_reset")
+    qemu.qmp("query-status")
+    equal(len(death_lines(qemu)), 1, "log lines")
+    check(qemu.alive(), f"QEMU ended: {qemu.log()}")
+
+
+def test_target_killed(case):
+    child, path = case.make_target_process()
+    qemu = case.qemu(chardev=f"socket,id=c0,path={path}").start()
+    qemu.enable_bars()
+    equal(qemu.read(BAR0 + VS), 0x10400, "VS")
+    child.kill()
+    expect_dead(qemu, "chardev 'c0': the target closed the connection")
+
+
+def test_target_killed_mapped(case):
+    child, path = case.make_target_process()
+    qemu = case.qemu("doorbells=mapped", chardev=f"socket,id=c0,path={path}").start()
+    qemu.enable_bars()
+    child.kill()
+    expect_dead(qemu, "the target closed the connection")
+
+
+def test_target_killed_before_access(case):
+    """Nothing runs QEMU's main loop between the death and the guest's access."""
+    child, path = case.make_target_process()
+    qemu = case.qemu(chardev=f"socket,id=c0,path={path}").start()
+    qemu.enable_bars()
+    qemu.process.send_signal(signal.SIGSTOP)
+    child.kill()
+    child.wait()
+    qemu.qtest_socket.put(f"readl {BAR0 + VS:#x}")
+    qemu.process.send_signal(signal.SIGCONT)
+    equal(int(qemu.qtest_socket.get()[3:], 16), ALL_ONES, "VS")
+    expect_dead(qemu, "the target closed the connection")
+
+
+def test_target_stopped(case):
+    child, path = case.make_target_process()
+    qemu = case.qemu("timeout-ms=300", chardev=f"socket,id=c0,path={path}").start()
+    qemu.enable_bars()
+    child.send_signal(signal.SIGSTOP)
+    start = time.monotonic()
+    equal(qemu.read(BAR0 + VS), ALL_ONES, "VS of a stopped target")
+    took = time.monotonic() - start
+    check(0.2 < took < 3, f"it took {took:.2f} s")
+    start = time.monotonic()
+    expect_dead(qemu, "did not answer NVME_REG_READ within 300 ms")
+    check(time.monotonic() - start < 2, "a dead target still costs time")
+    child.send_signal(signal.SIGCONT)
+
+
+def test_silent_target(case):
+    """Each request that a running machine sends ends within the time limit."""
+    for request, action in ((REG_READ, lambda q: q.read(BAR0 + VS)), (REG_WRITE, lambda q: q.write(BAR0 + CC, 1)),
+                            (RESET, lambda q: q.qmp("system_reset")),
+                            (STOP, lambda q: (q.qmp("cont"), q.qmp("stop")))):
+        case.make_target()
+        qemu, _ = case.started("timeout-ms=100")
+        case.target.silent_at.add(request)
+        action(qemu)
+        await_(lambda q=qemu: death_lines(q), f"a log line for {request:#x}")
+        check("within 100 ms" in death_lines(qemu)[0], f"logged: {death_lines(qemu)}")
+        case.end()
+        case.target.drop()
+        case.target = None
+
+
+def test_garbage_answers(case):
+    for raw in (bytes_for(REG_READ, 8), bytes_for(REG_WRITE, 16), bytes_for(REG_READ, 0xFFFFFFF0 & 0x10),
+                struct.pack("<III", REG_READ, REPLY | 1, 0xFFFFFFFF), b"\xff" * 64):
+        case.make_target()
+        qemu, session = case.started("timeout-ms=200")
+        case.target.raw[REG_READ] = raw
+        value = qemu.read(BAR0 + VS)
+        if raw == bytes_for(REG_READ, 16):
+            # Well formed, but the size of the answer is 0: refused.
+            equal(value, ALL_ONES, "a refused register")
+            check(not death_lines(qemu), "given up for a refused register")
+        else:
+            equal(value, ALL_ONES, "VS")
+            await_(lambda q=qemu: death_lines(q), "a log line")
+            await_(lambda s=session: s.closed, "the session's end")
+        case.end()
+        case.target.drop()
+        case.target = None
+
+
+def reconnect_option(case):
+    said = subprocess.run([case.binary, "-chardev", "socket,id=x,path=/nowhere,reconnect-ms=500", "-version"],
+                          capture_output=True, check=False)
+    return "reconnect-ms=50" if said.returncode == 0 and case.version >= (9, 2) else "reconnect=1"
+
+
+def test_target_returns(case):
+    target = case.make_target()
+    chardev = f"socket,id=c0,path={target.path},{reconnect_option(case)}"
+    qemu = case.qemu(chardev=chardev).start()
+    qemu.enable_bars()
+    for i in range(2):
+        qemu.write(BAR0 + DOORBELLS + 4, 0x40 + i)
+        target.drop()
+        await_(lambda n=i: len(death_lines(qemu)) == n + 1, "a log line")
+        target.listen()
+        await_(lambda n=i: qemu.log().count("the target is back") == n + 1, "a line that the target is back")
+        equal(qemu.read(BAR0 + VS), ALL_ONES, "VS before the reset")
+        qemu.qmp("system_reset")
+        await_(lambda n=i: qemu.log().count("the target is in use again") == n + 1, "a line that it is in use")
+        qemu.enable_bars()
+        equal(qemu.read(BAR0 + VS), 0x10400, "VS after the reset")
+        equal(target.session.doorbell(4), 0, "an old doorbell")
+        qemu.write(BAR0 + DOORBELLS + 4, 5)
+        equal(target.session.doorbell(4), 5, "a new doorbell")
+        equal(target.session.kicked(WAIT), 1, "signals")
+    qemu.msix_vector(1, MSI_ADDR, 0x99)
+    qemu.msix_control(enable=True)
+    target.session.interrupt(1)
+    await_(lambda: qemu.read(MSI_ADDR) == 0x99, "an interrupt from the target that returned")
+
+
+def test_target_returns_changed(case):
+    target = case.make_target()
+    chardev = f"socket,id=c0,path={target.path},{reconnect_option(case)}"
+    qemu = case.qemu(chardev=chardev).start()
+    qemu.enable_bars()
+    target.drop()
+    await_(lambda: death_lines(qemu), "a log line")
+    target.info[5] = 3
+    target.listen()
+    await_(lambda: "the target is back" in qemu.log(), "a line that the target is back")
+    qemu.qmp("system_reset")
+    await_(lambda: "came back with 3 vectors" in qemu.log(), "a line that it has changed")
+    qemu.enable_bars()
+    equal(qemu.read(BAR0 + VS), ALL_ONES, "VS")
+
+
+# --- running them ---
+
+def build_qemu():
+    if os.environ.get("QEMU"):
+        return os.environ["QEMU"]
+    done = subprocess.run([str(ROOT / "tools" / "build-qemu")], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          check=False)
+    if done.returncode:
+        raise Failure("tools/build-qemu failed")
+    return done.stdout.decode().strip()
+
+
+def version_of(binary):
+    said = subprocess.run([binary, "-version"], capture_output=True, check=True).stdout.decode()
+    return tuple(int(part) for part in re.search(r"version (\d+)\.(\d+)", said).groups())
+
+
+def all_cases():
+    for name, case in REFUSED.items():
+        yield "refused: " + name, case
+    for name, case in globals().items():
+        if name.startswith("test_"):
+            yield name[5:].replace("_", " "), case
+
+
+def run_case(binary, name, function):
+    directory = tempfile.mkdtemp(prefix="sbqd.")
+    case = Case(binary, directory)
+    case.version = version_of(binary)
+    try:
+        function(case)
+        for qemu in case.qemus:
+            check(qemu.process is None or qemu.alive() or qemu.process.returncode == -signal.SIGKILL,
+                  f"QEMU ended: {qemu.process and qemu.log()}")
+        print(f"ok qemu-device: {name}", flush=True)
+        return True
+    except Failure as failure:
+        reason = " ".join(str(failure).split())
+    except Exception as error:  # pylint: disable=broad-except
+        traceback.print_exc()
+        reason = f"{type(error).__name__}: {error}"
+    finally:
+        case.end()
+        if case.target and os.path.exists(case.target.path):
+            case.target.drop()
+        shutil.rmtree(directory, ignore_errors=True)
+    print(f"not ok qemu-device: {name} - {reason}", flush=True)
+    return False
+
+
+def main():
+    if sys.argv[1:2] == ["--target"]:
+        Target(sys.argv[2])
+        print("listening", flush=True)
+        sys.stdin.read()
+        return 0
+    try:
+        binary = build_qemu()
+    except Failure as failure:
+        print(f"not ok qemu-device: build - {failure}")
+        return 1
+    wanted = sys.argv[1:]
+    failed = 0
+    for name, function in all_cases():
+        if not wanted or any(word in name for word in wanted):
+            failed += not run_case(binary, name, function)
+    series = subprocess.run([str(ROOT / "qemu-patches" / "regen"), "--check"], check=False)
+    return 1 if failed or series.returncode else 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.exit(main())
