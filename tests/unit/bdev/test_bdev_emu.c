@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the layer does for a backend that can't: compare, zeroes by writing, splitting. */
+#include "mock_bdev.h"
+
+#define N (MOCK_BYTES / 512)
+
+static struct reactor *reactor;
+static struct test_disk disk;
+static struct mock *mock;
+static char *buf;
+
+static bool begin(struct mock *m)
+{
+	reactor = test_reactor(0);
+	buf = test_buffer(MOCK_BYTES);
+	mock = m;
+	test_fill(m->mem, MOCK_BYTES, 0, 1);
+	memcpy(buf, m->mem, MOCK_BYTES);
+	CU_ASSERT_EQUAL(bdev_register(&m->bdev), 0);
+	return test_disk_open(&disk, reactor, m->bdev.name, true);
+}
+
+static void end(void)
+{
+	CU_ASSERT_EQUAL(disk.ch->inflight, 0);
+	test_disk_close(&disk);
+	test_remove("m");
+	reactor_destroy(reactor);
+	free(buf);
+}
+
+/* That the mock saw `op` on exactly [lba, lba + nblocks), in order, in pieces of at most max. */
+static bool covered(uint8_t op, uint64_t lba, uint32_t nblocks, uint32_t max)
+{
+	unsigned int i;
+
+	for (i = 0; i < mock->nseen; i++) {
+		if (mock->seen[i].op != op || mock->seen[i].lba != lba ||
+		    mock->seen[i].nblocks > max || mock->seen[i].nblocks > nblocks ||
+		    !mock->seen[i].nblocks)
+			return false;
+		lba += mock->seen[i].nblocks;
+		nblocks -= mock->seen[i].nblocks;
+	}
+	return !nblocks;
+}
+
+static void compare(void)
+{
+	if (!begin(mock_new("m")))
+		return;
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_COMPARE, 0, N, buf), BDEV_STATUS_OK);
+	CU_ASSERT(covered(BDEV_OP_READ, 0, N, 256));
+	buf[MOCK_BYTES - 1] ^= 1;
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_COMPARE, 0, N, buf), BDEV_STATUS_MISCOMPARE);
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_COMPARE, 0, N - 1, buf), BDEV_STATUS_OK);
+	/* Only users' I/Os count. */
+	CU_ASSERT_EQUAL(disk.ch->stats.ios[BDEV_OP_COMPARE], 3);
+	CU_ASSERT_EQUAL(disk.ch->stats.ios[BDEV_OP_READ], 0);
+	end();
+}
+
+static void compare_small_transfers(void)
+{
+	struct mock *m = mock_new("m");
+
+	m->bdev.limits.max_transfer_bytes = 1024;
+	m->bdev.limits.max_segments = 1;
+	if (!begin(m))
+		return;
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_COMPARE, 3, 2, buf + 3 * 512), BDEV_STATUS_OK);
+	mock->nseen = 0;
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_WRITE_ZEROES, 3, 101, NULL), BDEV_STATUS_OK);
+	CU_ASSERT(covered(BDEV_OP_WRITE, 3, 101, 2));
+	CU_ASSERT(test_all(m->mem + 3 * 512, 101 * 512, 0));
+	CU_ASSERT(!memcmp(m->mem, buf, 3 * 512));
+	CU_ASSERT(!memcmp(m->mem + 104 * 512, buf + 104 * 512, MOCK_BYTES - 104 * 512));
+	end();
+}
+
+static void compare_read_error(void)
+{
+	if (!begin(mock_new("m")))
+		return;
+	mock->answer = BDEV_STATUS_MEDIUM_ERROR;
+	mock->fail_after = 3;
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_COMPARE, 0, N, buf), BDEV_STATUS_MEDIUM_ERROR);
+	CU_ASSERT_EQUAL(mock->nseen, 4);
+	end();
+}
+
+static void zeroes_by_writing(void)
+{
+	if (!begin(mock_new("m")))
+		return;
+	CU_ASSERT_EQUAL(test_io_flags(&disk, BDEV_OP_WRITE_ZEROES, 1, N - 2, NULL, BDEV_IO_FUA), 0);
+	CU_ASSERT(covered(BDEV_OP_WRITE, 1, N - 2, 2048));
+	CU_ASSERT_EQUAL(mock->seen[0].flags, BDEV_IO_FUA);
+	CU_ASSERT(test_all(mock->mem + 512, MOCK_BYTES - 1024, 0));
+	CU_ASSERT(!memcmp(mock->mem, buf, 512));
+	CU_ASSERT(!memcmp(mock->mem + MOCK_BYTES - 512, buf + MOCK_BYTES - 512, 512));
+	mock->answer = BDEV_STATUS_NO_SPACE;
+	mock->fail_after = 1;
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_WRITE_ZEROES, 0, N, NULL), BDEV_STATUS_NO_SPACE);
+	end();
+}
+
+/* The backend learns only from trying that it can't, also in the middle of a split. */
+static void zeroes_refused_late(void)
+{
+	struct mock *m = mock_new("m");
+
+	m->bdev.limits.write_zeroes = true;
+	m->bdev.limits.max_write_zeroes_bytes = 64 * 512;
+	m->refuse_zeroes = true;
+	if (!begin(m))
+		return;
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_WRITE_ZEROES, 5, 60, NULL), BDEV_STATUS_OK);
+	CU_ASSERT(test_all(m->mem + 5 * 512, 60 * 512, 0));
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_WRITE_ZEROES, 100, 10000, NULL), BDEV_STATUS_OK);
+	CU_ASSERT(test_all(m->mem + 100 * 512, 10000 * 512, 0));
+	CU_ASSERT(!memcmp(m->mem + 65 * 512, buf + 65 * 512, 35 * 512));
+	CU_ASSERT(!memcmp(m->mem + 10100 * 512, buf + 10100 * 512, 512));
+	end();
+}
+
+static void split(void)
+{
+	struct mock *m = mock_new("m");
+
+	m->bdev.limits.write_zeroes = true;
+	m->bdev.limits.max_write_zeroes_bytes = 100 * 512 + 100; /* rounded down to blocks */
+	m->bdev.limits.discard_granularity_bytes = 512;
+	m->bdev.limits.max_discard_bytes = 1000 * 512;
+	if (!begin(m))
+		return;
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_WRITE_ZEROES, 7, 10001, NULL), BDEV_STATUS_OK);
+	CU_ASSERT(covered(BDEV_OP_WRITE_ZEROES, 7, 10001, 100));
+	CU_ASSERT_EQUAL(mock->nseen, 101);
+	mock->nseen = 0;
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_DISCARD, 0, N, NULL), BDEV_STATUS_OK);
+	CU_ASSERT(covered(BDEV_OP_DISCARD, 0, N, 1000));
+	mock->nseen = 0;
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_DISCARD, 1, 1000, NULL), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(mock->nseen, 1);
+	end();
+}
+
+static void cancel_fn(void *arg)
+{
+	bdev_io_cancel(arg);
+}
+
+static void cancel(void)
+{
+	struct test_req req;
+
+	if (!begin(mock_new("m")))
+		return;
+	mock->hold = true;
+	test_req_init(&req, &disk, BDEV_OP_COMPARE, 0, N, buf);
+	test_req_submit(&req, &disk);
+	reactor_call(reactor, mock_release_fn, mock); /* one piece of 64 is done */
+	CU_ASSERT_EQUAL(mock->nseen, 2);
+	reactor_call(reactor, cancel_fn, &req.io);
+	CU_ASSERT_EQUAL(test_req_wait(&req), BDEV_STATUS_ABORTED);
+	CU_ASSERT_EQUAL(mock->nseen, 2);
+	end();
+}
+
+#define MANY 100
+
+static void submit_many(void *arg)
+{
+	struct test_req *reqs = arg;
+	int i;
+
+	for (i = 0; i < MANY; i++)
+		bdev_submit(disk.ch, &reqs[i].io);
+}
+
+/* More than the layer works on at once: the others wait their turn, or are cancelled waiting. */
+static void more_than_the_pool(void)
+{
+	static struct test_req reqs[MANY];
+	int i, rounds = 0;
+
+	if (!begin(mock_new("m")))
+		return;
+	mock->hold = true;
+	for (i = 0; i < MANY; i++)
+		test_req_init(&reqs[i], &disk, BDEV_OP_COMPARE, i, 1, buf + (i + i % 2) * 512);
+	reactor_call(reactor, submit_many, reqs);
+	CU_ASSERT(mock->nheld > 0 && mock->nheld < 50);
+	CU_ASSERT_EQUAL(disk.ch->inflight, MANY);
+	for (i = 60; i < MANY; i++)
+		reactor_call(reactor, cancel_fn, &reqs[i].io);
+	CU_ASSERT_EQUAL(disk.ch->inflight, 60);
+	while (mock->nheld && rounds++ < MANY)
+		reactor_call(reactor, mock_release_fn, mock);
+	for (i = 0; i < MANY; i++)
+		CU_ASSERT_EQUAL(test_req_wait(&reqs[i]), i >= 60 ? BDEV_STATUS_ABORTED
+							 : i % 2 ? BDEV_STATUS_MISCOMPARE
+								 : BDEV_STATUS_OK);
+	end();
+}
+
+static void put_in_done(struct test_req *req)
+{
+	bdev_channel_put(disk.ch);
+	disk.ch = NULL;
+}
+
+/* The last user may put the channel in done(), while the emulation is on the stack. */
+static void channel_put_in_done(void)
+{
+	struct test_req req;
+
+	if (!begin(mock_new("m")))
+		return;
+	test_req_init(&req, &disk, BDEV_OP_COMPARE, 0, 1000, buf);
+	req.after = put_in_done;
+	test_req_submit(&req, &disk);
+	CU_ASSERT_EQUAL(test_req_wait(&req), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(mock->nchannels, 0);
+	test_disk_close(&disk);
+	test_remove("m");
+	reactor_destroy(reactor);
+	free(buf);
+}
+
+static const struct test_case cases[] = {
+	{"compare", compare},
+	{"compare_small_transfers", compare_small_transfers},
+	{"compare_read_error", compare_read_error},
+	{"zeroes_by_writing", zeroes_by_writing},
+	{"zeroes_refused_late", zeroes_refused_late},
+	{"split", split},
+	{"cancel", cancel},
+	{"more_than_the_pool", more_than_the_pool},
+	{"channel_put_in_done", channel_put_in_done},
+};
+
+TEST_MAIN("bdev_emu", cases)
