@@ -32,7 +32,7 @@ enum {
 #define VHOST_USER_VRING_NOFD  (1u << 8)
 
 /* Bytes that librte_vhost keeps for a payload: the size of its largest, the crypto session. */
-#define VHOST_WIRE_PAYLOAD 624
+#define VHOST_WIRE_PAYLOAD 632
 #define VHOST_WIRE_FDS	   8
 
 struct vhost_wire_region {
@@ -56,7 +56,7 @@ struct __attribute__((packed)) vhost_wire_msg {
 };
 
 _Static_assert(offsetof(struct vhost_wire_msg, payload) == 12, "wire layout");
-_Static_assert(offsetof(struct vhost_wire_msg, fds) == 636, "librte_vhost's layout");
+_Static_assert(offsetof(struct vhost_wire_msg, fds) == 644, "librte_vhost's layout");
 _Static_assert(sizeof(struct vhost_wire_mem_table) == 264, "wire layout");
 
 #endif
