@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The end of every command. */
+#include "nvme/vnvme_internal.h"
+/* After what it needs itself. */
+#include <nvme/util.h>
+
+void vnvme_req_free(struct vnvme_req *req)
+{
+	req->next = req->sq->free;
+	req->sq->free = req;
+}
+
+static void log_failure(struct vnvme_req *req, uint16_t status)
+{
+	struct vnvme_ctrl *ctrl = req->sq->group->ctrl;
+	const struct nvme_sqe *sqe = &req->sqe;
+	struct nvme_error_log_page entry = {
+		.sqid = htole16(req->sq->qid),
+		.cmdid = sqe->cid,
+		.status_field = htole16((uint16_t)(status << 1)),
+		.parm_error_location = 0xffff,
+		.nsid = sqe->nsid,
+	};
+
+	if (req->sq->qid)
+		entry.lba = htole64((uint64_t)le32toh(sqe->cdw11) << 32 | le32toh(sqe->cdw10));
+	vnvme_error_log_add(ctrl, &entry);
+	log_debug("%s: queue %u: opcode %02x nsid %u: %s", ctrl->name, req->sq->qid, sqe->opcode,
+		  le32toh(sqe->nsid), nvme_status_to_string(status, false));
+}
+
+/* The host asked for an early end, with Abort or by deleting the queue. */
+static uint16_t aborted_status(struct vnvme_req *req, uint16_t status)
+{
+	bool aborted = status == NVME_SC_ABORT_REQ;
+
+	if (req->abort) {
+		req->abort->finished = true;
+		req->abort->aborted = aborted;
+		req->abort = NULL;
+	} else if (aborted && req->sq->deleting) {
+		return NVME_SC_ABORT_QUEUE;
+	}
+	return status;
+}
+
+void vnvme_req_complete(struct vnvme_req *req, uint16_t status)
+{
+	struct vnvme_sq *sq = req->sq;
+	struct vnvme_group *g = sq->group;
+
+	if (unlikely(status)) {
+		status = aborted_status(req, status);
+		/* The error log page has more to say. */
+		if (status != NVME_SC_ABORT_QUEUE && status != NVME_SC_ABORT_REQ) {
+			log_failure(req, status);
+			status |= NVME_SC_MORE;
+		}
+	} else if (unlikely(req->abort)) {
+		aborted_status(req, status);
+	}
+	req->status = status;
+	req->active = false;
+	sq->outstanding--;
+	g->outstanding--;
+	g->completed++;
+	vnvme_count(&g->counters.commands, 1);
+	if (unlikely(sq->dropped))
+		vnvme_req_free(req);
+	else
+		vnvme_cq_post(sq->cq, req);
+}

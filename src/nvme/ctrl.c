@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The controller's life and what a transport does with it: vnvme.h. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "nvme/vnvme_internal.h"
+#include "util/time.h"
+
+uint32_t vnvme_io_queues(const struct vnvme_ctrl *ctrl)
+{
+	return ctrl->io_queues;
+}
+
+uint32_t vnvme_vectors(const struct vnvme_ctrl *ctrl)
+{
+	return ctrl->io_queues + 1;
+}
+
+/* --- making and destroying --- */
+
+static int open_ns(struct vnvme_ctrl *ctrl, const struct vnvme_ns_params *p, struct vnvme_ns *ns)
+{
+	struct bdev *bdev = bdev_find(p->bdev);
+	bool read_only = p->read_only || (bdev && bdev->read_only);
+	int rc = bdev_open(p->bdev, !read_only, NULL, NULL, &ns->desc);
+
+	if (rc) {
+		log_error("%s: namespace %u: bdev \"%s\" cannot be opened: %s", ctrl->name, p->nsid,
+			  p->bdev, strerror(-rc));
+		return rc;
+	}
+	ns->bdev = bdev_desc_bdev(ns->desc);
+	ns->nsid = p->nsid;
+	ns->read_only = read_only;
+	return 0;
+}
+
+static int by_nsid(const void *a, const void *b)
+{
+	const struct vnvme_ns *x = a, *y = b;
+
+	return x->nsid < y->nsid ? -1 : x->nsid > y->nsid;
+}
+
+static int open_namespaces(struct vnvme_ctrl *ctrl, const struct vnvme_params *p)
+{
+	size_t i;
+	int rc;
+
+	ctrl->ns = calloc(p->nnamespaces + 1, sizeof(*ctrl->ns));
+	if (!ctrl->ns)
+		return -ENOMEM;
+	for (i = 0; i < p->nnamespaces; i++) {
+		rc = open_ns(ctrl, &p->namespaces[i], &ctrl->ns[i]);
+		if (rc)
+			return rc;
+		ctrl->nns++;
+	}
+	qsort(ctrl->ns, ctrl->nns, sizeof(*ctrl->ns), by_nsid);
+	for (i = 0; i < ctrl->nns; i++) {
+		ctrl->ns[i].index = (unsigned int)i;
+		ctrl->by_nsid[ctrl->ns[i].nsid] = &ctrl->ns[i];
+		ctrl->max_nsid = ctrl->ns[i].nsid;
+	}
+	return 0;
+}
+
+static void close_namespaces(struct vnvme_ctrl *ctrl)
+{
+	size_t i;
+
+	for (i = 0; i < ctrl->nns; i++)
+		bdev_close(ctrl->ns[i].desc);
+	free(ctrl->ns);
+}
+
+static bool params_ok(const struct vnvme_params *p)
+{
+	size_t i;
+
+	if (!p->io_queues || p->io_queues > VNVME_MAX_IO_QUEUES || !p->nreactors ||
+	    p->nnamespaces > VNVME_MAX_NAMESPACES)
+		return false;
+	for (i = 0; i < p->nnamespaces; i++)
+		if (!p->namespaces[i].nsid || p->namespaces[i].nsid > VNVME_MAX_NAMESPACES)
+			return false;
+	return true;
+}
+
+int vnvme_ctrl_create(const struct vnvme_params *p, struct vnvme_ctrl **out)
+{
+	struct vnvme_ctrl *ctrl;
+	unsigned int i;
+	int rc;
+
+	if (!params_ok(p))
+		return -EINVAL;
+	ctrl = calloc(1, sizeof(*ctrl));
+	if (!ctrl)
+		return -ENOMEM;
+	snprintf(ctrl->name, sizeof(ctrl->name), "%s", p->name);
+	snprintf(ctrl->serial, sizeof(ctrl->serial), "%s", p->serial);
+	snprintf(ctrl->model, sizeof(ctrl->model), "%s", p->model);
+	ctrl->cntlid = p->cntlid;
+	ctrl->io_queues = p->io_queues;
+	ctrl->idle_ns = p->idle_ns;
+	ctrl->ops_tail = &ctrl->ops;
+	ctrl->power_on_ns = time_now_ns();
+	pthread_mutex_init(&ctrl->error_lock, NULL);
+	for (i = 0; i < VNVME_MAX_QUEUES; i++)
+		atomic_init(&ctrl->irq_fds[i], -1);
+	vnvme_features_reset(ctrl);
+	rc = open_namespaces(ctrl, p);
+	if (!rc)
+		rc = vnvme_groups_create(ctrl, p);
+	if (rc) {
+		vnvme_ctrl_destroy(ctrl);
+		return rc;
+	}
+	*out = ctrl;
+	return 0;
+}
+
+void vnvme_ctrl_destroy(struct vnvme_ctrl *ctrl)
+{
+	if (!ctrl)
+		return;
+	vnvme_groups_destroy(ctrl);
+	close_namespaces(ctrl);
+	pthread_mutex_destroy(&ctrl->error_lock);
+	free(ctrl);
+}
+
+/* --- pause and resume --- */
+
+/* No I/O in flight, and nothing that is owed to the host. */
+bool vnvme_op_idle(struct vnvme_group *g, struct vnvme_op *op)
+{
+	uint32_t i;
+
+	if (g->outstanding)
+		return false;
+	for (i = 0; i < g->ncqs; i++)
+		if (g->cqs[i]->irq_due)
+			vnvme_cq_interrupt(g->cqs[i], true);
+	return true;
+}
+
+struct pause_call {
+	enum vnvme_pause why;
+};
+
+static enum vnvme_pause why_of(const struct vnvme_op *op)
+{
+	const struct vnvme_sync *sync = container_of(op, struct vnvme_sync, op);
+
+	return ((const struct pause_call *)sync->arg)->why;
+}
+
+static void pause_group(struct vnvme_group *g, struct vnvme_op *op)
+{
+	g->paused |= why_of(op);
+	vnvme_group_update_idle(g);
+}
+
+static bool group_paused(struct vnvme_group *g, struct vnvme_op *op)
+{
+	if (!vnvme_op_idle(g, op))
+		return false;
+	if (why_of(op) == VNVME_PAUSE_MEMORY)
+		g->mem = NULL;
+	return true;
+}
+
+static void pause_at_home(struct vnvme_sync *sync)
+{
+	const struct pause_call *call = sync->arg;
+
+	/* At once: no admin command may queue an operation behind this one. */
+	sync->ctrl->home_group->paused |= call->why;
+	sync->op = (struct vnvme_op){
+		.start = pause_group,
+		.ready = group_paused,
+		.done = vnvme_sync_op_done,
+	};
+	vnvme_op_run(sync->ctrl, &sync->op);
+}
+
+static void resume_group(struct vnvme_group *g, struct vnvme_op *op)
+{
+	enum vnvme_pause why = why_of(op);
+
+	if (why == VNVME_PAUSE_MEMORY) {
+		g->mem = g->ctrl->mem;
+		if (!vnvme_queues_map(g))
+			vnvme_group_fatal(g, "a queue is not in the new memory table");
+	}
+	g->paused &= ~(unsigned int)why;
+	vnvme_group_update_idle(g);
+}
+
+static void resume_at_home(struct vnvme_sync *sync)
+{
+	sync->op = (struct vnvme_op){.start = resume_group, .done = vnvme_sync_op_done};
+	vnvme_op_run(sync->ctrl, &sync->op);
+}
+
+void vnvme_stop(struct vnvme_ctrl *ctrl)
+{
+	struct pause_call call = {.why = VNVME_PAUSE_VM};
+
+	vnvme_sync_run(ctrl, pause_at_home, &call);
+}
+
+void vnvme_start(struct vnvme_ctrl *ctrl)
+{
+	struct pause_call call = {.why = VNVME_PAUSE_VM};
+
+	vnvme_sync_run(ctrl, resume_at_home, &call);
+}
+
+/* --- memory --- */
+
+static void forget_memory(struct vnvme_sync *sync)
+{
+	sync->ctrl->mem = NULL;
+	sync->ctrl->doorbells = NULL;
+	vnvme_sync_end(sync);
+}
+
+void vnvme_memory_stop(struct vnvme_ctrl *ctrl)
+{
+	struct pause_call call = {.why = VNVME_PAUSE_MEMORY};
+
+	vnvme_sync_run(ctrl, pause_at_home, &call);
+	vnvme_sync_run(ctrl, forget_memory, NULL);
+}
+
+struct memory_call {
+	struct pause_call pause; /* first: resume_group() looks at it */
+	const struct guest_mem *mem;
+	void *doorbells;
+};
+
+static void memory_at_home(struct vnvme_sync *sync)
+{
+	const struct memory_call *call = sync->arg;
+	struct vnvme_ctrl *ctrl = sync->ctrl;
+
+	ctrl->mem = call->mem;
+	ctrl->doorbells = call->doorbells;
+	if (!vnvme_dbbuf_map(ctrl))
+		vnvme_ctrl_fatal(ctrl, "the shadow doorbells are not in the new memory table");
+	resume_at_home(sync);
+}
+
+void vnvme_memory_start(struct vnvme_ctrl *ctrl, const struct guest_mem *mem, void *doorbells)
+{
+	struct memory_call call = {
+		.pause = {.why = VNVME_PAUSE_MEMORY},
+		.mem = mem,
+		.doorbells = doorbells,
+	};
+
+	vnvme_sync_run(ctrl, memory_at_home, &call);
+}
+
+/* --- eventfds --- */
+
+static void grace_at_home(struct vnvme_sync *sync)
+{
+	sync->op = (struct vnvme_op){.done = vnvme_sync_op_done};
+	vnvme_op_run(sync->ctrl, &sync->op);
+}
+
+int vnvme_set_irq(struct vnvme_ctrl *ctrl, uint32_t vector, int fd)
+{
+	int old;
+
+	if (vector >= vnvme_vectors(ctrl)) {
+		if (fd >= 0)
+			close(fd);
+		return -EINVAL;
+	}
+	old = atomic_exchange(&ctrl->irq_fds[vector], fd);
+	if (old < 0)
+		return 0;
+	/* A reactor may be about to write to it: close it when each has come by. */
+	vnvme_sync_run(ctrl, grace_at_home, NULL);
+	close(old);
+	return 0;
+}
+
+struct kick_call {
+	int fd, rc;
+};
+
+static void watch_kick(struct vnvme_group *g, struct vnvme_op *op)
+{
+	const struct vnvme_sync *sync = container_of(op, struct vnvme_sync, op);
+	const struct kick_call *call = sync->arg;
+
+	if (g->kick_fd >= 0)
+		reactor_wake_fd_remove(g->reactor, g->kick_fd);
+	g->kick_fd = -1;
+	/* A doorbell that cannot be watched is polled, as if there was no eventfd. */
+	if (call->fd >= 0 && !reactor_wake_fd_add(g->reactor, call->fd))
+		g->kick_fd = call->fd;
+	vnvme_group_update_idle(g);
+}
+
+static void kick_at_home(struct vnvme_sync *sync)
+{
+	sync->op = (struct vnvme_op){.start = watch_kick, .done = vnvme_sync_op_done};
+	vnvme_op_run(sync->ctrl, &sync->op);
+}
+
+int vnvme_set_kick(struct vnvme_ctrl *ctrl, int fd)
+{
+	struct kick_call call = {.fd = fd};
+
+	vnvme_sync_run(ctrl, kick_at_home, &call);
+	if (ctrl->kick_fd >= 0)
+		close(ctrl->kick_fd);
+	ctrl->kick_fd = fd;
+	if (fd < 0)
+		log_info("%s: doorbells are mapped into the guest: its queues are polled as long "
+			 "as the controller is enabled, and the reactor does not sleep",
+			 ctrl->name);
+	return 0;
+}
+
+/* --- attach, reset, detach --- */
+
+static void attach_group(struct vnvme_group *g, struct vnvme_op *op)
+{
+	g->paused = VNVME_PAUSE_MEMORY;
+	vnvme_group_start_polling(g, op);
+}
+
+static void attach_at_home(struct vnvme_sync *sync)
+{
+	struct vnvme_ctrl *ctrl = sync->ctrl;
+
+	vnvme_regs_reset(ctrl);
+	vnvme_features_reset(ctrl);
+	ctrl->power_cycles++;
+	sync->op = (struct vnvme_op){.start = attach_group, .done = vnvme_sync_op_done};
+	vnvme_op_run(ctrl, &sync->op);
+}
+
+int vnvme_attach(struct vnvme_ctrl *ctrl)
+{
+	ctrl->kick_fd = -1;
+	vnvme_sync_run(ctrl, attach_at_home, NULL);
+	return 0;
+}
+
+static void reset_at_home(struct vnvme_sync *sync)
+{
+	struct vnvme_ctrl *ctrl = sync->ctrl;
+
+	if (ctrl->enabled && !vnvme_was_shut_down(ctrl) && !ctrl->disabling)
+		ctrl->unsafe_shutdowns++;
+	if (!ctrl->enabled) {
+		vnvme_regs_reset(ctrl);
+		vnvme_sync_end(sync);
+		return;
+	}
+	ctrl->resetting = sync;
+	vnvme_ctrl_disable(ctrl);
+}
+
+void vnvme_reset(struct vnvme_ctrl *ctrl)
+{
+	vnvme_sync_run(ctrl, reset_at_home, NULL);
+}
+
+static void detach_at_home(struct vnvme_sync *sync)
+{
+	sync->op = (struct vnvme_op){
+		.start = vnvme_group_stop_polling,
+		.done = vnvme_sync_op_done,
+	};
+	vnvme_op_run(sync->ctrl, &sync->op);
+}
+
+void vnvme_detach(struct vnvme_ctrl *ctrl)
+{
+	unsigned int i;
+
+	/* A shutdown's flush may be in flight on a controller that is not enabled. */
+	vnvme_reset(ctrl);
+	vnvme_memory_stop(ctrl);
+	vnvme_sync_run(ctrl, detach_at_home, NULL);
+	if (ctrl->kick_fd >= 0)
+		close(ctrl->kick_fd);
+	ctrl->kick_fd = -1;
+	for (i = 0; i < VNVME_MAX_QUEUES; i++) {
+		int fd = atomic_exchange(&ctrl->irq_fds[i], -1);
+
+		if (fd >= 0)
+			close(fd);
+	}
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Doorbell Buffer Config (NVMe 1.4, 5.7): the host gives a page of shadow doorbells and one for
+ * EventIdx. */
+#include "nvme/vnvme_internal.h"
+
+struct dbbuf_op {
+	struct vnvme_op op;
+	struct vnvme_req *req;
+	uint64_t shadow, eventidx; /* guest addresses */
+};
+
+static void use_shadows(struct vnvme_group *g, struct vnvme_op *op)
+{
+	uint32_t i;
+
+	for (i = 0; i < g->ncqs; i++) {
+		vnvme_queue_set_shadow(g->ctrl, &g->cqs[i]->db, g->cqs[i]->qid, true, true);
+		vnvme_cq_disarm(g->cqs[i]);
+	}
+	for (i = 0; i < g->nsqs; i++) {
+		vnvme_queue_set_shadow(g->ctrl, &g->sqs[i]->db, g->sqs[i]->qid, false, true);
+		vnvme_sq_disarm(g->sqs[i]);
+	}
+}
+
+static void shadows_used(struct vnvme_op *op)
+{
+	struct dbbuf_op *dop = container_of(op, struct dbbuf_op, op);
+
+	log_debug("%s: shadow doorbells at guest address %#llx", op->ctrl->name,
+		  (unsigned long long)op->ctrl->shadow_gpa);
+	vnvme_req_complete(dop->req, 0);
+	free(dop);
+}
+
+/* At home, between two operations: no group is looking at the controller's pages. */
+static void set_pages(struct vnvme_op *op)
+{
+	struct dbbuf_op *dop = container_of(op, struct dbbuf_op, op);
+	struct vnvme_ctrl *ctrl = op->ctrl;
+
+	ctrl->shadow_gpa = dop->shadow;
+	ctrl->eventidx_gpa = dop->eventidx;
+	ctrl->shadow = true;
+	vnvme_dbbuf_map(ctrl);
+	dop->op = (struct vnvme_op){.start = use_shadows, .done = shadows_used};
+	vnvme_op_run(ctrl, &dop->op);
+}
+
+/* The host addresses of the pages, again after a change of the memory table. False: not there. */
+bool vnvme_dbbuf_map(struct vnvme_ctrl *ctrl)
+{
+	ctrl->shadow_page = NULL;
+	ctrl->eventidx_page = NULL;
+	if (!ctrl->shadow)
+		return true;
+	if (!ctrl->mem)
+		return false;
+	ctrl->shadow_page = (void *)guest_mem_ptr(ctrl->mem, ctrl->shadow_gpa, VNVME_PAGE);
+	ctrl->eventidx_page = (void *)guest_mem_ptr(ctrl->mem, ctrl->eventidx_gpa, VNVME_PAGE);
+	if (ctrl->shadow_page && ctrl->eventidx_page)
+		return true;
+	ctrl->shadow_page = NULL;
+	return false;
+}
+
+uint16_t vnvme_admin_dbbuf(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
+{
+	uint64_t shadow = le64toh(req->sqe.prp1), eventidx = le64toh(req->sqe.prp2);
+	struct dbbuf_op *dop;
+
+	if (shadow & (VNVME_PAGE - 1) || eventidx & (VNVME_PAGE - 1) || shadow == eventidx ||
+	    !guest_mem_ptr(ctrl->mem, shadow, VNVME_PAGE) ||
+	    !guest_mem_ptr(ctrl->mem, eventidx, VNVME_PAGE))
+		return VNVME_DNR(NVME_SC_INVALID_FIELD);
+	dop = calloc(1, sizeof(*dop));
+	if (!dop)
+		return NVME_SC_INTERNAL;
+	dop->req = req;
+	dop->shadow = shadow;
+	dop->eventidx = eventidx;
+	dop->op = (struct vnvme_op){.only = ctrl->home_group, .done = set_pages};
+	vnvme_op_run(ctrl, &dop->op);
+	return VNVME_PENDING;
+}

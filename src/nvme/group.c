@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A group: the queues of a controller on one reactor, and the poller that serves them. */
+#include "nvme/vnvme_internal.h"
+#include "util/time.h"
+
+static bool memory_lost(const struct vnvme_group *g)
+{
+	return g->mem && atomic_load_explicit(&g->mem->lost, memory_order_relaxed);
+}
+
+/* The queues by turns, `burst` commands each (NVMe 1.4, 4.13: round robin arbitration). */
+static unsigned int poll_sqs(struct vnvme_group *g)
+{
+	unsigned int burst = atomic_load_explicit(&g->ctrl->burst, memory_order_relaxed);
+	uint32_t i, at = g->next_sq, n = g->nsqs;
+	unsigned int fetched = 0;
+
+	for (i = 0; i < n; i++, at++) {
+		if (at >= n)
+			at = 0;
+		fetched += vnvme_sq_poll(g->sqs[at], burst);
+	}
+	if (++g->next_sq >= n)
+		g->next_sq = 0;
+	return fetched;
+}
+
+static void poll_cqs(struct vnvme_group *g)
+{
+	uint32_t i;
+
+	for (i = 0; i < g->ncqs; i++) {
+		struct vnvme_cq *cq = g->cqs[i];
+
+		if (unlikely(cq->waiting))
+			vnvme_cq_flush(cq);
+		if (cq->irq_due)
+			vnvme_cq_interrupt(cq, false);
+	}
+}
+
+/* Short gaps do not end a busy time, so that the clock is read rarely. */
+#define BUSY_GAP_ROUNDS	  64
+#define BUSY_COUNT_ROUNDS 65536
+
+/* SMART's controller busy time: with a command in a queue. */
+static void keep_busy_time(struct vnvme_group *g, unsigned int work)
+{
+	uint64_t now;
+
+	if (work || g->outstanding) {
+		g->idle_rounds = 0;
+		if (unlikely(!g->busy_since_ns)) {
+			g->busy_since_ns = time_now_ns();
+			g->busy_rounds = 0;
+		}
+		if (likely(++g->busy_rounds < BUSY_COUNT_ROUNDS))
+			return;
+	} else if (likely(!g->busy_since_ns || ++g->idle_rounds < BUSY_GAP_ROUNDS)) {
+		return;
+	}
+	now = time_now_ns();
+	vnvme_count(&g->counters.busy_ns, now - g->busy_since_ns);
+	g->busy_since_ns = g->idle_rounds ? 0 : now;
+	g->busy_rounds = 0;
+}
+
+static unsigned int group_poll(void *arg)
+{
+	struct vnvme_group *g = arg;
+	unsigned int work;
+
+	if (likely(!g->paused)) {
+		if (unlikely(memory_lost(g))) {
+			vnvme_group_fatal(g, "the memory that the VMM shared was cut off under it");
+			return 1;
+		}
+		work = poll_sqs(g);
+		poll_cqs(g);
+	} else {
+		work = 0;
+	}
+	if (unlikely(g->op))
+		vnvme_op_poll(g);
+	work += g->completed;
+	g->completed = 0;
+	keep_busy_time(g, work);
+	return work;
+}
+
+static bool group_arm(void *arg)
+{
+	struct vnvme_group *g = arg;
+	bool work = false;
+	uint32_t i;
+
+	if (g->paused)
+		return false;
+	if (memory_lost(g))
+		return true;
+	for (i = 0; i < g->ncqs; i++)
+		work |= vnvme_cq_arm(g->cqs[i]);
+	for (i = 0; i < g->nsqs; i++)
+		work |= vnvme_sq_arm(g->sqs[i]);
+	return work;
+}
+
+static void group_disarm(void *arg)
+{
+	struct vnvme_group *g = arg;
+	uint32_t i;
+
+	if (g->paused)
+		return;
+	for (i = 0; i < g->ncqs; i++)
+		vnvme_cq_disarm(g->cqs[i]);
+	for (i = 0; i < g->nsqs; i++)
+		vnvme_sq_disarm(g->sqs[i]);
+}
+
+/* Without a doorbell eventfd nothing would wake us. */
+void vnvme_group_update_idle(struct vnvme_group *g)
+{
+	bool deaf = g->kick_fd < 0 && g->ncqs && !g->paused;
+
+	g->poller.idle_ns = deaf ? REACTOR_NEVER_SLEEP : g->ctrl->idle_ns;
+}
+
+void vnvme_group_start_polling(struct vnvme_group *g, struct vnvme_op *op)
+{
+	if (g->polling)
+		return;
+	g->poller = (struct reactor_poller){
+		.name = g->ctrl->name,
+		.poll = group_poll,
+		.arm = group_arm,
+		.disarm = group_disarm,
+		.arg = g,
+	};
+	vnvme_group_update_idle(g);
+	reactor_poller_add(g->reactor, &g->poller);
+	g->polling = true;
+}
+
+void vnvme_group_stop_polling(struct vnvme_group *g, struct vnvme_op *op)
+{
+	if (!g->polling)
+		return;
+	if (g->kick_fd >= 0)
+		reactor_wake_fd_remove(g->reactor, g->kick_fd);
+	g->kick_fd = -1;
+	reactor_poller_remove(g->reactor, &g->poller);
+	g->polling = false;
+}
+
+/* --- to home --- */
+
+static void fatal_at_home(void *arg)
+{
+	struct vnvme_group *g = arg;
+
+	vnvme_ctrl_fatal(g->ctrl, g->fatal_reason);
+}
+
+void vnvme_group_fatal(struct vnvme_group *g, const char *reason)
+{
+	g->paused |= VNVME_PAUSE_FATAL;
+	if (g->failed)
+		return;
+	g->failed = true; /* until the queues are dropped: the message is sent once */
+	g->fatal_reason = reason;
+	g->fatal_msg = (struct reactor_msg){.fn = fatal_at_home, .arg = g};
+	reactor_send(g->ctrl->home, &g->fatal_msg);
+}
+
+static void events_at_home(void *arg)
+{
+	struct vnvme_group *g = arg;
+	unsigned int bits, info;
+
+	atomic_store(&g->events_sent, false);
+	bits = atomic_exchange(&g->events, 0);
+	for (info = 0; info < 8; info++)
+		if (bits & 1u << info)
+			vnvme_event_raise(g->ctrl, VNVME_EVENT_ERROR, (uint8_t)info,
+					  NVME_LOG_LID_ERROR);
+}
+
+void vnvme_group_error_event(struct vnvme_group *g, unsigned int info)
+{
+	atomic_fetch_or(&g->events, 1u << info);
+	if (atomic_exchange(&g->events_sent, true))
+		return;
+	g->event_msg = (struct reactor_msg){.fn = events_at_home, .arg = g};
+	reactor_send(g->ctrl->home, &g->event_msg);
+}
+
+/* --- making and destroying, from the main thread --- */
+
+struct channels_call {
+	struct vnvme_group *g;
+	bool ok;
+};
+
+static void get_channels(void *arg)
+{
+	struct channels_call *call = arg;
+	struct vnvme_group *g = call->g;
+	size_t i;
+
+	for (i = 0; i < g->ctrl->nns; i++) {
+		g->channels[i] = bdev_channel_get(g->ctrl->ns[i].desc);
+		if (!g->channels[i])
+			return;
+	}
+	call->ok = true;
+}
+
+static void put_channels(void *arg)
+{
+	struct vnvme_group *g = arg;
+	size_t i;
+
+	for (i = 0; i < g->ctrl->nns; i++)
+		if (g->channels[i])
+			bdev_channel_put(g->channels[i]);
+}
+
+static struct vnvme_group *create_group(struct vnvme_ctrl *ctrl, struct reactor *reactor)
+{
+	struct vnvme_group *g =
+		aligned_alloc(CACHE_LINE, (sizeof(*g) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+	struct channels_call call = {.g = g};
+
+	if (!g)
+		return NULL;
+	memset(g, 0, sizeof(*g));
+	g->ctrl = ctrl;
+	g->reactor = reactor;
+	g->kick_fd = -1;
+	g->channels = calloc(ctrl->nns + 1, sizeof(struct bdev_channel *));
+	if (!g->channels) {
+		free(g);
+		return NULL;
+	}
+	reactor_call(reactor, get_channels, &call);
+	if (!call.ok) {
+		reactor_call(reactor, put_channels, g);
+		free(g->channels);
+		free(g);
+		return NULL;
+	}
+	return g;
+}
+
+int vnvme_groups_create(struct vnvme_ctrl *ctrl, const struct vnvme_params *p)
+{
+	size_t i;
+
+	ctrl->groups = calloc(p->nreactors, sizeof(struct vnvme_group *));
+	if (!ctrl->groups)
+		return -ENOMEM;
+	for (i = 0; i < p->nreactors; i++) {
+		ctrl->groups[i] = create_group(ctrl, p->reactors[i]);
+		if (!ctrl->groups[i])
+			return -ENOMEM;
+		ctrl->ngroups++;
+	}
+	ctrl->home = p->reactors[0];
+	ctrl->home_group = ctrl->groups[0];
+	return 0;
+}
+
+void vnvme_groups_destroy(struct vnvme_ctrl *ctrl)
+{
+	size_t i;
+
+	for (i = 0; i < ctrl->ngroups; i++) {
+		reactor_call(ctrl->groups[i]->reactor, put_channels, ctrl->groups[i]);
+		free(ctrl->groups[i]->channels);
+		free(ctrl->groups[i]);
+	}
+	free(ctrl->groups);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* I/O commands (NVMe 1.4, 6): decode and check, hand to the bdev, complete. */
+#include "nvme/vnvme_internal.h"
+
+struct io_command {
+	uint16_t (*execute)(struct vnvme_req *req, const struct vnvme_ns *ns);
+	bool any_nsid; /* takes FFFFFFFFh, and looks for the namespace itself */
+	bool writes;
+	uint32_t effects; /* NVMe 1.4, 5.14.1.5 */
+};
+
+/* --- status --- */
+
+/* The one table from the block layer's errors to NVMe's (NVMe 1.4, 4.6.1). */
+uint16_t vnvme_status_of(enum bdev_status status, enum bdev_op op)
+{
+	bool reads = op == BDEV_OP_READ || op == BDEV_OP_COMPARE;
+
+	switch (status) {
+	case BDEV_STATUS_OK:
+		return NVME_SC_SUCCESS;
+	case BDEV_STATUS_MEDIUM_ERROR:
+		return reads ? NVME_SC_READ_ERROR : NVME_SC_WRITE_FAULT;
+	case BDEV_STATUS_NO_SPACE:
+		return VNVME_DNR(NVME_SC_CAP_EXCEEDED);
+	case BDEV_STATUS_OUT_OF_RANGE:
+		return VNVME_DNR(NVME_SC_LBA_RANGE);
+	case BDEV_STATUS_READ_ONLY:
+		return VNVME_DNR(NVME_SC_NS_WRITE_PROTECTED);
+	case BDEV_STATUS_UNSUPPORTED:
+		return VNVME_DNR(NVME_SC_INVALID_OPCODE);
+	case BDEV_STATUS_MISCOMPARE:
+		return VNVME_DNR(NVME_SC_COMPARE_FAILED);
+	case BDEV_STATUS_CONFLICT:
+		return VNVME_DNR(NVME_SC_RESERVATION_CONFLICT);
+	case BDEV_STATUS_NO_MEMORY:
+		return NVME_SC_CMD_INTERRUPTED;
+	case BDEV_STATUS_BAD_BUFFER:
+		return VNVME_DNR(NVME_SC_DATA_XFER_ERROR);
+	case BDEV_STATUS_ABORTED:
+		return NVME_SC_ABORT_REQ;
+	case BDEV_STATUS_GONE:
+		return VNVME_DNR(NVME_SC_NS_NOT_READY);
+	case BDEV_STATUS_COUNT:
+		break;
+	}
+	return NVME_SC_INTERNAL;
+}
+
+static void count_io(struct vnvme_group *g, const struct bdev_io *io)
+{
+	uint64_t bytes = (uint64_t)io->nblocks << io->channel->bdev->block_shift;
+
+	/* NVMe 1.4, 5.14.1.2: Compare counts as a read of data, not as a host read command. */
+	switch (io->op) {
+	case BDEV_OP_READ:
+		vnvme_count(&g->counters.read_cmds, 1);
+		vnvme_count(&g->counters.read_bytes, bytes);
+		break;
+	case BDEV_OP_COMPARE:
+		vnvme_count(&g->counters.read_cmds, 1);
+		vnvme_count(&g->counters.read_bytes, bytes);
+		break;
+	case BDEV_OP_WRITE:
+		vnvme_count(&g->counters.write_cmds, 1);
+		vnvme_count(&g->counters.write_bytes, bytes);
+		break;
+	default:
+		break;
+	}
+}
+
+static void io_done(struct bdev_io *io)
+{
+	struct vnvme_req *req = container_of(io, struct vnvme_req, io);
+	struct vnvme_group *g = req->sq->group;
+
+	req->io_running = false;
+	count_io(g, io);
+	if (unlikely(io->status == BDEV_STATUS_MEDIUM_ERROR))
+		vnvme_count(&g->counters.media_errors, 1);
+	vnvme_req_complete(req, vnvme_status_of(io->status, io->op));
+}
+
+static uint16_t submit(struct vnvme_req *req, const struct vnvme_ns *ns, enum bdev_op op)
+{
+	req->io.op = (uint8_t)op;
+	req->io.done = io_done;
+	req->io_running = true;
+	bdev_submit(vnvme_req_channel(req, ns), &req->io);
+	return VNVME_PENDING;
+}
+
+/* --- commands on a range --- */
+
+static uint64_t slba_of(const struct nvme_sqe *sqe)
+{
+	return (uint64_t)le32toh(sqe->cdw11) << 32 | le32toh(sqe->cdw10);
+}
+
+static uint16_t set_range(struct vnvme_req *req, const struct vnvme_ns *ns)
+{
+	uint32_t nlb = NVME_RW_NLB(le32toh(req->sqe.cdw12));
+	uint64_t slba = slba_of(&req->sqe);
+
+	if (unlikely(nlb > ns->bdev->nblocks || slba > ns->bdev->nblocks - nlb))
+		return VNVME_DNR(NVME_SC_LBA_RANGE);
+	req->io.lba = slba;
+	req->io.nblocks = nlb;
+	return 0;
+}
+
+static uint16_t set_range_and_data(struct vnvme_req *req, const struct vnvme_ns *ns)
+{
+	uint32_t nlb = NVME_RW_NLB(le32toh(req->sqe.cdw12));
+	uint64_t len = (uint64_t)nlb << ns->bdev->block_shift;
+	uint16_t status;
+
+	if (unlikely(len > VNVME_MAX_TRANSFER)) /* NVMe 1.4, figure 247: MDTS */
+		return VNVME_DNR(NVME_SC_INVALID_FIELD);
+	status = set_range(req, ns);
+	if (unlikely(status))
+		return status;
+	return vnvme_req_map(req, (uint32_t)len);
+}
+
+static uint8_t write_flags(const struct vnvme_req *req)
+{
+	const struct vnvme_ctrl *ctrl = req->sq->group->ctrl;
+
+	/* With the volatile write cache switched off each write is as with FUA. */
+	if (le32toh(req->sqe.cdw12) & NVME_RW_FUA ||
+	    atomic_load_explicit(&ctrl->write_through, memory_order_relaxed))
+		return BDEV_IO_FUA;
+	return 0;
+}
+
+static uint16_t do_read(struct vnvme_req *req, const struct vnvme_ns *ns)
+{
+	uint16_t status = set_range_and_data(req, ns);
+
+	if (unlikely(status))
+		return status;
+	req->io.flags = 0;
+	return submit(req, ns, BDEV_OP_READ);
+}
+
+static uint16_t do_write(struct vnvme_req *req, const struct vnvme_ns *ns)
+{
+	uint16_t status;
+
+	/* Directives are not supported (NVMe 1.4, 9). */
+	if (unlikely(NVME_RW_DTYPE(le32toh(req->sqe.cdw12))))
+		return VNVME_DNR(NVME_SC_INVALID_FIELD);
+	status = set_range_and_data(req, ns);
+	if (unlikely(status))
+		return status;
+	req->io.flags = write_flags(req);
+	return submit(req, ns, BDEV_OP_WRITE);
+}
+
+static uint16_t do_compare(struct vnvme_req *req, const struct vnvme_ns *ns)
+{
+	uint16_t status = set_range_and_data(req, ns);
+
+	if (unlikely(status))
+		return status;
+	req->io.flags = 0;
+	return submit(req, ns, BDEV_OP_COMPARE);
+}
+
+static uint16_t do_write_zeroes(struct vnvme_req *req, const struct vnvme_ns *ns)
+{
+	uint16_t status = set_range(req, ns);
+
+	if (unlikely(status))
+		return status;
+	req->io.iov = NULL;
+	req->io.iovcnt = 0;
+	req->io.flags = write_flags(req);
+	if (le32toh(req->sqe.cdw12) & NVME_WZ_DEAC)
+		req->io.flags |= BDEV_IO_UNMAP;
+	return submit(req, ns, BDEV_OP_WRITE_ZEROES);
+}
+
+static uint16_t do_flush(struct vnvme_req *req, const struct vnvme_ns *ns)
+{
+	return vnvme_io_flush(req);
+}
+
+/* --- dispatch --- */
+
+#define LBCC (NVME_CMD_EFFECTS_CSUPP | NVME_CMD_EFFECTS_LBCC)
+
+static const struct io_command commands[256] = {
+	[nvme_cmd_flush] = {do_flush, .any_nsid = true, .effects = NVME_CMD_EFFECTS_CSUPP},
+	[nvme_cmd_write] = {do_write, .writes = true, .effects = LBCC},
+	[nvme_cmd_read] = {do_read, .effects = NVME_CMD_EFFECTS_CSUPP},
+	[nvme_cmd_compare] = {do_compare, .effects = NVME_CMD_EFFECTS_CSUPP},
+	[nvme_cmd_write_zeroes] = {do_write_zeroes, .writes = true, .effects = LBCC},
+	[nvme_cmd_dsm] = {vnvme_io_dsm, .writes = true, .effects = LBCC},
+};
+
+uint32_t vnvme_io_effects(unsigned int opcode)
+{
+	return commands[opcode].effects;
+}
+
+/* NVMe 1.4, 6.1.2: an id that can't be valid, and one that is merely not in use. */
+struct vnvme_ns *vnvme_ns_of(const struct vnvme_ctrl *ctrl, uint32_t nsid, uint16_t *status)
+{
+	if (unlikely(nsid == 0 || nsid > ctrl->max_nsid)) {
+		*status = VNVME_DNR(NVME_SC_INVALID_NS);
+		return NULL;
+	}
+	if (unlikely(!ctrl->by_nsid[nsid]))
+		*status = VNVME_DNR(NVME_SC_INVALID_FIELD);
+	return ctrl->by_nsid[nsid];
+}
+
+static uint16_t execute(struct vnvme_req *req)
+{
+	const struct vnvme_ctrl *ctrl = req->sq->group->ctrl;
+	const struct io_command *cmd = &commands[req->sqe.opcode];
+	struct vnvme_ns *ns = NULL;
+	uint16_t status = 0;
+
+	if (unlikely(!cmd->execute))
+		return VNVME_DNR(NVME_SC_INVALID_OPCODE);
+	/* No fused commands, and PRPs only (FUSES and SGLS are 0). */
+	if (unlikely(NVME_SQE_FUSE(&req->sqe) || NVME_SQE_PSDT(&req->sqe)))
+		return VNVME_DNR(NVME_SC_INVALID_FIELD);
+	if (likely(!cmd->any_nsid)) {
+		ns = vnvme_ns_of(ctrl, le32toh(req->sqe.nsid), &status);
+		if (unlikely(!ns))
+			return status;
+		if (unlikely(cmd->writes && ns->read_only))
+			return VNVME_DNR(NVME_SC_NS_WRITE_PROTECTED);
+	}
+	return cmd->execute(req, ns);
+}
+
+void vnvme_io_execute(struct vnvme_req *req)
+{
+	uint16_t status = execute(req);
+
+	if (status != VNVME_PENDING)
+		vnvme_req_complete(req, status);
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * I/O commands of several steps, one after the other: Dataset Management with its ranges, and Flush
+ * of all namespaces. A step that completes inline must not start the next one from its completion:
+ * the stack would grow with the number of steps.
+ */
+#include "nvme/vnvme_internal.h"
+
+typedef bool (*step_fn)(struct vnvme_req *req); /* submits step req->step; false: nothing to do */
+
+static void run_steps(struct vnvme_req *req, step_fn submit_step)
+{
+	req->stepping = true;
+	for (;;) {
+		if (req->step == req->nsteps || req->step_status)
+			break;
+		/* Set in advance: the request may be gone through when submit_step() returns. */
+		req->step_done = false;
+		req->io_running = true;
+		if (!submit_step(req)) {
+			req->io_running = false;
+			req->step++;
+			continue;
+		}
+		if (!req->step_done) {
+			req->stepping = false; /* step_done() goes on */
+			return;
+		}
+	}
+	req->stepping = false;
+	vnvme_req_complete(req, req->step_status);
+}
+
+static void finish_step(struct bdev_io *io, step_fn submit_step)
+{
+	struct vnvme_req *req = container_of(io, struct vnvme_req, io);
+
+	req->io_running = false;
+	req->step_done = true;
+	req->step++;
+	req->step_status = vnvme_status_of(io->status, io->op);
+	if (io->status == BDEV_STATUS_MEDIUM_ERROR)
+		vnvme_count(&req->sq->group->counters.media_errors, 1);
+	if (!req->stepping)
+		run_steps(req, submit_step);
+}
+
+static void start_steps(struct vnvme_req *req, unsigned int nsteps, step_fn submit_step)
+{
+	req->step = 0;
+	req->nsteps = (uint16_t)nsteps;
+	req->step_status = 0;
+	run_steps(req, submit_step);
+}
+
+/* --- Dataset Management (NVMe 1.4, 6.7) --- */
+
+static struct vnvme_ns *ns_of_req(const struct vnvme_req *req)
+{
+	return req->sq->group->ctrl->by_nsid[le32toh(req->sqe.nsid)];
+}
+
+static void discard_done(struct bdev_io *io);
+
+static bool submit_discard(struct vnvme_req *req)
+{
+	const struct nvme_dsm_range *range = (const struct nvme_dsm_range *)req->big + req->step;
+
+	if (!range->nlb)
+		return false;
+	req->io.op = BDEV_OP_DISCARD;
+	req->io.flags = 0;
+	req->io.iov = NULL;
+	req->io.iovcnt = 0;
+	req->io.lba = le64toh(range->slba);
+	req->io.nblocks = le32toh(range->nlb);
+	req->io.done = discard_done;
+	bdev_submit(vnvme_req_channel(req, ns_of_req(req)), &req->io);
+	return true;
+}
+
+static void discard_done(struct bdev_io *io)
+{
+	/* A hint that can't be taken is no error. */
+	if (io->status == BDEV_STATUS_UNSUPPORTED)
+		io->status = BDEV_STATUS_OK;
+	finish_step(io, submit_discard);
+}
+
+static bool ranges_fit(const struct nvme_dsm_range *ranges, unsigned int n, uint64_t nblocks)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		uint32_t nlb = le32toh(ranges[i].nlb);
+
+		if (nlb > nblocks || le64toh(ranges[i].slba) > nblocks - nlb)
+			return false;
+	}
+	return true;
+}
+
+uint16_t vnvme_io_dsm(struct vnvme_req *req, const struct vnvme_ns *ns)
+{
+	unsigned int n = (le32toh(req->sqe.cdw10) & 0xff) + 1; /* 0's based */
+	bool deallocate = le32toh(req->sqe.cdw11) & 1u << 2;
+	struct nvme_dsm_range ranges[256];
+	uint16_t status;
+
+	status = vnvme_req_from_guest(req, ranges, n * (uint32_t)sizeof(ranges[0]));
+	if (status)
+		return status;
+	/* All or nothing: no block is deallocated for a command that is refused. */
+	if (!ranges_fit(ranges, n, ns->bdev->nblocks))
+		return VNVME_DNR(NVME_SC_LBA_RANGE);
+	if (!deallocate)
+		return 0; /* the other attributes are hints that we do not use */
+	if (!vnvme_req_need_big(req))
+		return NVME_SC_INTERNAL;
+	memcpy(req->big, ranges, n * sizeof(ranges[0]));
+	start_steps(req, n, submit_discard);
+	return VNVME_PENDING;
+}
+
+/* --- Flush (NVMe 1.4, 6.8), of one namespace or of all --- */
+
+static void flush_done(struct bdev_io *io);
+
+static bool submit_flush(struct vnvme_req *req)
+{
+	const struct vnvme_ctrl *ctrl = req->sq->group->ctrl;
+	const struct vnvme_ns *ns =
+		le32toh(req->sqe.nsid) == NVME_NSID_ALL ? &ctrl->ns[req->step] : ns_of_req(req);
+
+	req->io.op = BDEV_OP_FLUSH;
+	req->io.flags = 0;
+	req->io.iov = NULL;
+	req->io.iovcnt = 0;
+	req->io.lba = 0;
+	req->io.nblocks = 0;
+	req->io.done = flush_done;
+	bdev_submit(vnvme_req_channel(req, ns), &req->io);
+	return true;
+}
+
+static void flush_done(struct bdev_io *io)
+{
+	finish_step(io, submit_flush);
+}
+
+uint16_t vnvme_io_flush(struct vnvme_req *req)
+{
+	const struct vnvme_ctrl *ctrl = req->sq->group->ctrl;
+	uint32_t nsid = le32toh(req->sqe.nsid);
+	uint16_t status = 0;
+
+	if (nsid == NVME_NSID_ALL) {
+		start_steps(req, (unsigned int)ctrl->nns, submit_flush);
+		return VNVME_PENDING;
+	}
+	if (!vnvme_ns_of(ctrl, nsid, &status))
+		return status;
+	start_steps(req, 1, submit_flush);
+	return VNVME_PENDING;
+}

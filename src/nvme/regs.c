@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Controller registers (NVMe 1.4, 3.1). Home only, but for the constants. */
+#include "nvme/vnvme_internal.h"
+
+#define REG_SPACE 0x1000u
+
+#define CC_EN	  (1u << 0)
+#define CC_SHN(v) ((v) >> NVME_CC_SHN_SHIFT & NVME_CC_SHN_MASK)
+/* What a host may change while the controller is enabled. */
+#define CC_LIVE_MASK                                                                               \
+	(CC_EN | NVME_CC_SHN_MASK << NVME_CC_SHN_SHIFT |                                           \
+	 NVME_CC_IOSQES_MASK << NVME_CC_IOSQES_SHIFT |                                             \
+	 NVME_CC_IOCQES_MASK << NVME_CC_IOCQES_SHIFT)
+#define AQA_MASK 0x0fff0fffu
+
+uint64_t vnvme_cap(const struct vnvme_ctrl *ctrl)
+{
+	return (uint64_t)(VNVME_MAX_ENTRIES - 1) << NVME_CAP_MQES_SHIFT |
+	       1ull << NVME_CAP_CQR_SHIFT | (uint64_t)VNVME_CAP_TO << NVME_CAP_TO_SHIFT |
+	       (uint64_t)NVME_CAP_CSS_NVM << NVME_CAP_CSS_SHIFT;
+}
+
+uint32_t vnvme_vs(const struct vnvme_ctrl *ctrl)
+{
+	return 0x00010400;
+}
+
+void vnvme_regs_reset(struct vnvme_ctrl *ctrl)
+{
+	ctrl->cc = 0;
+	ctrl->csts = 0;
+	ctrl->aqa = 0;
+	ctrl->asq = 0;
+	ctrl->acq = 0;
+	ctrl->intms = 0;
+}
+
+/* The 8 bytes at a multiple of 8. */
+static uint64_t read_qword(const struct vnvme_ctrl *ctrl, uint32_t offset)
+{
+	switch (offset) {
+	case NVME_REG_CAP:
+		return vnvme_cap(ctrl);
+	case NVME_REG_VS:
+		return vnvme_vs(ctrl) | (uint64_t)ctrl->intms << 32;
+	case NVME_REG_INTMC:
+		return ctrl->intms | (uint64_t)ctrl->cc << 32;
+	case NVME_REG_CSTS & ~7u:
+		return (uint64_t)ctrl->csts << 32;
+	case NVME_REG_AQA & ~7u:
+		return (uint64_t)ctrl->aqa << 32;
+	case NVME_REG_ASQ:
+		return ctrl->asq;
+	case NVME_REG_ACQ:
+		return ctrl->acq;
+	default:
+		return 0;
+	}
+}
+
+static bool access_ok(uint32_t offset, uint32_t size)
+{
+	return (size == 4 || size == 8) && offset % size == 0 && offset <= REG_SPACE - size;
+}
+
+static void write_half(uint64_t *reg, uint32_t offset, uint32_t value)
+{
+	unsigned int shift = offset & 4 ? 32 : 0;
+
+	*reg = (*reg & ~(0xffffffffull << shift)) | (uint64_t)value << shift;
+}
+
+/* Ends the sync, now or when the controller has become ready. */
+static void write_cc(struct vnvme_ctrl *ctrl, uint32_t value, struct vnvme_sync *sync)
+{
+	uint32_t old = ctrl->cc;
+
+	if (old & CC_EN && value & CC_EN)
+		value = (old & ~CC_LIVE_MASK) | (value & CC_LIVE_MASK);
+	ctrl->cc = value;
+	if (CC_SHN(value) && !CC_SHN(old))
+		vnvme_ctrl_shutdown(ctrl);
+	if (value & CC_EN && !(old & CC_EN)) {
+		vnvme_ctrl_enable(ctrl, sync);
+		return;
+	}
+	if (!(value & CC_EN) && old & CC_EN)
+		vnvme_ctrl_disable(ctrl);
+	vnvme_sync_end(sync);
+}
+
+/* A 4-byte write. True: done; false: write_cc() ends the sync. */
+static bool write_dword(struct vnvme_ctrl *ctrl, uint32_t offset, uint32_t value,
+			struct vnvme_sync *sync)
+{
+	if (offset == NVME_REG_CC) {
+		write_cc(ctrl, value, sync);
+		return false;
+	}
+	if (offset == NVME_REG_INTMS) {
+		ctrl->intms |= value;
+	} else if (offset == NVME_REG_INTMC) {
+		ctrl->intms &= ~value;
+	} else if (offset < NVME_REG_AQA || offset > NVME_REG_ACQ + 4 || ctrl->cc & CC_EN) {
+		/* Read-only, reserved, or the admin queue of a running controller. */
+		log_debug("%s: write of %#x to register %#x ignored", ctrl->name, value, offset);
+	} else if (offset == NVME_REG_AQA) {
+		ctrl->aqa = value & AQA_MASK;
+	} else {
+		write_half(offset < NVME_REG_ACQ ? &ctrl->asq : &ctrl->acq, offset, value);
+	}
+	return true;
+}
+
+struct reg_access {
+	uint32_t offset, size;
+	uint64_t value;
+};
+
+static void read_at_home(struct vnvme_sync *sync)
+{
+	struct reg_access *access = sync->arg;
+
+	access->value = read_qword(sync->ctrl, access->offset & ~7u);
+	if (access->size == 4)
+		access->value = (uint32_t)(access->value >> (access->offset & 4 ? 32 : 0));
+	vnvme_sync_end(sync);
+}
+
+static void write_at_home(struct vnvme_sync *sync)
+{
+	const struct reg_access *access = sync->arg;
+	uint32_t low = (uint32_t)access->value, high = (uint32_t)(access->value >> 32);
+	bool done;
+
+	/* CC, whose write may end the sync later, is an upper half: it comes last. */
+	done = write_dword(sync->ctrl, access->offset, low, sync);
+	if (access->size == 8)
+		done = write_dword(sync->ctrl, access->offset + 4, high, sync);
+	if (done)
+		vnvme_sync_end(sync);
+}
+
+int vnvme_reg_read(struct vnvme_ctrl *ctrl, uint32_t offset, uint32_t size, uint64_t *value)
+{
+	struct reg_access access = {.offset = offset, .size = size};
+
+	if (!access_ok(offset, size))
+		return -EINVAL;
+	vnvme_sync_run(ctrl, read_at_home, &access);
+	*value = access.value;
+	return 0;
+}
+
+int vnvme_reg_write(struct vnvme_ctrl *ctrl, uint32_t offset, uint32_t size, uint64_t value)
+{
+	struct reg_access access = {.offset = offset, .size = size, .value = value};
+
+	if (!access_ok(offset, size))
+		return -EINVAL;
+	vnvme_sync_run(ctrl, write_at_home, &access);
+	return 0;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef NVME_VNVME_H
+#define NVME_VNVME_H
+
+/*
+ * The NVMe controller core (NVMe 1.4): registers, admin queue, I/O queues, namespaces, log pages
+ * and features. It knows no transport: one drives it through the calls below, all of them from one
+ * thread at a time that is no reactor (the vhost thread, or the main thread at the end). They block
+ * until the reactors that own the controller's queues have done what is asked.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vhost/guest_mem.h"
+
+struct reactor;
+struct vnvme_ctrl;
+
+#define VNVME_MAX_IO_QUEUES  64
+#define VNVME_MAX_NAMESPACES 256
+#define VNVME_SERIAL_LEN     20
+#define VNVME_MODEL_LEN	     40
+
+struct vnvme_ns_params {
+	const char *bdev;
+	uint32_t nsid; /* 1..VNVME_MAX_NAMESPACES, unique */
+	bool read_only;
+};
+
+struct vnvme_params {
+	const char *name;   /* for messages, and the subsystem's NQN */
+	const char *serial; /* up to VNVME_SERIAL_LEN ASCII characters */
+	const char *model;  /* up to VNVME_MODEL_LEN */
+	uint16_t cntlid;
+	uint32_t io_queues; /* pairs, 1..VNVME_MAX_IO_QUEUES */
+	const struct vnvme_ns_params *namespaces;
+	size_t nnamespaces;
+	/* The reactors that its queues are spread over; the first also owns the admin queue. */
+	struct reactor *const *reactors;
+	size_t nreactors;
+	/* How long a reactor polls on after the last work: ns, 0, or REACTOR_NEVER_SLEEP. */
+	uint64_t idle_ns;
+};
+
+/* Main thread. Returns 0 or -errno, having logged the reason. */
+int vnvme_ctrl_create(const struct vnvme_params *params, struct vnvme_ctrl **out);
+/* Detached before. Main thread. */
+void vnvme_ctrl_destroy(struct vnvme_ctrl *ctrl);
+
+/* Constant while the controller lives. */
+uint64_t vnvme_cap(const struct vnvme_ctrl *ctrl);
+uint32_t vnvme_vs(const struct vnvme_ctrl *ctrl);
+uint32_t vnvme_io_queues(const struct vnvme_ctrl *ctrl);
+/* MSI-X vectors: one for the admin queue, one per I/O queue pair. */
+uint32_t vnvme_vectors(const struct vnvme_ctrl *ctrl);
+
+/*
+ * A host appears: the controller is as after power-on, stopped, without memory, doorbells and
+ * interrupts. detach() ends all that, waiting for I/O in flight. 0 or -errno.
+ */
+int vnvme_attach(struct vnvme_ctrl *ctrl);
+void vnvme_detach(struct vnvme_ctrl *ctrl);
+
+/*
+ * Takes the guest's memory away (no access to it after the return), and gives it again. `mem` and
+ * the doorbell page (4096 bytes, laid out as BAR0 from 1000h, DSTRD 0) stay the transport's, which
+ * keeps them mapped until the next call or vnvme_detach(). mem->lost is watched.
+ */
+void vnvme_memory_stop(struct vnvme_ctrl *ctrl);
+void vnvme_memory_start(struct vnvme_ctrl *ctrl, const struct guest_mem *mem, void *doorbells);
+
+/*
+ * The eventfd that vector v is signalled by, or -1. Takes it over, and closes the one before when
+ * no reactor uses it any more. Returns 0, or -EINVAL (and closes it): no such vector.
+ */
+int vnvme_set_irq(struct vnvme_ctrl *ctrl, uint32_t vector, int fd);
+/*
+ * The eventfd that is signalled after a doorbell write; taken over. -1: there is none, the doorbell
+ * page is to be polled as long as the controller is enabled.
+ */
+int vnvme_set_kick(struct vnvme_ctrl *ctrl, int fd);
+
+/*
+ * Register access, offsets below 1000h (NVMe 1.4, 3.1). -EINVAL: an offset or size that is no
+ * register access; reserved registers read as 0 and ignore writes. A write that enables the
+ * controller returns when CSTS.RDY or CSTS.CFS is set.
+ */
+int vnvme_reg_read(struct vnvme_ctrl *ctrl, uint32_t offset, uint32_t size, uint64_t *value);
+int vnvme_reg_write(struct vnvme_ctrl *ctrl, uint32_t offset, uint32_t size, uint64_t value);
+
+/* Back to the state after power-on, with no I/O in flight. Memory, doorbells, interrupts stay. */
+void vnvme_reset(struct vnvme_ctrl *ctrl);
+/* The VM is paused: no I/O in flight, and the rings are untouched from the return on until start.
+ */
+void vnvme_stop(struct vnvme_ctrl *ctrl);
+void vnvme_start(struct vnvme_ctrl *ctrl);
+
+#endif

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef NVME_VNVME_INTERNAL_H
+#define NVME_VNVME_INTERNAL_H
+
+/*
+ * Who owns what. The *home* reactor, the first of the controller, owns the registers, the admin
+ * queue and everything that admin commands change. Each reactor has a *group*: the queues that it
+ * polls; the home group has the admin queue as well. A completion queue and the submission queues
+ * that feed it are always in one group, so that the I/O path has no lock. Home reaches into groups
+ * by *operations* (op.c), one at a time.
+ */
+
+#include <endian.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <shadowbell/bdev.h>
+
+#include "nvme/vnvme.h"
+#include "nvme/vnvme_spec.h"
+#include "reactor/reactor.h"
+#include "util/log.h"
+#include "util/util.h"
+
+#define VNVME_PAGE	   4096u /* CAP.MPSMIN = CAP.MPSMAX = 0 */
+#define VNVME_MAX_ENTRIES  1024u /* of a queue: CAP.MQES + 1 */
+#define VNVME_MDTS	   8	 /* 2^8 pages of 4 KiB: 1 MiB */
+#define VNVME_MAX_TRANSFER (VNVME_PAGE << VNVME_MDTS)
+#define VNVME_MAX_IOV	   ((1u << VNVME_MDTS) + 1) /* an offset adds a page */
+#define VNVME_INLINE_IOV   4
+#define VNVME_MAX_QUEUES   (VNVME_MAX_IO_QUEUES + 1)
+#define VNVME_AERL	   8 /* outstanding Asynchronous Event Requests */
+#define VNVME_ACL	   8 /* concurrent Aborts */
+#define VNVME_ERROR_LOG	   64
+#define VNVME_CAP_TO	   60 /* CSTS.RDY follows CC.EN within 30 s: in 500 ms units */
+
+/* Returned by command handlers instead of a status: it completes later. */
+#define VNVME_PENDING 0xffff
+/* A status with Do Not Retry. libnvme's values are SCT and SC in one number. */
+#define VNVME_DNR(sc) ((uint16_t)((sc) | NVME_SC_DNR))
+
+struct vnvme_group;
+struct vnvme_cq;
+struct vnvme_sq;
+
+/* --- doorbells --- */
+
+/*
+ * One doorbell. Its value comes from the doorbell page until the host first changes the shadow that
+ * it gave (it may configure shadows for queues that exist, with values in the page), and from there
+ * on out of the shadow. Only EventIdx is ever written (NVMe 1.4, 7.13).
+ */
+struct vnvme_db {
+	const uint32_t *page;
+	const uint32_t *shadow; /* NULL: none */
+	uint32_t *eventidx;	/* with a shadow */
+	uint32_t shadow_before; /* its value when it was configured */
+	bool live;		/* the shadow counts */
+};
+
+static inline uint32_t vnvme_db_read(struct vnvme_db *db)
+{
+	uint32_t v;
+
+	if (likely(db->live))
+		return le32toh(__atomic_load_n(db->shadow, __ATOMIC_ACQUIRE));
+	if (db->shadow) {
+		v = le32toh(__atomic_load_n(db->shadow, __ATOMIC_ACQUIRE));
+		if (v != db->shadow_before) {
+			db->live = true;
+			return v;
+		}
+	}
+	return le32toh(__atomic_load_n(db->page, __ATOMIC_ACQUIRE));
+}
+
+static inline void vnvme_db_set_eventidx(struct vnvme_db *db, uint32_t value)
+{
+	if (db->eventidx)
+		__atomic_store_n(db->eventidx, htole32(value), __ATOMIC_RELAXED);
+}
+
+/* --- requests --- */
+
+/* An Abort command looks for its victim, on the victim's reactor. */
+struct vnvme_abort {
+	bool found, finished; /* finished: the victim has completed, ... */
+	bool aborted;	      /* ... and early */
+};
+
+/* A command from fetch to completion. The pool of a submission queue holds them. */
+struct vnvme_req {
+	struct bdev_io io;
+	struct nvme_sqe sqe; /* our copy: the host's may change */
+	struct vnvme_sq *sq;
+	struct vnvme_req *next; /* in the free list, or among those that wait for CQ room */
+	uint32_t result;
+	uint16_t status;
+	bool active;		   /* fetched and not completed */
+	bool io_running;	   /* between bdev_submit() and done() */
+	struct vnvme_abort *abort; /* who waits for its early end, or NULL */
+
+	/* Commands of several steps: io_multi.c. */
+	uint16_t step, nsteps;
+	bool stepping, step_done;
+	uint16_t step_status;
+
+	struct iovec iov[VNVME_INLINE_IOV];
+	void *big; /* VNVME_MAX_IOV iovecs, or DSM ranges; made at the first need, kept */
+};
+
+/* What `big` must hold. */
+#define VNVME_BIG_SIZE (VNVME_MAX_IOV * sizeof(struct iovec))
+_Static_assert(VNVME_BIG_SIZE >= 256 * sizeof(struct nvme_dsm_range), "256 DSM ranges");
+
+/* --- queues: owned by their group's reactor --- */
+
+struct vnvme_cq {
+	struct nvme_cqe *ring;
+	struct vnvme_group *group;
+	struct vnvme_db db;
+	uint16_t qid;
+	uint16_t size;
+	uint16_t tail, head;
+	uint16_t phase;
+	uint16_t vector;
+	bool irq_enabled;
+	bool irq_due;	       /* entries were posted that no interrupt has told of */
+	uint32_t posted;       /* free-running: entries posted, ... */
+	uint32_t consumed;     /* ... taken by the host as far as we know, ... */
+	uint32_t announced;    /* ... and `posted` at the last interrupt */
+	uint32_t eventidx_at;  /* `consumed` when EventIdx was last moved */
+	uint32_t bad_doorbell; /* the last one reported */
+	struct vnvme_req *waiting, **waiting_tail; /* completed, no room */
+	uint32_t nsqs;				   /* home's: those that feed it */
+	uint64_t gpa;
+};
+
+struct vnvme_sq {
+	const struct nvme_sqe *ring;
+	struct vnvme_cq *cq;
+	struct vnvme_group *group;
+	struct vnvme_db db;
+	uint16_t qid;
+	uint16_t size;
+	uint16_t head;		 /* next to fetch */
+	uint16_t since_eventidx; /* fetched since EventIdx was last moved */
+	bool deleting;		 /* by command: what is left completes or is aborted */
+	bool dropped;		 /* by reset: nothing is posted any more */
+	uint32_t outstanding;	 /* active requests, without Asynchronous Event Requests */
+	struct vnvme_req *free;
+	struct vnvme_req *reqs; /* `size` of them */
+	uint32_t bad_doorbell;
+	uint64_t gpa;
+};
+
+/* No doorbell has this value: nothing was reported yet. */
+#define VNVME_NO_DOORBELL UINT32_MAX
+
+/* Written by the group's reactor only, read by home: see vnvme_count(). */
+struct vnvme_counters {
+	uint64_t read_cmds, write_cmds;	  /* host read and write commands (SMART) */
+	uint64_t read_bytes, write_bytes; /* by Read, Compare; by Write */
+	uint64_t media_errors;
+	uint64_t busy_ns; /* with a command in an I/O queue; kept when it was noticed */
+	uint64_t commands, interrupts, suppressed;
+};
+
+static inline void vnvme_count(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+enum vnvme_pause {
+	VNVME_PAUSE_MEMORY = 1, /* no memory table */
+	VNVME_PAUSE_VM = 2,	/* the VM is stopped */
+	VNVME_PAUSE_FATAL = 4,	/* CSTS.CFS */
+};
+
+struct vnvme_op;
+
+struct vnvme_group {
+	struct vnvme_ctrl *ctrl;
+	struct reactor *reactor;
+	struct reactor_poller poller;
+	bool polling;	     /* the poller is registered */
+	bool failed;	     /* told home that the controller can't go on */
+	unsigned int paused; /* enum vnvme_pause: not 0: the rings are left alone */
+	uint32_t nsqs, ncqs;
+	struct vnvme_sq *sqs[VNVME_MAX_QUEUES];
+	struct vnvme_cq *cqs[VNVME_MAX_QUEUES];
+	uint32_t outstanding; /* sum over the sqs */
+	uint32_t completed;   /* since the last poll: keeps the reactor awake */
+	uint32_t next_sq;     /* round robin */
+	const struct guest_mem *mem;
+	int kick_fd; /* watched; -1: none */
+	struct vnvme_counters counters;
+	struct log_limit limit;
+
+	struct vnvme_op *op;		     /* the operation that waits for us, or NULL */
+	struct vnvme_op *next_op;	     /* written by home with op_msg */
+	struct reactor_msg op_msg, done_msg; /* to the group, and back */
+
+	const char *fatal_reason;
+	struct reactor_msg fatal_msg;
+	atomic_uint events; /* of type error: bits of information values */
+	atomic_bool events_sent;
+	struct reactor_msg event_msg;
+
+	uint64_t busy_since_ns; /* 0: idle */
+	uint32_t idle_rounds, busy_rounds;
+
+	/* A channel for each namespace, in the order of ctrl->ns. */
+	struct bdev_channel **channels;
+};
+
+/* --- operations (op.c) --- */
+
+/*
+ * What home wants done in one group or in all. start() runs on each reactor; then, if ready() is
+ * given, its poller calls that until it says true; then done() runs at home. Home owns the object.
+ */
+struct vnvme_op {
+	void (*start)(struct vnvme_group *g, struct vnvme_op *op);
+	bool (*ready)(struct vnvme_group *g, struct vnvme_op *op);
+	void (*done)(struct vnvme_op *op);
+	struct vnvme_group *only; /* NULL: all groups */
+	struct vnvme_ctrl *ctrl;  /* set by vnvme_op_run() */
+	struct vnvme_op *next;
+	unsigned int pending;
+};
+
+/* Home. In the order of the calls, one at a time. */
+void vnvme_op_run(struct vnvme_ctrl *ctrl, struct vnvme_op *op);
+/* In the group's poller. */
+void vnvme_op_poll(struct vnvme_group *g);
+/* Any thread but a reactor: runs fn at home and waits until it or a later step calls
+ * vnvme_sync_end(). */
+struct vnvme_sync;
+void vnvme_sync_run(struct vnvme_ctrl *ctrl, void (*fn)(struct vnvme_sync *sync), void *arg);
+void vnvme_sync_end(struct vnvme_sync *sync);
+
+struct vnvme_sync {
+	struct vnvme_op op; /* for those that run one, with vnvme_sync_op_done() at its end */
+	struct vnvme_ctrl *ctrl;
+	void (*fn)(struct vnvme_sync *sync);
+	void *arg;
+	struct reactor_msg msg;
+	void *sem;
+};
+/* An op's done() that ends the sync it is embedded in. */
+void vnvme_sync_op_done(struct vnvme_op *op);
+
+/* --- the controller --- */
+
+struct vnvme_ns {
+	uint32_t nsid;
+	bool read_only; /* by configuration, or because the bdev is */
+	struct bdev *bdev;
+	struct bdev_desc *desc;
+	unsigned int index; /* in the groups' channels */
+};
+
+struct vnvme_features {
+	uint32_t arbitration, power, error_recovery, write_cache, irq_coalescing;
+	uint32_t write_atomicity, async_config;
+	uint32_t num_queues;		/* result of Number of Queues, 0's based halves */
+	uint16_t temp_over, temp_under; /* K */
+	bool irq_coalescing_off[VNVME_MAX_QUEUES];
+};
+
+struct vnvme_event {
+	bool pending, masked;
+	uint8_t info, log_page;
+};
+
+struct vnvme_ctrl {
+	char name[64];
+	char serial[VNVME_SERIAL_LEN + 1], model[VNVME_MODEL_LEN + 1];
+	uint16_t cntlid;
+	uint32_t io_queues;
+	uint64_t idle_ns;
+	struct vnvme_ns *ns; /* sorted by nsid */
+	size_t nns;
+	uint32_t max_nsid;
+	struct vnvme_ns *by_nsid[VNVME_MAX_NAMESPACES + 1];
+	struct vnvme_group **groups;
+	size_t ngroups;
+	struct reactor *home;
+	struct vnvme_group *home_group;
+
+	/* Read by all groups: relaxed atomics, or changed while they are paused. */
+	atomic_bool write_through; /* Volatile Write Cache is switched off */
+	atomic_uint burst;	   /* commands of one queue before the next one's turn */
+	atomic_int irq_fds[VNVME_MAX_QUEUES];
+	uint8_t *doorbells;
+	const struct guest_mem *mem; /* NULL: none at present */
+
+	int kick_fd; /* the transport thread's; -1: none */
+
+	/* Home's own from here on. */
+	uint32_t cc, csts, aqa, intms;
+	uint64_t asq, acq;
+	bool enabled; /* from CC.EN = 1 until all queues are gone again */
+	bool disabling;
+	struct vnvme_sync *enabling;  /* the register write that waits for CSTS.RDY */
+	struct vnvme_sync *resetting; /* who waits for the end of disabling */
+	struct vnvme_op disable_op, fatal_op;
+	struct vnvme_op *ops, **ops_tail; /* the first one runs */
+	struct bdev_io shutdown_io; /* the flushes of a shutdown, one namespace after the other */
+	size_t shutdown_ns;
+	bool shutting_down, shutdown_stepping, shutdown_again;
+	struct vnvme_sq *sqs[VNVME_MAX_QUEUES]; /* by id; the objects are the groups' */
+	struct vnvme_cq *cqs[VNVME_MAX_QUEUES];
+	bool sq_busy[VNVME_MAX_QUEUES]; /* an operation makes or deletes it */
+	bool cq_busy[VNVME_MAX_QUEUES];
+	uint32_t next_group;		   /* for the next completion queue */
+	uint64_t shadow_gpa, eventidx_gpa; /* 0: no shadow doorbells */
+	bool shadow;
+	uint32_t *shadow_page, *eventidx_page;
+
+	struct vnvme_features features;
+	struct vnvme_req *aers[VNVME_AERL];
+	uint32_t naers;
+	struct vnvme_event events[8]; /* by type */
+	uint32_t aborts;
+	uint64_t power_on_ns;
+	uint64_t power_cycles, unsafe_shutdowns;
+	struct log_limit limit;
+
+	/* The error log is written by all groups, on errors only. */
+	pthread_mutex_t error_lock;
+	struct nvme_error_log_page errors[VNVME_ERROR_LOG];
+	uint64_t nerrors;
+};
+
+/* --- between the files --- */
+
+/* group.c */
+int vnvme_groups_create(struct vnvme_ctrl *ctrl, const struct vnvme_params *p);
+void vnvme_groups_destroy(struct vnvme_ctrl *ctrl);
+void vnvme_group_start_polling(struct vnvme_group *g, struct vnvme_op *op);
+void vnvme_group_stop_polling(struct vnvme_group *g, struct vnvme_op *op);
+void vnvme_group_update_idle(struct vnvme_group *g);
+/* The controller can't go on: CSTS.CFS, and why. From the group's reactor. */
+void vnvme_group_fatal(struct vnvme_group *g, const char *reason);
+/* An Error event (NVMe 1.4, 5.2): `info` is its information value. From the group's reactor. */
+void vnvme_group_error_event(struct vnvme_group *g, unsigned int info);
+
+/* queue.c: the rings. On the queue's reactor. */
+struct vnvme_cq *vnvme_cq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t size, uint64_t gpa,
+				 struct vnvme_group *g);
+struct vnvme_sq *vnvme_sq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t size, uint64_t gpa,
+				 struct vnvme_cq *cq);
+void vnvme_cq_free(struct vnvme_cq *cq);
+void vnvme_sq_free(struct vnvme_sq *sq);
+bool vnvme_queues_map(struct vnvme_group *g);
+void vnvme_queue_set_shadow(struct vnvme_ctrl *ctrl, struct vnvme_db *db, uint16_t qid, bool cq,
+			    bool fresh);
+unsigned int vnvme_sq_poll(struct vnvme_sq *sq, unsigned int burst);
+void vnvme_cq_post(struct vnvme_cq *cq, struct vnvme_req *req);
+void vnvme_cq_flush(struct vnvme_cq *cq);
+void vnvme_cq_interrupt(struct vnvme_cq *cq, bool now);
+bool vnvme_cq_arm(struct vnvme_cq *cq);
+bool vnvme_sq_arm(struct vnvme_sq *sq);
+void vnvme_cq_disarm(struct vnvme_cq *cq);
+void vnvme_sq_disarm(struct vnvme_sq *sq);
+
+/* complete.c */
+void vnvme_req_complete(struct vnvme_req *req, uint16_t status);
+void vnvme_req_free(struct vnvme_req *req);
+/* The request's channel of a namespace, on its reactor. */
+static inline struct bdev_channel *vnvme_req_channel(const struct vnvme_req *req,
+						     const struct vnvme_ns *ns)
+{
+	return req->sq->group->channels[ns->index];
+}
+
+/* prp.c */
+uint16_t vnvme_prp_map(const struct guest_mem *mem, uint64_t prp1, uint64_t prp2, uint32_t len,
+		       struct iovec *iov, unsigned int *niov);
+uint16_t vnvme_req_map(struct vnvme_req *req, uint32_t len);
+uint16_t vnvme_req_to_guest(struct vnvme_req *req, const void *data, uint32_t len);
+uint16_t vnvme_req_from_guest(struct vnvme_req *req, void *data, uint32_t len);
+bool vnvme_req_need_big(struct vnvme_req *req);
+
+/* io.c, io_multi.c */
+void vnvme_io_execute(struct vnvme_req *req);
+uint16_t vnvme_io_dsm(struct vnvme_req *req, const struct vnvme_ns *ns);
+uint16_t vnvme_io_flush(struct vnvme_req *req);
+uint32_t vnvme_io_effects(unsigned int opcode);
+struct vnvme_ns *vnvme_ns_of(const struct vnvme_ctrl *ctrl, uint32_t nsid, uint16_t *status);
+uint16_t vnvme_status_of(enum bdev_status status, enum bdev_op op);
+
+/* admin.c and its commands */
+void vnvme_admin_execute(struct vnvme_req *req);
+uint32_t vnvme_admin_effects(unsigned int opcode);
+bool vnvme_has_write_cache(const struct vnvme_ctrl *ctrl);
+uint16_t vnvme_admin_identify(struct vnvme_ctrl *ctrl, struct vnvme_req *req);
+uint16_t vnvme_admin_create_cq(struct vnvme_ctrl *ctrl, struct vnvme_req *req);
+uint16_t vnvme_admin_create_sq(struct vnvme_ctrl *ctrl, struct vnvme_req *req);
+uint16_t vnvme_admin_delete_cq(struct vnvme_ctrl *ctrl, struct vnvme_req *req);
+uint16_t vnvme_admin_delete_sq(struct vnvme_ctrl *ctrl, struct vnvme_req *req);
+uint16_t vnvme_admin_get_features(struct vnvme_ctrl *ctrl, struct vnvme_req *req);
+uint16_t vnvme_admin_set_features(struct vnvme_ctrl *ctrl, struct vnvme_req *req);
+uint16_t vnvme_admin_get_log(struct vnvme_ctrl *ctrl, struct vnvme_req *req);
+uint16_t vnvme_admin_async_event(struct vnvme_ctrl *ctrl, struct vnvme_req *req);
+uint16_t vnvme_admin_abort(struct vnvme_ctrl *ctrl, struct vnvme_req *req);
+uint16_t vnvme_admin_dbbuf(struct vnvme_ctrl *ctrl, struct vnvme_req *req);
+
+/* dbbuf.c */
+bool vnvme_dbbuf_map(struct vnvme_ctrl *ctrl);
+
+/* features.c */
+void vnvme_features_reset(struct vnvme_ctrl *ctrl);
+
+/* event.c */
+enum { VNVME_EVENT_ERROR = 0, VNVME_EVENT_SMART = 1, VNVME_EVENT_NOTICE = 2 };
+void vnvme_event_raise(struct vnvme_ctrl *ctrl, unsigned int type, uint8_t info, uint8_t log_page);
+void vnvme_event_log_read(struct vnvme_ctrl *ctrl, uint8_t log_page);
+void vnvme_event_reset(struct vnvme_ctrl *ctrl);
+
+/* log_page.c */
+uint8_t vnvme_critical_warning(const struct vnvme_ctrl *ctrl);
+void vnvme_smart_check(struct vnvme_ctrl *ctrl);
+void vnvme_error_log_add(struct vnvme_ctrl *ctrl, const struct nvme_error_log_page *entry);
+#define VNVME_TEMPERATURE_K 298 /* no sensor: 25 degrees Celsius, always */
+
+/* regs.c, enable.c */
+void vnvme_regs_reset(struct vnvme_ctrl *ctrl);
+void vnvme_ctrl_enable(struct vnvme_ctrl *ctrl, struct vnvme_sync *waiter);
+void vnvme_ctrl_disable(struct vnvme_ctrl *ctrl);
+void vnvme_ctrl_shutdown(struct vnvme_ctrl *ctrl);
+bool vnvme_was_shut_down(const struct vnvme_ctrl *ctrl);
+void vnvme_ctrl_fatal(struct vnvme_ctrl *ctrl, const char *reason);
+/* Ops that home runs on all groups. */
+void vnvme_op_drop_queues(struct vnvme_group *g, struct vnvme_op *op);
+bool vnvme_op_queues_drained(struct vnvme_group *g, struct vnvme_op *op);
+bool vnvme_op_idle(struct vnvme_group *g, struct vnvme_op *op);
+
+#endif
