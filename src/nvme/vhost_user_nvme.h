@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef NVME_VHOST_USER_NVME_H
+#define NVME_VHOST_USER_NVME_H
+
+/* The vhost-user transport of the NVMe controller: docs/protocol.md. Main thread. */
+
+#include "nvme/vnvme.h"
+#include "vhost/vhost.h"
+
+struct vhost_user_nvme;
+
+/*
+ * Makes a controller and listens for its front-end. Returns 0 or -errno, having logged the reason.
+ */
+int vhost_user_nvme_create(const struct vnvme_params *params,
+			   const struct vhost_socket_params *socket, struct vhost_user_nvme **out);
+/* Ends the session, if there is one, waiting for its I/O. */
+void vhost_user_nvme_destroy(struct vhost_user_nvme *vun);
+
+#endif
