@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "target/target.h"
+#include "util/log.h"
+
+#define EXIT_USAGE 2 /* of a wrong command line or configuration */
+
+struct options {
+	const char *config;
+	const char *socket_dir;
+	bool check;
+	int verbose;
+};
+
+static void print_help(FILE *to)
+{
+	fputs("Usage: shadowbell -c FILE [options]\n"
+	      "Exports block devices to virtual machines, as described in a YAML file.\n"
+	      "\n"
+	      "  -c, --config FILE     the configuration (shadowbell.yaml(5))\n"
+	      "      --check           check the configuration and exit\n"
+	      "      --socket-dir DIR  instead of the configuration's target.socket_dir\n"
+	      "  -v, --verbose         debug messages\n"
+	      "  -q, --quiet           warnings and errors only; twice: errors only\n"
+	      "      --version         print the version and exit\n"
+	      "  -h, --help            print this and exit\n"
+	      "\n"
+	      "Exit status: 0 after SIGINT or SIGTERM, 1 if something failed, 2 for a wrong\n"
+	      "command line or configuration.\n",
+	      to);
+}
+
+static void usage_error(const char *what)
+{
+	fprintf(stderr, "shadowbell: %s; see shadowbell --help\n", what);
+	exit(EXIT_USAGE);
+}
+
+static void parse_options(int argc, char **argv, struct options *o)
+{
+	enum { OPT_CHECK = 256, OPT_SOCKET_DIR, OPT_VERSION };
+	static const struct option longs[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"check", no_argument, NULL, OPT_CHECK},
+		{"socket-dir", required_argument, NULL, OPT_SOCKET_DIR},
+		{"verbose", no_argument, NULL, 'v'},
+		{"quiet", no_argument, NULL, 'q'},
+		{"version", no_argument, NULL, OPT_VERSION},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:vqh", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			if (o->config)
+				usage_error("-c is given twice; there is one configuration");
+			o->config = optarg;
+			break;
+		case OPT_CHECK:
+			o->check = true;
+			break;
+		case OPT_SOCKET_DIR:
+			o->socket_dir = optarg;
+			break;
+		case 'v':
+			o->verbose++;
+			break;
+		case 'q':
+			o->verbose--;
+			break;
+		case OPT_VERSION:
+			puts("shadowbell " SB_VERSION);
+			exit(EXIT_SUCCESS);
+		case 'h':
+			print_help(stdout);
+			exit(EXIT_SUCCESS);
+		default:
+			fputs("See shadowbell --help\n", stderr);
+			exit(EXIT_USAGE);
+		}
+	}
+	if (optind < argc)
+		usage_error("there are no arguments besides options; the configuration is given "
+			    "with -c");
+	if (!o->config)
+		usage_error("a configuration is needed: -c FILE");
+}
+
+static void set_log_level(int verbose)
+{
+	int level = LOG_LEVEL_INFO + verbose;
+
+	if (level < LOG_LEVEL_ERROR)
+		level = LOG_LEVEL_ERROR;
+	if (level > LOG_LEVEL_DEBUG)
+		level = LOG_LEVEL_DEBUG;
+	log_set_level((enum log_level)level);
+}
+
+static int load_config(const struct options *o, struct config **cfg)
+{
+	char *errors = NULL;
+	int rc = config_load(o->config, cfg, &errors);
+
+	if (!rc && o->socket_dir)
+		rc = config_set_socket_dir(*cfg, o->socket_dir, &errors);
+	if (rc)
+		fputs(errors ? errors : "out of memory\n", stderr);
+	free(errors);
+	return rc;
+}
+
+/* Blocked before there are threads, so that only sigwait() takes them. */
+static void block_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int run(const struct config *cfg)
+{
+	struct target *target;
+	sigset_t set;
+	int sig;
+
+	block_signals(&set);
+	if (target_start(cfg, &target))
+		return EXIT_FAILURE;
+	log_info("ready");
+	while (sigwait(&set, &sig))
+		;
+	log_info("%s: stopping", strsignal(sig));
+	target_stop(target);
+	log_info("stopped");
+	return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {0};
+	struct config *cfg = NULL;
+	int status = EXIT_SUCCESS;
+
+	parse_options(argc, argv, &o);
+	set_log_level(o.verbose);
+	if (load_config(&o, &cfg)) {
+		config_free(cfg);
+		return EXIT_USAGE;
+	}
+	if (o.check)
+		printf("%s: OK\n", o.config);
+	else
+		status = run(cfg);
+	config_free(cfg);
+	return status;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef TARGET_TARGET_H
+#define TARGET_TARGET_H
+
+/* Everything that a configuration describes, built in order and taken down in reverse. Main thread.
+ */
+
+#include "config/config.h"
+
+struct target;
+
+/*
+ * Starts reactors, bdevs and controllers; guests may connect when it returns 0. On -errno the
+ * reason has been logged and nothing is left. The configuration must outlive the target.
+ */
+int target_start(const struct config *cfg, struct target **out);
+/* Ends all sessions, waiting for their I/O, and frees everything. NULL is fine. */
+void target_stop(struct target *t);
+
+#endif
