@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* UUIDs are 16 bytes in the order of RFC 4122, section 4.1.2. */
+/* Thin names over libuuid. UUIDs are 16 bytes in the order of RFC 4122, section 4.1.2. */
 
 /* 36 characters with dashes, either case. Returns 0 or -EINVAL. */
 int config_uuid_parse(const char *text, uint8_t uuid[16]);
@@ -17,8 +17,5 @@ void config_uuid_format(const uint8_t uuid[16], char text[37]);
  * d4b1a4e5-52b1-4c8c-9c5f-3f1c9a6ad7b2, which is this project's own.
  */
 void config_uuid_from_name(const char *name, uint8_t uuid[16]);
-
-/* FIPS 180-4, for names only: nothing here depends on its strength. */
-void config_sha1(const void *data, size_t len, uint8_t digest[20]);
 
 #endif /* SHADOWBELL_CONFIG_UUID_H */
