@@ -32,6 +32,7 @@ static int open_ns(struct vnvme_ctrl *ctrl, const struct vnvme_ns_params *p, str
 	ns->bdev = bdev_desc_bdev(ns->desc);
 	ns->nsid = p->nsid;
 	ns->read_only = read_only;
+	memcpy(ns->uuid, p->uuid, sizeof(ns->uuid));
 	return 0;
 }
 

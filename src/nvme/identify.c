@@ -65,18 +65,13 @@ static void identify_ctrl(const struct vnvme_ctrl *ctrl, struct nvme_id_ctrl *id
 	id->psd[0].mp = htole16(100);
 }
 
-static void put_uuid(uint8_t *dst, const struct vnvme_ns *ns)
-{
-	memcpy(dst, ns->bdev->uuid, 16);
-}
-
 /* A EUI-64 from the UUID: locally administered, so that it claims no vendor's range. */
 static void put_eui64(uint8_t eui[8], const struct vnvme_ns *ns)
 {
 	unsigned int i;
 
 	for (i = 0; i < 8; i++)
-		eui[i] = ns->bdev->uuid[i] ^ ns->bdev->uuid[i + 8];
+		eui[i] = ns->uuid[i] ^ ns->uuid[i + 8];
 	eui[0] = (uint8_t)((eui[0] & ~1u) | 2u);
 }
 
@@ -104,12 +99,11 @@ static void identify_ns(const struct vnvme_ns *ns, struct nvme_id_ns *id)
 		id->npdg = id->npda = blocks_0based(bdev, limits->discard_granularity_bytes);
 		id->nows = blocks_0based(bdev, limits->preferred_bytes);
 	}
-	id->nmic = 1; /* another controller may have the same bdev */
 	/* What a deallocated block reads as, and that Write Zeroes may deallocate (bit 3). */
 	id->dlfeat = (uint8_t)((limits->discard_zeroes ? 1 : 0) | 1 << 3);
 	memcpy(id->nvmcap, &(uint64_t){htole64(bytes_lo)}, 8);
 	id->nsattr = ns->read_only;
-	put_uuid(id->nguid, ns);
+	memcpy(id->nguid, ns->uuid, sizeof(id->nguid));
 	put_eui64(id->eui64, ns);
 	id->lbaf[0].ds = bdev->block_shift;
 }
@@ -131,8 +125,8 @@ static void describe_ns(const struct vnvme_ns *ns, uint8_t *list)
 
 	put_eui64(eui, ns);
 	at += put_descriptor(list + at, NVME_NIDT_EUI64, eui, sizeof(eui));
-	at += put_descriptor(list + at, NVME_NIDT_NGUID, ns->bdev->uuid, 16);
-	at += put_descriptor(list + at, NVME_NIDT_UUID, ns->bdev->uuid, 16);
+	at += put_descriptor(list + at, NVME_NIDT_NGUID, ns->uuid, 16);
+	at += put_descriptor(list + at, NVME_NIDT_UUID, ns->uuid, 16);
 	put_descriptor(list + at, NVME_NIDT_CSI, &csi, sizeof(csi));
 }
 
@@ -149,13 +143,11 @@ static uint16_t list_active(const struct vnvme_ctrl *ctrl, uint32_t after, uint3
 	return 0;
 }
 
-/* I/O Command Set independent namespace data (NVMe 2.0, figure 280). */
-static void identify_independent(const struct vnvme_ns *ns, uint8_t *data)
+/* What does not depend on the I/O command set (NVMe 2.0, 4.1.5.3). */
+static void identify_independent(const struct vnvme_ns *ns, struct nvme_id_independent_id_ns *id)
 {
-	data[1] = 1;		  /* NMIC: may be shared */
-	data[4 + 8] = 0;	  /* ANA group: none */
-	data[13] = ns->read_only; /* NSATTR */
-	data[14] = 1;		  /* NSTAT: ready */
+	id->nsattr = ns->read_only;
+	id->nstat = 1; /* ready */
 }
 
 /* A namespace that exists; all zeroes for an id that is only not in use (5.15.2.1). */

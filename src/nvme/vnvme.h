@@ -26,6 +26,11 @@ struct vnvme_ctrl;
 struct vnvme_ns_params {
 	const char *bdev;
 	uint32_t nsid; /* 1..VNVME_MAX_NAMESPACES, unique */
+	/*
+	 * Its identity (UUID, NGUID and, derived, EUI64). Guests refuse a second namespace with the
+	 * same one, also on another controller.
+	 */
+	uint8_t uuid[16];
 	bool read_only;
 };
 

@@ -259,6 +259,7 @@ void vnvme_sync_op_done(struct vnvme_op *op);
 struct vnvme_ns {
 	uint32_t nsid;
 	bool read_only; /* by configuration, or because the bdev is */
+	uint8_t uuid[16];
 	struct bdev *bdev;
 	struct bdev_desc *desc;
 	unsigned int index; /* in the groups' channels */

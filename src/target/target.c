@@ -2,6 +2,7 @@
 #include "target/target.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,6 +10,7 @@
 #include <shadowbell/bdev.h>
 
 #include "bdev/bdev_backends.h"
+#include "config/uuid.h"
 #include "nvme/vhost_user_nvme.h"
 #include "reactor/reactor.h"
 #include "util/log.h"
@@ -161,6 +163,43 @@ static struct vhost_socket_params socket_params(const struct config_controller *
 	};
 }
 
+/* Whether a namespace before this one, in the order of the file, is on the same bdev. */
+static bool used_before(const struct config *cfg, const struct config_namespace *ns)
+{
+	size_t i, j;
+
+	for (i = 0; i < cfg->ncontrollers; i++) {
+		const struct config_nvme *nvme = &cfg->controllers[i].nvme;
+
+		for (j = 0; j < nvme->nnamespaces; j++) {
+			if (&nvme->namespaces[j] == ns)
+				return false;
+			if (nvme->namespaces[j].bdev == ns->bdev)
+				return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * The first namespace on a bdev has the bdev's identity. Each further one has an identity of its
+ * own, as a guest that sees both would refuse a second namespace with the same.
+ */
+static void identify_ns(const struct config *cfg, const struct config_controller *c,
+			const struct config_namespace *ns, uint8_t uuid[16])
+{
+	char text[CONFIG_NAME_MAX + 64];
+	int n;
+
+	memcpy(uuid, ns->bdev->uuid, 16);
+	if (!used_before(cfg, ns))
+		return;
+	config_uuid_format(ns->bdev->uuid, text);
+	n = (int)strlen(text);
+	snprintf(text + n, sizeof(text) - (size_t)n, "/%s/%u", c->name, ns->nsid);
+	config_uuid_from_name(text, uuid);
+}
+
 static int create_nvme(struct target *t, size_t index)
 {
 	const struct config_controller *c = &t->cfg->controllers[index];
@@ -182,12 +221,14 @@ static int create_nvme(struct target *t, size_t index)
 
 	if (!ns || !reactors)
 		goto out;
-	for (i = 0; i < p.nnamespaces; i++)
+	for (i = 0; i < p.nnamespaces; i++) {
 		ns[i] = (struct vnvme_ns_params){
 			.bdev = c->nvme.namespaces[i].bdev_name,
 			.nsid = c->nvme.namespaces[i].nsid,
 			.read_only = c->nvme.namespaces[i].read_only,
 		};
+		identify_ns(t->cfg, c, &c->nvme.namespaces[i], ns[i].uuid);
+	}
 	/* Each controller begins on another reactor, so that the admin queues are spread, too. */
 	for (i = 0; i < p.nreactors; i++)
 		reactors[i] = reactor_on(t, c->cpus.cpu[(i + index) % p.nreactors]);
