@@ -90,7 +90,7 @@ static int open_flags(const struct bdev_file_params *p)
 static int open_it(struct file_bdev *f, const struct bdev_file_params *p, bool create,
 		   char err[BDEV_ERR_MAX])
 {
-	int flags = open_flags(p);
+	int flags = open_flags(p), device_ro = 0;
 	struct stat st;
 
 	if (create)
@@ -106,6 +106,9 @@ static int open_it(struct file_bdev *f, const struct bdev_file_params *p, bool c
 	}
 	f->block = S_ISBLK(f->st.st_mode);
 	f->created = create;
+	/* The kernel lets a read-only device be opened for writing, and fails each write. */
+	if (f->block && !p->read_only && !ioctl(f->fd, BLKROGET, &device_ro) && device_ro)
+		return open_error(p, -EROFS, create, err);
 	return 0;
 }
 

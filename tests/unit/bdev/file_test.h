@@ -5,6 +5,7 @@
 /* Files, folders, mounts and loop devices for tests; all go when the program ends. */
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/loop.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -48,7 +49,7 @@ static inline int test_create_file(const char *name, const char *path, uint32_t 
 /* A loop device on a file; false, with the case skipped, where it can't be had. */
 static inline bool test_loop_attach(const char *file, char dev[64])
 {
-	int ctl, loop, backing, n;
+	int ctl, loop, backing, n, zero = 0;
 
 	if (geteuid()) {
 		test_skip("a loop device needs root");
@@ -69,6 +70,8 @@ static inline bool test_loop_attach(const char *file, char dev[64])
 		test_skip("%s can't be set up: %s", dev, strerror(errno));
 		n = -1;
 	}
+	if (n >= 0) /* it outlives its user */
+		ioctl(loop, BLKROSET, &zero);
 	if (loop >= 0)
 		close(loop);
 	if (backing >= 0)
@@ -78,11 +81,12 @@ static inline bool test_loop_attach(const char *file, char dev[64])
 
 static inline void test_loop_detach(const char *dev)
 {
-	int fd = open(dev, O_RDWR | O_CLOEXEC);
+	int fd = open(dev, O_RDWR | O_CLOEXEC), zero = 0;
 
 	CU_ASSERT(fd >= 0);
 	if (fd < 0)
 		return;
+	CU_ASSERT_EQUAL(ioctl(fd, BLKROSET, &zero), 0);
 	CU_ASSERT_EQUAL(ioctl(fd, LOOP_CLR_FD, 0), 0);
 	close(fd);
 }

@@ -43,6 +43,8 @@ static inline void mock_do(struct mock *m, struct bdev_io *io)
 	else
 		status = m->answer;
 	for (i = 0; status == BDEV_STATUS_OK && i < io->iovcnt; i++) {
+		if (!io->iov[i].iov_len)
+			continue;
 		if (io->op == BDEV_OP_READ)
 			memcpy(io->iov[i].iov_base, at, io->iov[i].iov_len);
 		else if (io->op == BDEV_OP_WRITE)
