@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The controller's life and what a transport does with it: vnvme.h. */
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "nvme/vnvme_internal.h"
@@ -289,6 +290,10 @@ int vnvme_set_irq(struct vnvme_ctrl *ctrl, uint32_t vector, int fd)
 	/* A reactor may be about to write to it: close it when each has come by. */
 	vnvme_sync_run(ctrl, grace_at_home, NULL);
 	close(old);
+	/* What the old one was signalled for may not have arrived. */
+	if (fd >= 0 && eventfd_write(fd, 1))
+		log_warn("%s: vector %u cannot be signalled: %s", ctrl->name, vector,
+			 strerror(errno));
 	return 0;
 }
 

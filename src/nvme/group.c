@@ -5,7 +5,8 @@
 
 static bool memory_lost(const struct vnvme_group *g)
 {
-	return g->mem && atomic_load_explicit(&g->mem->lost, memory_order_relaxed);
+	/* Without queues nobody looks at it; enabling the controller does. */
+	return g->ncqs && g->mem && atomic_load_explicit(&g->mem->lost, memory_order_relaxed);
 }
 
 /* The queues by turns, `burst` commands each (NVMe 1.4, 4.13: round robin arbitration). */

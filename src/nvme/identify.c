@@ -56,11 +56,11 @@ static void identify_ctrl(const struct vnvme_ctrl *ctrl, struct nvme_id_ctrl *id
 	id->sqes = NVME_SQE_SHIFT << 4 | NVME_SQE_SHIFT;
 	id->cqes = NVME_CQE_SHIFT << 4 | NVME_CQE_SHIFT;
 	id->nn = htole32(ctrl->max_nsid);
-	id->oncs =
-		htole16(NVME_CTRL_ONCS_COMPARE | NVME_CTRL_ONCS_DSM | NVME_CTRL_ONCS_WRITE_ZEROES);
+	id->oncs = htole16(NVME_CTRL_ONCS_COMPARE | NVME_CTRL_ONCS_DSM |
+			   NVME_CTRL_ONCS_SAVE_FEATURES | NVME_CTRL_ONCS_WRITE_ZEROES);
 	/* Flush takes nsid FFFFFFFFh (bits 2:1). */
 	id->vwc = (uint8_t)(3 << 1 | vnvme_has_write_cache(ctrl));
-	snprintf(id->subnqn, sizeof(id->subnqn), "nqn.2026-11.org.shadowbell:%s", ctrl->name);
+	snprintf(id->subnqn, sizeof(id->subnqn), "nqn.2026-11.org.shadowbell:%s", ctrl->serial);
 	/* Power state 0, the only one: 1 W, as the field must not be 0 (in 0.01 W). */
 	id->psd[0].mp = htole16(100);
 }

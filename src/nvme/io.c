@@ -47,26 +47,17 @@ uint16_t vnvme_status_of(enum bdev_status status, enum bdev_op op)
 	return NVME_SC_INTERNAL;
 }
 
+/* NVMe 1.4, 5.14.1.2: Compare counts among the reads, Write Zeroes not among the writes. */
 static void count_io(struct vnvme_group *g, const struct bdev_io *io)
 {
 	uint64_t bytes = (uint64_t)io->nblocks << io->channel->bdev->block_shift;
 
-	/* NVMe 1.4, 5.14.1.2: Compare counts as a read of data, not as a host read command. */
-	switch (io->op) {
-	case BDEV_OP_READ:
+	if (io->op == BDEV_OP_READ || io->op == BDEV_OP_COMPARE) {
 		vnvme_count(&g->counters.read_cmds, 1);
 		vnvme_count(&g->counters.read_bytes, bytes);
-		break;
-	case BDEV_OP_COMPARE:
-		vnvme_count(&g->counters.read_cmds, 1);
-		vnvme_count(&g->counters.read_bytes, bytes);
-		break;
-	case BDEV_OP_WRITE:
+	} else if (io->op == BDEV_OP_WRITE) {
 		vnvme_count(&g->counters.write_cmds, 1);
 		vnvme_count(&g->counters.write_bytes, bytes);
-		break;
-	default:
-		break;
 	}
 }
 
@@ -76,8 +67,9 @@ static void io_done(struct bdev_io *io)
 	struct vnvme_group *g = req->sq->group;
 
 	req->io_running = false;
-	count_io(g, io);
-	if (unlikely(io->status == BDEV_STATUS_MEDIUM_ERROR))
+	if (likely(io->status == BDEV_STATUS_OK || io->status == BDEV_STATUS_MISCOMPARE))
+		count_io(g, io);
+	else if (io->status == BDEV_STATUS_MEDIUM_ERROR)
 		vnvme_count(&g->counters.media_errors, 1);
 	vnvme_req_complete(req, vnvme_status_of(io->status, io->op));
 }

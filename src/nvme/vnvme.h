@@ -35,8 +35,8 @@ struct vnvme_ns_params {
 };
 
 struct vnvme_params {
-	const char *name;   /* for messages, and the subsystem's NQN */
-	const char *serial; /* up to VNVME_SERIAL_LEN ASCII characters */
+	const char *name;   /* for messages */
+	const char *serial; /* up to VNVME_SERIAL_LEN ASCII characters; also the subsystem's NQN */
 	const char *model;  /* up to VNVME_MODEL_LEN */
 	uint16_t cntlid;
 	uint32_t io_queues; /* pairs, 1..VNVME_MAX_IO_QUEUES */
