@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,27 +36,52 @@ static bool is_session_of(int fd, const char *path)
 	       !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &optlen) && !listening;
 }
 
-/* librte_vhost does not tell a session's file descriptor: find it by its socket's name. */
-static void limit_blocking(const struct vhost_socket *sock)
+static bool is_limited(int fd)
+{
+	struct timeval tv = {0};
+	socklen_t len = sizeof(tv);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, &len) && tv.tv_sec;
+}
+
+/*
+ * librte_vhost does not tell a session's file descriptor: find it by its socket's name. One that
+ * already has a limit is of an older session (see ended_unnoticed()). -1: not found.
+ */
+static int limit_blocking(const struct vhost_socket *sock)
 {
 	struct timeval tv = {.tv_sec = SOCKET_TIMEOUT_SECONDS};
 	DIR *dir = opendir("/proc/self/fd");
 	struct dirent *d;
+	int found = -1;
 
 	if (!dir) {
 		log_warn("%s: /proc is not mounted: a stalled front-end can delay others",
 			 sock->name);
-		return;
+		return -1;
 	}
-	while ((d = readdir(dir))) {
+	while (found < 0 && (d = readdir(dir))) {
 		int fd = atoi(d->d_name);
 
-		if (d->d_name[0] == '.' || !is_session_of(fd, sock->path))
+		if (d->d_name[0] == '.' || !is_session_of(fd, sock->path) || is_limited(fd))
 			continue;
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+		found = fd;
 	}
 	closedir(dir);
+	return found;
+}
+
+/*
+ * The front-end is gone, and librte_vhost, which looks at its sockets in turn, has come to the next
+ * front-end's connection first: that one is not a second one.
+ */
+static bool ended_unnoticed(const struct vhost_socket *sock)
+{
+	struct pollfd pfd = {.fd = sock->session_fd};
+
+	return sock->session_fd >= 0 && poll(&pfd, 1, 0) == 1 && pfd.revents & POLLHUP;
 }
 
 static enum rte_vhost_msg_result pre_message(int vid, void *ctx);
@@ -72,6 +98,8 @@ static int start_session(struct vhost_socket *sock, int vid)
 
 	if (sock->closing)
 		return -1;
+	if (sock->connected && ended_unnoticed(sock))
+		vhost_session_end(sock);
 	if (sock->connected) {
 		log_limited(&sock->limit, LOG_LEVEL_WARN, sock->name,
 			    "%s: a second front-end was refused: one is connected already; give "
@@ -89,6 +117,7 @@ static int start_session(struct vhost_socket *sock, int vid)
 	sock->connected = true;
 	sock->mem_changing = false;
 	sock->vid = vid;
+	sock->session_fd = limit_blocking(sock);
 	return 0;
 }
 
@@ -102,8 +131,6 @@ static int new_connection(int vid)
 	pthread_mutex_lock(&sock->lock);
 	rc = start_session(sock, vid);
 	pthread_mutex_unlock(&sock->lock);
-	if (!rc)
-		limit_blocking(sock);
 	return rc;
 }
 
@@ -223,10 +250,10 @@ static enum rte_vhost_msg_result mem_table_message(struct vhost_socket *sock,
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
-static enum rte_vhost_msg_result pre_message_locked(struct vhost_socket *sock,
+static enum rte_vhost_msg_result pre_message_locked(struct vhost_socket *sock, int vid,
 						    struct vhost_wire_msg *msg)
 {
-	if (sock->closing || !sock->connected)
+	if (sock->closing || !sock->connected || sock->vid != vid)
 		return close_session(msg);
 	if (sock->mem_changing) {
 		log_warn("%s: the memory table could not be mapped: session closed", sock->name);
@@ -259,7 +286,7 @@ static enum rte_vhost_msg_result pre_message(int vid, void *ctx)
 	if (!sock)
 		return close_session(ctx);
 	pthread_mutex_lock(&sock->lock);
-	rc = pre_message_locked(sock, ctx);
+	rc = pre_message_locked(sock, vid, ctx);
 	pthread_mutex_unlock(&sock->lock);
 	return rc;
 }
@@ -302,7 +329,7 @@ static enum rte_vhost_msg_result post_message(int vid, void *ctx)
 	if (!sock || msg->request != VHOST_USER_SET_MEM_TABLE)
 		return result;
 	pthread_mutex_lock(&sock->lock);
-	if (sock->closing || !sock->connected || hand_over_memory(sock)) {
+	if (sock->closing || !sock->connected || sock->vid != vid || hand_over_memory(sock)) {
 		log_warn("%s: the memory table was not accepted: session closed", sock->name);
 		result = close_session(msg);
 	}

@@ -24,6 +24,7 @@ struct vhost_socket {
 	bool closing; /* no callbacks any more */
 	bool connected;
 	int vid;	   /* librte_vhost's number of the session, if connected */
+	int session_fd;	   /* its socket, librte_vhost's; -1: not known */
 	bool mem_changing; /* mem_stop was called, and no mem_start followed */
 	struct log_limit limit;
 };
