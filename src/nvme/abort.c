@@ -77,7 +77,7 @@ uint16_t vnvme_admin_abort(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 		return 0;
 	}
 	if (ctrl->aborts == VNVME_ACL)
-		return NVME_SC_ABORT_LIMIT;
+		return NVME_SCT_CMD_SPECIFIC << NVME_SCT_SHIFT | NVME_SC_ABORT_LIMIT;
 	aop = calloc(1, sizeof(*aop));
 	if (!aop)
 		return NVME_SC_INTERNAL;

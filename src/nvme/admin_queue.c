@@ -47,9 +47,9 @@ static uint16_t check_create(const struct vnvme_ctrl *ctrl, const struct vnvme_r
 
 	qop->qid = (uint16_t)cdw10;
 	if (!qop->qid || qop->qid > ctrl->io_queues || used)
-		return VNVME_DNR(NVME_SC_QID_INVALID);
+		return VNVME_CMD(NVME_SC_QID_INVALID);
 	if (entries < 2 || entries > VNVME_MAX_ENTRIES)
-		return VNVME_DNR(NVME_SC_QUEUE_SIZE);
+		return VNVME_CMD(NVME_SC_QUEUE_SIZE);
 	/* The host may set these as late as now (NVMe 1.4, 3.1.5). */
 	if ((ctrl->cc >> NVME_CC_IOSQES_SHIFT & NVME_CC_IOSQES_MASK) != NVME_SQE_SHIFT ||
 	    (ctrl->cc >> NVME_CC_IOCQES_SHIFT & NVME_CC_IOCQES_MASK) != NVME_CQE_SHIFT)
@@ -109,7 +109,7 @@ uint16_t vnvme_admin_create_cq(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 	if (status)
 		return status;
 	if (qop.vector >= vnvme_vectors(ctrl))
-		return VNVME_DNR(NVME_SC_INVALID_VECTOR);
+		return VNVME_CMD(NVME_SC_INVALID_VECTOR);
 	qop.op.only = ctrl->groups[ctrl->next_group++ % ctrl->ngroups];
 	ctrl->cq_busy[qop.qid] = true;
 	status = run(ctrl, &qop);
@@ -146,7 +146,7 @@ uint16_t vnvme_admin_create_sq(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 	uint16_t status;
 
 	if (!qid_ok(ctrl, cqid) || !ctrl->cqs[cqid] || ctrl->cq_busy[cqid])
-		return VNVME_DNR(qid_ok(ctrl, cqid) ? NVME_SC_CQ_INVALID : NVME_SC_QID_INVALID);
+		return VNVME_CMD(qid_ok(ctrl, cqid) ? NVME_SC_CQ_INVALID : NVME_SC_QID_INVALID);
 	status = check_create(ctrl, req, used, NVME_SQE_SHIFT, &qop);
 	if (status)
 		return status;
@@ -205,7 +205,7 @@ uint16_t vnvme_admin_delete_sq(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 	uint16_t status;
 
 	if (!qid_ok(ctrl, qid) || !ctrl->sqs[qid])
-		return VNVME_DNR(NVME_SC_QID_INVALID);
+		return VNVME_CMD(NVME_SC_QID_INVALID);
 	qop.sq = ctrl->sqs[qid];
 	qop.cq = qop.sq->cq;
 	qop.op.only = qop.sq->group;
@@ -244,10 +244,10 @@ uint16_t vnvme_admin_delete_cq(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 	uint16_t status;
 
 	if (!qid_ok(ctrl, qid) || !ctrl->cqs[qid])
-		return VNVME_DNR(NVME_SC_QID_INVALID);
+		return VNVME_CMD(NVME_SC_QID_INVALID);
 	qop.cq = ctrl->cqs[qid];
 	if (qop.cq->nsqs)
-		return VNVME_DNR(NVME_SC_INVALID_QUEUE);
+		return VNVME_CMD(NVME_SC_INVALID_QUEUE);
 	qop.op.only = qop.cq->group;
 	status = run(ctrl, &qop);
 	if (status == VNVME_PENDING) {

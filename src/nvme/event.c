@@ -58,7 +58,7 @@ void vnvme_event_reset(struct vnvme_ctrl *ctrl)
 uint16_t vnvme_admin_async_event(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 {
 	if (ctrl->naers == VNVME_AERL)
-		return VNVME_DNR(NVME_SC_ASYNC_LIMIT);
+		return VNVME_CMD(NVME_SC_ASYNC_LIMIT);
 	/* It may wait for ever: neither a pause nor a reset waits for it. */
 	req->sq->outstanding--;
 	req->sq->group->outstanding--;

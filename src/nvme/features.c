@@ -301,7 +301,7 @@ static uint16_t check_nsid(const struct vnvme_ctrl *ctrl, const struct feature *
 		return 0;
 	if (!vnvme_ns_of(ctrl, nsid, &status))
 		return status;
-	return set ? VNVME_DNR(NVME_SC_FEATURE_NOT_PER_NS) : 0;
+	return set ? VNVME_CMD(NVME_SC_FEATURE_NOT_PER_NS) : 0;
 }
 
 uint16_t vnvme_admin_get_features(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
@@ -343,7 +343,7 @@ uint16_t vnvme_admin_set_features(struct vnvme_ctrl *ctrl, struct vnvme_req *req
 		return invalid_field();
 	}
 	if (cdw10 & 1u << 31)
-		return VNVME_DNR(NVME_SC_FEATURE_NOT_SAVEABLE);
+		return VNVME_CMD(NVME_SC_FEATURE_NOT_SAVEABLE);
 	status = check_nsid(ctrl, f, le32toh(req->sqe.nsid), true);
 	if (status)
 		return status;

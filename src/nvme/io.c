@@ -20,7 +20,7 @@ uint16_t vnvme_status_of(enum bdev_status status, enum bdev_op op)
 	case BDEV_STATUS_OK:
 		return NVME_SC_SUCCESS;
 	case BDEV_STATUS_MEDIUM_ERROR:
-		return reads ? NVME_SC_READ_ERROR : NVME_SC_WRITE_FAULT;
+		return reads ? VNVME_MEDIA(NVME_SC_READ_ERROR) : VNVME_MEDIA(NVME_SC_WRITE_FAULT);
 	case BDEV_STATUS_NO_SPACE:
 		return VNVME_DNR(NVME_SC_CAP_EXCEEDED);
 	case BDEV_STATUS_OUT_OF_RANGE:
@@ -30,7 +30,7 @@ uint16_t vnvme_status_of(enum bdev_status status, enum bdev_op op)
 	case BDEV_STATUS_UNSUPPORTED:
 		return VNVME_DNR(NVME_SC_INVALID_OPCODE);
 	case BDEV_STATUS_MISCOMPARE:
-		return VNVME_DNR(NVME_SC_COMPARE_FAILED);
+		return VNVME_DNR(VNVME_MEDIA(NVME_SC_COMPARE_FAILED));
 	case BDEV_STATUS_CONFLICT:
 		return VNVME_DNR(NVME_SC_RESERVATION_CONFLICT);
 	case BDEV_STATUS_NO_MEMORY:

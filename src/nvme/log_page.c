@@ -182,7 +182,7 @@ uint16_t vnvme_admin_get_log(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 
 	if (!page) {
 		log_debug("%s: log page %02xh is not supported", ctrl->name, cdw10 & 0xff);
-		return VNVME_DNR(NVME_SC_INVALID_LOG_PAGE);
+		return VNVME_CMD(NVME_SC_INVALID_LOG_PAGE);
 	}
 	status = check_nsid(ctrl, le32toh(sqe->nsid));
 	if (status)

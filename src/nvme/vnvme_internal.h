@@ -39,8 +39,14 @@
 
 /* Returned by command handlers instead of a status: it completes later. */
 #define VNVME_PENDING 0xffff
-/* A status with Do Not Retry. libnvme's values are SCT and SC in one number. */
-#define VNVME_DNR(sc) ((uint16_t)((sc) | NVME_SC_DNR))
+/*
+ * libnvme's status codes come without their type (NVMe 1.4, 4.6.1): generic ones stand for
+ * themselves. With Do Not Retry; command specific ones, which never are worth a retry; media
+ * errors.
+ */
+#define VNVME_DNR(sc)	((uint16_t)((sc) | NVME_SC_DNR))
+#define VNVME_CMD(sc)	VNVME_DNR(NVME_SCT_CMD_SPECIFIC << NVME_SCT_SHIFT | (sc))
+#define VNVME_MEDIA(sc) ((uint16_t)(NVME_SCT_MEDIA << NVME_SCT_SHIFT | (sc)))
 
 struct vnvme_group;
 struct vnvme_cq;
