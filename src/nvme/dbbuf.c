@@ -9,15 +9,26 @@ struct dbbuf_op {
 	uint64_t shadow, eventidx; /* guest addresses */
 };
 
+/* Until the new shadow changes the page counts, which has not followed the old shadow. */
+static void settle(struct vnvme_db *db)
+{
+	uint32_t *page = (uint32_t *)(uintptr_t)db->page;
+
+	if (db->live)
+		__atomic_store_n(page, htole32(vnvme_db_read(db)), __ATOMIC_RELAXED);
+}
+
 static void use_shadows(struct vnvme_group *g, struct vnvme_op *op)
 {
 	uint32_t i;
 
 	for (i = 0; i < g->ncqs; i++) {
+		settle(&g->cqs[i]->db);
 		vnvme_queue_set_shadow(g->ctrl, &g->cqs[i]->db, g->cqs[i]->qid, true, true);
 		vnvme_cq_disarm(g->cqs[i]);
 	}
 	for (i = 0; i < g->nsqs; i++) {
+		settle(&g->sqs[i]->db);
 		vnvme_queue_set_shadow(g->ctrl, &g->sqs[i]->db, g->sqs[i]->qid, false, true);
 		vnvme_sq_disarm(g->sqs[i]);
 	}
