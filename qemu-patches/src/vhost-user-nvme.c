@@ -667,7 +667,9 @@ static void vnvme_chardev_event(void *opaque, QEMUChrEvent event)
 
     if (event == CHR_EVENT_CLOSED) {
         s->returned = false;
-        if (s->alive) {
+        if (!object_get_canonical_path_component(OBJECT(s->chardev.chr))) {
+            s->alive = false;   /* QEMU ends, and its chardevs end first */
+        } else if (s->alive) {
             error_setg(&err, "the target closed the connection");
             vnvme_die(s, err);
         }

@@ -497,7 +497,7 @@ REFUSED = {
     "chardev listens": refused("chardev 'c0' listens.*remove server=on", target=False,
                                chardev="socket,id=c0,host=127.0.0.1,port=0,server=on,wait=off"),
     "chardev over TCP": lambda case: refuse_tcp(case),
-    "chardev used twice": refused("'c0' is already in use|taken", "", "-device", "vhost-user-nvme,chardev=c0"),
+    "chardev used twice": refused("'c0' is (already )?in use", "", "-device", "vhost-user-nvme,chardev=c0"),
     "doorbells unknown": refused("doorbells='foo' is unknown: use trapped or mapped", "doorbells=foo"),
     "timeout out of range": refused("timeout-ms=5 is out of range: 10 to 600000", "timeout-ms=5"),
     "target not there": refused("Failed to connect to '/nowhere/socket': No such file", target=False,
@@ -1004,6 +1004,22 @@ def test_plug_without_target(case):
     qemu = Qemu(case, machine="pc", chardev=chardev).start()
     said = qemu.qmp("device_add", want_error=True, driver="vhost-user-nvme", id="n0", chardev="c0")
     check("is not there yet" in said, f"device_add said: {said}")
+
+
+def test_quit(case):
+    """QEMU's own end is no news of the target."""
+    for running in (False, True):
+        case.make_target()
+        qemu, session = case.started()
+        if running:
+            qemu.qmp("cont")
+        qemu.qmp_socket.put('{"execute": "quit"}')
+        equal(qemu.process.wait(WAIT), 0, "QEMU's exit status")
+        await_(lambda s=session: s.closed, "the session's end")
+        equal(qemu.log().strip(), "", "what QEMU said")
+        qemu.process = None
+        case.target.drop()
+        case.target = None
 
 
 # --- a target that goes away ---
