@@ -142,12 +142,13 @@ class Check:
             if broken:
                 self.waiting.remove(stage)
                 self._not_run(stage, f"not run, because {broken[0]} failed")
-            elif self._has_room(stage) and not self._needs_left(stage):
+            elif self._has_room(stage) and not self._waits(stage):
                 self.waiting.remove(stage)
                 self._start(stage)
 
-    def _needs_left(self, stage):
-        return [need for need in stage.needs if need in self.planned and need not in self.done]
+    def _waits(self, stage):
+        return any(name in self.planned and name not in self.done
+                   for name in stage.needs + stage.after)
 
     def _has_room(self, stage):
         if any(run.stage.alone for run in self.running):
@@ -164,6 +165,7 @@ class Check:
     def _not_run(self, stage, reason):
         self.total.add("not ok", stage.name, reason)
         self.failed_stages.add(stage.name)
+        self.done.add(stage.name)
         self.say(f"{stage.name}: {reason}")
 
     def _finish(self, run):

@@ -13,7 +13,10 @@ class Stage:
     name: str
     title: str
     command: str
+    # What it makes use of, and has to have succeeded.
     needs: tuple = ()
+    # What it waits for all the same, so that the machine is not asked for too much at a time.
+    after: tuple = ()
     minutes: float = 10
     # Only with guests (left out by --quick).
     guest: bool = False
@@ -27,36 +30,39 @@ STAGES = (
     Stage("qemu-10.0", "QEMU 10.0 with the device", "tools/build-qemu --version 10.0.13",
           ("deps",), minutes=25, guest=True),
     Stage("build-clang", "the same, with clang", "make -j2 BUILD=build-clang CC=clang all tests",
-          ("deps", "build")),
+          ("deps",), ("build",)),
     Stage("qemu-7.2", "QEMU 7.2 with the device", "tools/build-qemu --version 7.2",
-          ("deps", "qemu-10.0"), minutes=25, guest=True),
-    Stage("lint", "the sources, without running them", "tools/lint", ("deps", "build-clang")),
+          ("deps",), ("qemu-10.0",), minutes=25, guest=True),
+    Stage("lint", "the sources, without running them", "tools/lint", ("deps",), ("build-clang",)),
     Stage("build-asan", "with address and undefined behaviour sanitizers", "make -j2 asan-build",
-          ("lint",)),
-    Stage("build-tsan", "with the thread sanitizer", "make -j2 tsan-build", ("build-asan",)),
+          ("deps",), ("lint",)),
+    Stage("build-tsan", "with the thread sanitizer", "make -j2 tsan-build", ("deps",),
+          ("build-asan",)),
     Stage("guest-image", "the guest's kernel and root file system", "tools/build-guest-image",
-          ("deps",), minutes=20, guest=True),
+          ("deps",), ("qemu-7.2",), minutes=20, guest=True),
     Stage("runner", "that tests/run-tests notices what is wrong", "tests/project/runner",
           ("deps",)),
     Stage("qemu-patches", "that the series are what src/ makes", "qemu-patches/regen --check",
           ("deps",)),
     Stage("install", "make install and uninstall", "tests/project/install", ("build",)),
-    Stage("examples", "the configurations in config/", "tests/project/examples", ("build",)),
-    Stage("readme", "README's commands, in a copy of this tree", "tests/project/readme",
+    Stage("examples", "a daemon with each configuration in config/", "tests/project/examples",
           ("build",)),
+    Stage("readme", "README's commands, in a copy of this tree", "tests/project/readme",
+          ("deps",), ("build",)),
     Stage("tests", "unit and integration tests", "tests/run-tests --exclude qemu-device",
-          ("build", "build-tsan", "qemu-7.2"), minutes=20, alone=True),
+          ("build",), ("build-tsan", "guest-image"), minutes=20, alone=True),
     Stage("asan", "the same, with address and undefined behaviour sanitizers",
-          "tests/run-tests --build build-asan --exclude qemu-device", ("build-asan", "tests"),
+          "tests/run-tests --build build-asan --exclude qemu-device", ("build-asan",), ("tests",),
           minutes=25),
     Stage("tsan", "the same, with the thread sanitizer",
-          "tests/run-tests --build build-tsan --exclude qemu-device", ("build-tsan", "tests"),
+          "tests/run-tests --build build-tsan --exclude qemu-device", ("build-tsan",), ("tests",),
           minutes=25),
-    Stage("qemu-device", "the QEMU device against a made-up target",
+    Stage("qemu-device", "the QEMU devices against a made-up target",
           "tests/integration/qemu-device.py", ("qemu-10.0", "qemu-7.2"), minutes=15, guest=True),
-    Stage("guest", "Linux guests", "tests/guest/run", ("build", "qemu-10.0", "guest-image", "tests"),
-          minutes=45, guest=True),
-    Stage("demo", "the demonstration", "tools/demo", ("guest",), minutes=15, guest=True),
+    Stage("guest", "Linux guests", "tests/guest/run", ("build", "qemu-10.0", "guest-image"),
+          ("tests",), minutes=45, guest=True),
+    Stage("demo", "the demonstration", "tools/demo", ("build", "qemu-10.0", "guest-image"),
+          ("guest",), minutes=15, guest=True),
 )
 
 

@@ -251,7 +251,7 @@ def explain_attaching(qemu, socket, keep):
         -nographic
 """)
     say("Without an image: 'tools/demo --shell', or 'tools/guest --nvme SOCKET --interactive'.")
-    say("docs/qemu.md tells how to patch the QEMU that you have.")
+    say("qemu-patches/README.md tells how to add the device to a QEMU of your own.")
 
 
 def shell(socket):
