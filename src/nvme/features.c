@@ -25,7 +25,6 @@ struct feature {
 	/* Optional: NULL is not changeable. cdw11 is the new value. */
 	uint16_t (*set)(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *result);
 	uint32_t capabilities;
-	bool per_ns;
 };
 
 static uint16_t invalid_field(void)
@@ -237,7 +236,7 @@ static const struct feature features[] = {
 	[NVME_FEAT_FID_POWER_MGMT] = {get_power, set_power, CAP_CHANGEABLE},
 	[NVME_FEAT_FID_TEMP_THRESH] = {get_temperature, set_temperature, CAP_CHANGEABLE},
 	[NVME_FEAT_FID_ERR_RECOVERY] = {get_error_recovery, set_error_recovery,
-					CAP_CHANGEABLE | CAP_NS_SPECIFIC, .per_ns = true},
+					CAP_CHANGEABLE | CAP_NS_SPECIFIC},
 	[NVME_FEAT_FID_VOLATILE_WC] = {get_write_cache, set_write_cache, CAP_CHANGEABLE},
 	[NVME_FEAT_FID_NUM_QUEUES] = {get_num_queues, set_num_queues, CAP_CHANGEABLE},
 	[NVME_FEAT_FID_IRQ_COALESCE] = {get_coalescing, set_coalescing, CAP_CHANGEABLE},
@@ -290,7 +289,7 @@ static uint16_t check_nsid(const struct vnvme_ctrl *ctrl, const struct feature *
 {
 	uint16_t status = 0;
 
-	if (f->per_ns) {
+	if (f->capabilities & CAP_NS_SPECIFIC) {
 		if (nsid != NVME_NSID_ALL && !vnvme_ns_of(ctrl, nsid, &status))
 			return status;
 		if (nsid == NVME_NSID_ALL && !set)
