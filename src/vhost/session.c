@@ -139,6 +139,7 @@ void vhost_session_end(struct vhost_socket *sock)
 	if (!sock->connected)
 		return;
 	sock->connected = false;
+	vhost_vrings_reset(sock);
 	sock->ops->disconnect(sock->arg);
 }
 
@@ -163,7 +164,7 @@ static enum rte_vhost_msg_result close_session(struct vhost_wire_msg *msg)
 	return RTE_VHOST_MSG_RESULT_ERR;
 }
 
-static enum rte_vhost_msg_result refuse(struct vhost_wire_msg *msg)
+enum rte_vhost_msg_result vhost_refuse(struct vhost_wire_msg *msg)
 {
 	vhost_wire_close_fds(msg);
 	return RTE_VHOST_MSG_RESULT_ERR;
@@ -195,7 +196,7 @@ static enum rte_vhost_msg_result own_message(struct vhost_socket *sock, struct v
 	}
 }
 
-static bool is_eventfd(int fd)
+bool vhost_is_eventfd(int fd)
 {
 	static const char kind[] = "anon_inode:[eventfd]";
 	char path[32], target[sizeof(kind)];
@@ -220,11 +221,11 @@ static enum rte_vhost_msg_result vring_fd_message(struct vhost_socket *sock,
 	int fd = -1;
 
 	if (msg->size != sizeof(value) || msg->nfds != (nofd ? 0 : 1) ||
-	    (!nofd && !is_eventfd(msg->fds[0]))) {
+	    (!nofd && !vhost_is_eventfd(msg->fds[0]))) {
 		log_warn("%s: vring %u: the file descriptor must be one eventfd, or none with the "
 			 "flag for it",
 			 sock->name, (unsigned int)(value & VHOST_USER_VRING_INDEX));
-		return refuse(msg);
+		return vhost_refuse(msg);
 	}
 	if (!nofd && set) {
 		fd = fcntl(msg->fds[0], F_DUPFD_CLOEXEC, 0);
@@ -232,7 +233,7 @@ static enum rte_vhost_msg_result vring_fd_message(struct vhost_socket *sock,
 			log_error("%s: vring eventfd: %s", sock->name, strerror(errno));
 			if (fd >= 0)
 				close(fd);
-			return refuse(msg);
+			return vhost_refuse(msg);
 		}
 	}
 	if (set)
@@ -244,8 +245,10 @@ static enum rte_vhost_msg_result mem_table_message(struct vhost_socket *sock,
 						   struct vhost_wire_msg *msg)
 {
 	if (!vhost_wire_check_mem_table(sock, msg))
-		return refuse(msg);
+		return vhost_refuse(msg);
+	vhost_vrings_suspend(sock);
 	sock->ops->mem_stop(sock->arg);
+	sock->nregions = 0;
 	sock->mem_changing = true;
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
@@ -267,6 +270,13 @@ static enum rte_vhost_msg_result pre_message_locked(struct vhost_socket *sock, i
 			sock->name, msg->request);
 		return close_session(msg);
 	}
+	if (msg->request == VHOST_USER_RESET_OWNER) {
+		/* Deprecated, and sent by some front-ends at a reset of the guest: harmless. */
+		vhost_wire_close_fds(msg);
+		return RTE_VHOST_MSG_RESULT_OK;
+	}
+	if (sock->ops->max_vrings && msg->request != VHOST_USER_SET_MEM_TABLE)
+		return vhost_vring_message(sock, msg);
 	switch (msg->request) {
 	case VHOST_USER_SET_MEM_TABLE:
 		return mem_table_message(sock, msg);
@@ -312,12 +322,20 @@ static int hand_over_memory(struct vhost_socket *sock)
 			.map_addr = r->mmap_addr,
 			.map_size = r->mmap_size,
 		};
+		sock->regions[i] = (struct vring_region){
+			.user_addr = r->guest_user_addr,
+			.size = r->size,
+			.host = regions[i].host,
+		};
 	}
 	free(mem);
 	rc = sock->ops->mem_start(sock->arg, regions, n);
-	if (!rc)
-		sock->mem_changing = false;
-	return rc;
+	if (rc)
+		return rc;
+	sock->mem_changing = false;
+	sock->nregions = n;
+	vhost_vrings_resume(sock);
+	return 0;
 }
 
 static enum rte_vhost_msg_result post_message(int vid, void *ctx)
@@ -326,10 +344,13 @@ static enum rte_vhost_msg_result post_message(int vid, void *ctx)
 	struct vhost_wire_msg *msg = ctx;
 	enum rte_vhost_msg_result result = RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 
-	if (!sock || msg->request != VHOST_USER_SET_MEM_TABLE)
+	if (!sock ||
+	    (msg->request != VHOST_USER_SET_MEM_TABLE && msg->request != VHOST_USER_SET_FEATURES))
 		return result;
 	pthread_mutex_lock(&sock->lock);
-	if (sock->closing || !sock->connected || sock->vid != vid || hand_over_memory(sock)) {
+	if (msg->request == VHOST_USER_SET_FEATURES)
+		sock->features = msg->payload.u64;
+	else if (sock->closing || !sock->connected || sock->vid != vid || hand_over_memory(sock)) {
 		log_warn("%s: the memory table was not accepted: session closed", sock->name);
 		result = close_session(msg);
 	}

@@ -235,10 +235,14 @@ int vhost_socket_create(const struct vhost_socket_params *p, const struct vhost_
 	sock->ops = ops;
 	sock->arg = arg;
 	sock->vid = -1;
+	sock->inflight_fd = -1;
 	pthread_mutex_init(&sock->lock, NULL);
-	rc = take_lock(sock);
+	rc = vhost_vrings_create(sock);
 	if (rc)
 		goto free_sock;
+	rc = take_lock(sock);
+	if (rc)
+		goto free_vrings;
 	rc = clear_path(sock);
 	if (rc)
 		goto drop;
@@ -257,6 +261,8 @@ unregister:
 	unlink_socket(sock);
 drop:
 	drop_lock(sock);
+free_vrings:
+	vhost_vrings_destroy(sock);
 free_sock:
 	pthread_mutex_destroy(&sock->lock);
 	free(sock);
@@ -275,6 +281,7 @@ void vhost_socket_destroy(struct vhost_socket *sock)
 	rte_vhost_driver_unregister(sock->path);
 	unlink_socket(sock);
 	drop_lock(sock);
+	vhost_vrings_destroy(sock);
 	pthread_mutex_destroy(&sock->lock);
 	free(sock);
 }

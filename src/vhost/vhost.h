@@ -41,6 +41,19 @@ struct vhost_own_msg {
 	uint8_t payload[VHOST_MAX_PAYLOAD];
 };
 
+/* A virtqueue, ready to run. All of it stays valid until vring_stop() returns. */
+struct vhost_vring {
+	uint32_t size;		   /* entries: a power of 2, 2..VHOST_MAX_VRING_SIZE */
+	uint16_t base;		   /* the available index to go on from */
+	uint64_t features;	   /* negotiated */
+	void *desc, *avail, *used; /* host addresses; the rings are mapped as a whole and aligned */
+	int call_fd;		   /* eventfd, non-blocking; -1: none. The vhost layer's */
+	int kick_fd;		   /* -1: the front-end will not signal, poll */
+	void *inflight;		   /* its part of the shared in-flight region, or NULL */
+};
+
+#define VHOST_MAX_VRING_SIZE 1024
+
 /* What a personality does with a session. `arg` is from vhost_socket_create(). */
 struct vhost_ops {
 	/* Feature bits offered (VHOST_USER_F_PROTOCOL_FEATURES is added). */
@@ -66,6 +79,24 @@ struct vhost_ops {
 	 */
 	void (*call_fd)(void *arg, unsigned int vring, int fd);
 	void (*kick_fd)(void *arg, unsigned int vring, int fd);
+	/*
+	 * Virtqueues: how many there are; 0 for a personality without, which needs none of the
+	 * following. Start and stop come in pairs; a change of the memory table stops and starts
+	 * them all.
+	 */
+	unsigned int max_vrings;
+	/* 0, or -errno: the queue does not run. */
+	int (*vring_start)(void *arg, unsigned int index, const struct vhost_vring *vring);
+	/*
+	 * No use of the vring, and no I/O of it in flight, after the return; *base becomes the
+	 * available index to go on from.
+	 */
+	void (*vring_stop)(void *arg, unsigned int index, uint16_t *base);
+	/* Another eventfd for the running queue; the old one is not used after the return. */
+	void (*vring_call)(void *arg, unsigned int index, int fd);
+	/* The device's configuration space. 0, or -EINVAL: not such a range. Optional. */
+	int (*get_config)(void *arg, uint32_t offset, uint32_t size, void *buf);
+	int (*set_config)(void *arg, uint32_t offset, uint32_t size, const void *buf);
 	/* A request number at or above VHOST_OWN_REQUESTS. Optional. */
 	enum vhost_result (*message)(void *arg, struct vhost_own_msg *msg);
 };

@@ -8,8 +8,26 @@
 
 #include "util/log.h"
 #include "vhost/vhost.h"
+#include "vhost/vhost_wire.h"
 
 #define VHOST_PATH_MAX 108
+
+/* What the front-end has said about a virtqueue. */
+struct vring_state {
+	uint32_t size;
+	uint16_t base;
+	bool has_addr, has_kick, enabled;
+	bool started;		    /* the personality runs it */
+	bool was_started;	    /* before the memory table changed */
+	uint64_t desc, used, avail; /* front-end addresses */
+	int call_fd, kick_fd;
+};
+
+/* One mapped region, and where the front-end sees it. */
+struct vring_region {
+	uint64_t user_addr, size;
+	uint8_t *host;
+};
 
 struct vhost_socket {
 	char path[VHOST_PATH_MAX];
@@ -27,9 +45,37 @@ struct vhost_socket {
 	int session_fd;	   /* its socket, librte_vhost's; -1: not known */
 	bool mem_changing; /* mem_stop was called, and no mem_start followed */
 	struct log_limit limit;
+
+	/* Virtqueues, if the personality has them: vring.c, inflight.c. */
+	struct vring_state *vrings; /* ops->max_vrings of them */
+	uint64_t features;
+	struct vring_region regions[VHOST_MAX_REGIONS];
+	unsigned int nregions;
+	void *inflight_map;
+	int inflight_fd; /* until it has been sent; -1: none */
+	size_t inflight_map_size;
+	size_t inflight_offset;
+	uint16_t inflight_queues, inflight_queue_size;
 };
 
+/* vring.c; with the lock held. */
+enum rte_vhost_msg_result vhost_vring_message(struct vhost_socket *sock,
+					      struct vhost_wire_msg *msg);
+int vhost_vrings_create(struct vhost_socket *sock);
+void vhost_vrings_destroy(struct vhost_socket *sock);
+void vhost_vrings_reset(struct vhost_socket *sock);
+void vhost_vrings_suspend(struct vhost_socket *sock);
+void vhost_vrings_resume(struct vhost_socket *sock);
+
+/* inflight.c; with the lock held. */
+bool vhost_inflight_get(struct vhost_socket *sock, struct vhost_wire_msg *msg);
+bool vhost_inflight_set(struct vhost_socket *sock, struct vhost_wire_msg *msg);
+void *vhost_inflight_of(const struct vhost_socket *sock, unsigned int index, uint32_t size);
+void vhost_inflight_drop(struct vhost_socket *sock);
+
 /* session.c */
+bool vhost_is_eventfd(int fd);
+enum rte_vhost_msg_result vhost_refuse(struct vhost_wire_msg *msg);
 extern const struct rte_vhost_device_ops vhost_device_ops;
 void vhost_session_end(struct vhost_socket *sock); /* with the lock held */
 

@@ -19,12 +19,21 @@ enum {
 	VHOST_USER_SET_MEM_TABLE = 5,
 	VHOST_USER_SET_LOG_BASE = 6,
 	VHOST_USER_SET_LOG_FD = 7,
+	VHOST_USER_SET_VRING_NUM = 8,
+	VHOST_USER_SET_VRING_ADDR = 9,
+	VHOST_USER_SET_VRING_BASE = 10,
+	VHOST_USER_GET_VRING_BASE = 11,
 	VHOST_USER_SET_VRING_KICK = 12,
 	VHOST_USER_SET_VRING_CALL = 13,
 	VHOST_USER_SET_VRING_ERR = 14,
 	VHOST_USER_GET_PROTOCOL_FEATURES = 15,
 	VHOST_USER_SET_PROTOCOL_FEATURES = 16,
 	VHOST_USER_GET_QUEUE_NUM = 17,
+	VHOST_USER_SET_VRING_ENABLE = 18,
+	VHOST_USER_GET_CONFIG = 24,
+	VHOST_USER_SET_CONFIG = 25,
+	VHOST_USER_GET_INFLIGHT_FD = 31,
+	VHOST_USER_SET_INFLIGHT_FD = 32,
 };
 
 #define VHOST_USER_NEED_REPLY  (1u << 3)
@@ -44,11 +53,36 @@ struct vhost_wire_mem_table {
 	struct vhost_wire_region regions[VHOST_WIRE_FDS];
 };
 
+struct vhost_wire_vring_state {
+	uint32_t index, num;
+};
+
+struct vhost_wire_vring_addr {
+	uint32_t index, flags;
+	uint64_t desc, used, avail, log; /* the front-end's addresses; log is a guest address */
+};
+
+#define VHOST_WIRE_CONFIG_MAX 256
+
+struct vhost_wire_config {
+	uint32_t offset, size, flags;
+	uint8_t region[VHOST_WIRE_CONFIG_MAX];
+};
+
+struct vhost_wire_inflight {
+	uint64_t mmap_size, mmap_offset;
+	uint16_t num_queues, queue_size;
+};
+
 struct __attribute__((packed)) vhost_wire_msg {
 	uint32_t request, flags, size;
 	union {
 		uint64_t u64;
 		struct vhost_wire_mem_table mem;
+		struct vhost_wire_vring_state state;
+		struct vhost_wire_vring_addr addr;
+		struct vhost_wire_config config;
+		struct vhost_wire_inflight inflight;
 		uint8_t bytes[VHOST_WIRE_PAYLOAD];
 	} payload;
 	int fds[VHOST_WIRE_FDS];
@@ -58,5 +92,8 @@ struct __attribute__((packed)) vhost_wire_msg {
 _Static_assert(offsetof(struct vhost_wire_msg, payload) == 12, "wire layout");
 _Static_assert(offsetof(struct vhost_wire_msg, fds) == 644, "librte_vhost's layout");
 _Static_assert(sizeof(struct vhost_wire_mem_table) == 264, "wire layout");
+_Static_assert(sizeof(struct vhost_wire_vring_addr) == 40, "wire layout");
+_Static_assert(offsetof(struct vhost_wire_config, region) == 12, "wire layout");
+_Static_assert(sizeof(struct vhost_wire_inflight) == 24, "wire layout, padded at the end");
 
 #endif

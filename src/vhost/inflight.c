@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The memory that remembers what was in flight when the daemon died: made here, kept by the
+ * front-end. */
+#include "vhost/inflight.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vhost/vhost_internal.h"
+
+#define QUEUE_ALIGN 64
+
+static size_t queue_bytes(uint32_t queue_size)
+{
+	size_t bytes = sizeof(struct inflight_queue) + queue_size * sizeof(struct inflight_desc);
+
+	return (bytes + QUEUE_ALIGN - 1) / QUEUE_ALIGN * QUEUE_ALIGN;
+}
+
+void vhost_inflight_drop(struct vhost_socket *sock)
+{
+	if (sock->inflight_map)
+		munmap(sock->inflight_map, sock->inflight_map_size);
+	sock->inflight_map = NULL;
+	sock->inflight_queues = 0;
+	if (sock->inflight_fd >= 0)
+		close(sock->inflight_fd);
+	sock->inflight_fd = -1;
+}
+
+static bool sizes_ok(const struct vhost_socket *sock, const struct vhost_wire_inflight *inf)
+{
+	if (inf->num_queues && inf->num_queues <= sock->ops->max_vrings && inf->queue_size &&
+	    inf->queue_size <= VHOST_MAX_VRING_SIZE)
+		return true;
+	log_warn(
+		"%s: in-flight region for %u queues of %u entries refused: 1 to %u queues of up to %u",
+		sock->name, inf->num_queues, inf->queue_size, sock->ops->max_vrings,
+		VHOST_MAX_VRING_SIZE);
+	return false;
+}
+
+static bool map_region(struct vhost_socket *sock, int fd, const struct vhost_wire_inflight *inf)
+{
+	size_t size = (size_t)(inf->mmap_offset + inf->mmap_size);
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (map == MAP_FAILED)
+		return false;
+	vhost_inflight_drop(sock);
+	sock->inflight_map = map;
+	sock->inflight_map_size = size;
+	sock->inflight_offset = (size_t)inf->mmap_offset;
+	sock->inflight_queues = inf->num_queues;
+	sock->inflight_queue_size = inf->queue_size;
+	return true;
+}
+
+static bool any_started(const struct vhost_socket *sock)
+{
+	unsigned int i;
+
+	for (i = 0; i < sock->ops->max_vrings; i++)
+		if (sock->vrings[i].started)
+			return true;
+	return false;
+}
+
+/* The answer carries the file descriptor of zeroed memory; the front-end hands it back with SET. */
+bool vhost_inflight_get(struct vhost_socket *sock, struct vhost_wire_msg *msg)
+{
+	struct vhost_wire_inflight inf = msg->payload.inflight;
+	int fd;
+
+	vhost_wire_close_fds(msg);
+	/* 20 bytes on the wire, or 24 with what some compilers put behind. */
+	if (msg->size < 20 || msg->size > sizeof(inf) || any_started(sock) || !sizes_ok(sock, &inf))
+		return false;
+	inf.mmap_offset = 0;
+	inf.mmap_size = inf.num_queues * queue_bytes(inf.queue_size);
+	fd = memfd_create("shadowbell-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return false;
+	if (ftruncate(fd, (off_t)inf.mmap_size) || !map_region(sock, fd, &inf)) {
+		close(fd);
+		return false;
+	}
+	/* Sealed, the region can't be cut off under us. */
+	(void)fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+	sock->inflight_fd = fd; /* librte_vhost sends it after our return, and leaves it open */
+	msg->payload.inflight = inf;
+	msg->fds[0] = fd;
+	msg->nfds = 1;
+	return true;
+}
+
+bool vhost_inflight_set(struct vhost_socket *sock, struct vhost_wire_msg *msg)
+{
+	struct vhost_wire_inflight inf = msg->payload.inflight;
+	struct stat st;
+
+	if (msg->size < 20 || msg->size > sizeof(inf) || msg->nfds != 1 || any_started(sock) ||
+	    !sizes_ok(sock, &inf))
+		return false;
+	if (fstat(msg->fds[0], &st) || !S_ISREG(st.st_mode) || inf.mmap_offset % QUEUE_ALIGN ||
+	    inf.mmap_size > UINT64_MAX - inf.mmap_offset ||
+	    inf.mmap_offset + inf.mmap_size > (uint64_t)st.st_size ||
+	    inf.mmap_size < inf.num_queues * queue_bytes(inf.queue_size)) {
+		log_warn("%s: in-flight region of %" PRIu64 " bytes at %" PRIu64
+			 " refused: not in its file, or too small",
+			 sock->name, inf.mmap_size, inf.mmap_offset);
+		return false;
+	}
+	return map_region(sock, msg->fds[0], &inf);
+}
+
+/* A queue's part, or NULL: nobody tracks. */
+void *vhost_inflight_of(const struct vhost_socket *sock, unsigned int index, uint32_t size)
+{
+	if (!sock->inflight_map || index >= sock->inflight_queues ||
+	    size > sock->inflight_queue_size)
+		return NULL;
+	return (uint8_t *)sock->inflight_map + sock->inflight_offset +
+	       index * queue_bytes(sock->inflight_queue_size);
+}

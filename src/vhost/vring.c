@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Virtqueues as the front-end describes them. librte_vhost would run a device only when all of its
+ * queues are set up, which firmware and small guests never do, and would follow a guest's addresses
+ * itself: these messages are handled here, and it never sees them. A queue starts when its size,
+ * its addresses and its kick are known and it is enabled, each for itself.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/virtio_ring.h>
+
+#include "util/util.h"
+#include "vhost/vhost_internal.h"
+
+#define VHOST_USER_F_PROTOCOL_FEATURES 30
+
+static enum rte_vhost_msg_result reply(struct vhost_wire_msg *msg, uint32_t size)
+{
+	vhost_wire_close_fds(msg);
+	msg->size = size;
+	return RTE_VHOST_MSG_RESULT_REPLY;
+}
+
+static enum rte_vhost_msg_result ok(struct vhost_wire_msg *msg)
+{
+	vhost_wire_close_fds(msg);
+	return RTE_VHOST_MSG_RESULT_OK;
+}
+
+/* --- addresses --- */
+
+/* The host address of [addr, addr + len) of the front-end's, aligned, or NULL. */
+static void *map_ring(const struct vhost_socket *sock, uint64_t addr, uint64_t len, uint64_t align)
+{
+	unsigned int i;
+
+	if (addr & (align - 1))
+		return NULL;
+	for (i = 0; i < sock->nregions; i++) {
+		const struct vring_region *r = &sock->regions[i];
+		uint64_t off = addr - r->user_addr;
+
+		if (off < r->size && len <= r->size - off)
+			return r->host + off;
+	}
+	return NULL;
+}
+
+static bool map_vring(const struct vhost_socket *sock, const struct vring_state *v,
+		      struct vhost_vring *out)
+{
+	/* VIRTIO 1.2, 2.7: sizes with the event index behind each ring, and alignments. */
+	out->desc = map_ring(sock, v->desc, (uint64_t)v->size * sizeof(struct vring_desc), 16);
+	out->avail = map_ring(sock, v->avail, 6 + (uint64_t)v->size * 2, 2);
+	out->used =
+		map_ring(sock, v->used, 6 + (uint64_t)v->size * sizeof(struct vring_used_elem), 4);
+	return out->desc && out->avail && out->used;
+}
+
+/* --- start and stop --- */
+
+static void start(struct vhost_socket *sock, unsigned int index)
+{
+	struct vring_state *v = &sock->vrings[index];
+	struct vhost_vring vring = {
+		.size = v->size,
+		.base = v->base,
+		.features = sock->features,
+		.call_fd = v->call_fd,
+		.kick_fd = v->kick_fd,
+		.inflight = vhost_inflight_of(sock, index, v->size),
+	};
+	int rc;
+
+	if (!map_vring(sock, v, &vring)) {
+		log_limited(&sock->limit, LOG_LEVEL_WARN, sock->name,
+			    "%s: queue %u cannot start: its rings of %u entries at %#" PRIx64
+			    ", %#" PRIx64 ", %#" PRIx64
+			    " are not aligned or not in the memory table",
+			    sock->name, index, v->size, v->desc, v->avail, v->used);
+		return;
+	}
+	rc = sock->ops->vring_start(sock->arg, index, &vring);
+	if (rc)
+		log_warn("%s: queue %u cannot start: %s", sock->name, index, strerror(-rc));
+	else
+		v->started = true;
+}
+
+static void stop(struct vhost_socket *sock, unsigned int index)
+{
+	struct vring_state *v = &sock->vrings[index];
+
+	if (!v->started)
+		return;
+	v->started = false;
+	sock->ops->vring_stop(sock->arg, index, &v->base);
+}
+
+static bool is_enabled(const struct vhost_socket *sock, const struct vring_state *v)
+{
+	return v->enabled || !(sock->features >> VHOST_USER_F_PROTOCOL_FEATURES & 1);
+}
+
+static void start_if_ready(struct vhost_socket *sock, unsigned int index)
+{
+	const struct vring_state *v = &sock->vrings[index];
+
+	if (!v->started && v->size && v->has_addr && v->has_kick && sock->nregions &&
+	    is_enabled(sock, v))
+		start(sock, index);
+}
+
+void vhost_vrings_suspend(struct vhost_socket *sock)
+{
+	unsigned int i;
+
+	for (i = 0; i < sock->ops->max_vrings; i++) {
+		sock->vrings[i].was_started = sock->vrings[i].started;
+		stop(sock, i);
+	}
+}
+
+void vhost_vrings_resume(struct vhost_socket *sock)
+{
+	unsigned int i;
+
+	for (i = 0; i < sock->ops->max_vrings; i++)
+		if (sock->vrings[i].was_started)
+			start_if_ready(sock, i);
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void reset_vring(struct vring_state *v)
+{
+	close_fd(&v->call_fd);
+	close_fd(&v->kick_fd);
+	*v = (struct vring_state){.call_fd = -1, .kick_fd = -1};
+}
+
+/* The session is over. */
+void vhost_vrings_reset(struct vhost_socket *sock)
+{
+	unsigned int i;
+
+	for (i = 0; i < sock->ops->max_vrings; i++) {
+		stop(sock, i);
+		reset_vring(&sock->vrings[i]);
+	}
+	sock->features = 0;
+	sock->nregions = 0;
+	vhost_inflight_drop(sock);
+}
+
+int vhost_vrings_create(struct vhost_socket *sock)
+{
+	unsigned int i, n = sock->ops->max_vrings;
+
+	sock->vrings = calloc(n + 1, sizeof(*sock->vrings));
+	if (!sock->vrings)
+		return -ENOMEM;
+	for (i = 0; i < n; i++)
+		sock->vrings[i].call_fd = sock->vrings[i].kick_fd = -1;
+	return 0;
+}
+
+void vhost_vrings_destroy(struct vhost_socket *sock)
+{
+	free(sock->vrings);
+}
+
+/* --- messages --- */
+
+static struct vring_state *vring_of(struct vhost_socket *sock, const struct vhost_wire_msg *msg,
+				    uint32_t size, uint32_t index)
+{
+	if (msg->size == size && index < sock->ops->max_vrings)
+		return &sock->vrings[index];
+	log_warn(
+		"%s: message %u for queue %u with %u bytes: there are %u queues, and it has %u bytes",
+		sock->name, msg->request, index, msg->size, sock->ops->max_vrings, size);
+	return NULL;
+}
+
+static enum rte_vhost_msg_result set_num(struct vhost_socket *sock, struct vhost_wire_msg *msg)
+{
+	struct vhost_wire_vring_state s = msg->payload.state;
+	struct vring_state *v = vring_of(sock, msg, sizeof(s), s.index);
+
+	if (!v)
+		return vhost_refuse(msg);
+	if (v->started || s.num < 2 || s.num > VHOST_MAX_VRING_SIZE || s.num & (s.num - 1)) {
+		log_warn(
+			"%s: queue %u: size %u refused: a power of 2 from 2 to %u, before it starts",
+			sock->name, s.index, s.num, VHOST_MAX_VRING_SIZE);
+		return vhost_refuse(msg);
+	}
+	v->size = s.num;
+	return ok(msg);
+}
+
+static enum rte_vhost_msg_result set_addr(struct vhost_socket *sock, struct vhost_wire_msg *msg)
+{
+	struct vhost_wire_vring_addr a = msg->payload.addr;
+	struct vring_state *v = vring_of(sock, msg, sizeof(a), a.index);
+	bool running;
+
+	if (!v)
+		return vhost_refuse(msg);
+	/* The front-end may say it again while the queue runs, e.g. when it begins to log. */
+	running = v->started;
+	if (running && a.desc == v->desc && a.used == v->used && a.avail == v->avail)
+		return ok(msg);
+	stop(sock, a.index);
+	v->desc = a.desc;
+	v->used = a.used;
+	v->avail = a.avail;
+	v->has_addr = true;
+	if (running)
+		start_if_ready(sock, a.index);
+	return ok(msg);
+}
+
+static enum rte_vhost_msg_result set_base(struct vhost_socket *sock, struct vhost_wire_msg *msg)
+{
+	struct vhost_wire_vring_state s = msg->payload.state;
+	struct vring_state *v = vring_of(sock, msg, sizeof(s), s.index);
+
+	if (v && v->started)
+		log_warn("%s: queue %u: its base cannot be set while it runs", sock->name, s.index);
+	if (!v || v->started)
+		return vhost_refuse(msg);
+	v->base = (uint16_t)s.num;
+	return ok(msg);
+}
+
+static enum rte_vhost_msg_result get_base(struct vhost_socket *sock, struct vhost_wire_msg *msg)
+{
+	uint32_t index = msg->payload.state.index;
+	struct vring_state *v = vring_of(sock, msg, sizeof(msg->payload.state), index);
+
+	if (!v)
+		return vhost_refuse(msg);
+	stop(sock, index);
+	/* Stopped: it starts again with a new kick. */
+	v->has_kick = false;
+	close_fd(&v->kick_fd);
+	msg->payload.state.num = v->base;
+	return reply(msg, sizeof(msg->payload.state));
+}
+
+/* Takes the eventfd out of the message; false: there is none, or not one. */
+static bool take_eventfd(struct vhost_wire_msg *msg, int *fd)
+{
+	*fd = -1;
+	if (msg->payload.u64 & VHOST_USER_VRING_NOFD)
+		return msg->nfds <= 0;
+	if (msg->nfds != 1 || !vhost_is_eventfd(msg->fds[0]) ||
+	    fcntl(msg->fds[0], F_SETFL, O_NONBLOCK | O_RDWR))
+		return false;
+	*fd = msg->fds[0];
+	msg->nfds = 0;
+	return true;
+}
+
+static enum rte_vhost_msg_result set_fd(struct vhost_socket *sock, struct vhost_wire_msg *msg)
+{
+	uint32_t index = (uint32_t)(msg->payload.u64 & VHOST_USER_VRING_INDEX);
+	struct vring_state *v = vring_of(sock, msg, sizeof(msg->payload.u64), index);
+	int fd, old;
+
+	if (!v || !take_eventfd(msg, &fd)) {
+		log_warn("%s: queue %u: the file descriptor must be one eventfd, or none with the "
+			 "flag for it",
+			 sock->name, index);
+		return vhost_refuse(msg);
+	}
+	if (msg->request == VHOST_USER_SET_VRING_ERR) {
+		close_fd(&fd);
+	} else if (msg->request == VHOST_USER_SET_VRING_CALL) {
+		old = v->call_fd;
+		v->call_fd = fd;
+		if (v->started)
+			sock->ops->vring_call(sock->arg, index, fd);
+		close_fd(&old);
+	} else {
+		stop(sock, index); /* it may be watching the old one */
+		close_fd(&v->kick_fd);
+		v->kick_fd = fd;
+		v->has_kick = true;
+		start_if_ready(sock, index);
+	}
+	return ok(msg);
+}
+
+static enum rte_vhost_msg_result set_enable(struct vhost_socket *sock, struct vhost_wire_msg *msg)
+{
+	struct vhost_wire_vring_state s = msg->payload.state;
+	struct vring_state *v = vring_of(sock, msg, sizeof(s), s.index);
+
+	if (!v)
+		return vhost_refuse(msg);
+	v->enabled = s.num;
+	if (v->enabled)
+		start_if_ready(sock, s.index);
+	else
+		stop(sock, s.index);
+	return ok(msg);
+}
+
+static enum rte_vhost_msg_result config(struct vhost_socket *sock, struct vhost_wire_msg *msg)
+{
+	uint32_t offset = msg->payload.config.offset, size = msg->payload.config.size;
+	uint8_t *region = msg->payload.bytes + offsetof(struct vhost_wire_config, region);
+	bool get = msg->request == VHOST_USER_GET_CONFIG;
+	int rc = -EINVAL;
+
+	if (size <= VHOST_WIRE_CONFIG_MAX &&
+	    msg->size == offsetof(struct vhost_wire_config, region) + size) {
+		if (get && sock->ops->get_config)
+			rc = sock->ops->get_config(sock->arg, offset, size, region);
+		else if (!get && sock->ops->set_config)
+			rc = sock->ops->set_config(sock->arg, offset, size, region);
+	}
+	if (rc)
+		log_debug("%s: %s of %u bytes of configuration at %u refused", sock->name,
+			  get ? "read" : "write", size, offset);
+	/* An answer without a payload is the refusal of a read. */
+	if (get)
+		return reply(msg, rc ? 0 : msg->size);
+	return rc ? vhost_refuse(msg) : ok(msg);
+}
+
+/* The messages that are about virtqueues; librte_vhost sees none of these. */
+enum rte_vhost_msg_result vhost_vring_message(struct vhost_socket *sock, struct vhost_wire_msg *msg)
+{
+	switch (msg->request) {
+	case VHOST_USER_SET_VRING_NUM:
+		return set_num(sock, msg);
+	case VHOST_USER_SET_VRING_ADDR:
+		return set_addr(sock, msg);
+	case VHOST_USER_SET_VRING_BASE:
+		return set_base(sock, msg);
+	case VHOST_USER_GET_VRING_BASE:
+		return get_base(sock, msg);
+	case VHOST_USER_SET_VRING_KICK:
+	case VHOST_USER_SET_VRING_CALL:
+	case VHOST_USER_SET_VRING_ERR:
+		return set_fd(sock, msg);
+	case VHOST_USER_SET_VRING_ENABLE:
+		return set_enable(sock, msg);
+	case VHOST_USER_GET_QUEUE_NUM:
+		msg->payload.u64 = sock->ops->max_vrings;
+		return reply(msg, sizeof(msg->payload.u64));
+	case VHOST_USER_GET_CONFIG:
+	case VHOST_USER_SET_CONFIG:
+		return config(sock, msg);
+	case VHOST_USER_GET_INFLIGHT_FD:
+		return vhost_inflight_get(sock, msg) ? RTE_VHOST_MSG_RESULT_REPLY
+						     : vhost_refuse(msg);
+	case VHOST_USER_SET_INFLIGHT_FD:
+		return vhost_inflight_set(sock, msg) ? ok(msg) : vhost_refuse(msg);
+	default:
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	}
+}
