@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The ring by itself: more operations than fit, cancelling, buffers, sleeping. */
+#include <fcntl.h>
+
+#include "bdev/uring.h"
+#include "bdev_test.h"
+
+#define OPS 10000
+
+/* A read of a byte from a pipe: it ends when a byte is there, or when it is cancelled. */
+struct pipe_op {
+	struct uring_op op;
+	int res;
+	bool ended;
+	void *buf;
+	char byte;
+};
+
+static struct reactor *reactor;
+static struct uring *ring;
+static int fds[2];
+static struct pipe_op ops[OPS];
+static unsigned int nended;
+static sem_t all_ended;
+static unsigned int expected;
+
+static void prep(struct uring_op *op, struct io_uring_sqe *sqe)
+{
+	struct pipe_op *p = (struct pipe_op *)op;
+
+	io_uring_prep_read(sqe, fds[0], &p->byte, 1, 0);
+}
+
+static void done(struct uring_op *op, int res)
+{
+	struct pipe_op *p = (struct pipe_op *)op;
+
+	if (p->ended) {
+		printf("not ok uring - an operation ended twice\n");
+		_exit(1);
+	}
+	p->ended = true;
+	p->res = res;
+	if (__atomic_add_fetch(&nended, 1, __ATOMIC_RELAXED) == expected)
+		sem_post(&all_ended);
+}
+
+static void got_buf(struct uring_op *op, void *buf)
+{
+	((struct pipe_op *)op)->buf = buf;
+	uring_start(ring, op);
+}
+
+static const struct uring_op_type type = {.prep = prep, .done = done, .got_buf = got_buf};
+
+static void get_fn(void *arg)
+{
+	*(int *)arg = uring_get(&ring);
+}
+
+static void put_fn(void *arg)
+{
+	uring_put(ring);
+	ring = NULL;
+}
+
+static void begin(unsigned int n)
+{
+	unsigned int i;
+	int rc = -1;
+
+	reactor = test_reactor(0);
+	CU_ASSERT_EQUAL(pipe2(fds, O_CLOEXEC), 0);
+	reactor_call(reactor, get_fn, &rc);
+	CU_ASSERT_EQUAL_FATAL(rc, 0);
+	sem_init(&all_ended, 0, 0);
+	nended = 0;
+	expected = n;
+	for (i = 0; i < n; i++)
+		ops[i] = (struct pipe_op){.op.type = &type};
+}
+
+static void end(void)
+{
+	reactor_call(reactor, put_fn, NULL);
+	reactor_destroy(reactor);
+	close(fds[0]);
+	close(fds[1]);
+	CU_ASSERT_EQUAL(nended, expected);
+}
+
+static void start_fn(void *arg)
+{
+	unsigned int i;
+
+	for (i = 0; i < expected; i++)
+		uring_start(ring, &ops[i].op);
+}
+
+static unsigned int count_res(int res)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < expected; i++)
+		n += ops[i].res == res;
+	return n;
+}
+
+/* Also more than what may be in flight: the rest waits and comes to its turn. */
+static void more_than_the_ring(void)
+{
+	static char bytes[OPS];
+	size_t sent = 0;
+	ssize_t n;
+
+	begin(OPS);
+	reactor_call(reactor, start_fn, NULL);
+	CU_ASSERT_EQUAL(__atomic_load_n(&nended, __ATOMIC_RELAXED), 0);
+	while (sent < OPS) {
+		n = write(fds[1], bytes, OPS - sent);
+		if (n <= 0)
+			break;
+		sent += (size_t)n;
+	}
+	CU_ASSERT_EQUAL(sent, OPS);
+	test_wait(&all_ended, "the reads");
+	CU_ASSERT_EQUAL(count_res(1), OPS);
+	end();
+}
+
+static void cancel_fn(void *arg)
+{
+	unsigned int i;
+
+	for (i = 0; i < expected; i++)
+		uring_cancel(ring, &ops[i].op);
+}
+
+/* Some of them are in the kernel, some have an SQE, some wait for one. */
+static void cancel(void)
+{
+	begin(OPS);
+	reactor_call(reactor, start_fn, NULL);
+	usleep(20000);
+	reactor_call(reactor, cancel_fn, NULL);
+	test_wait(&all_ended, "the cancelled reads");
+	CU_ASSERT_EQUAL(count_res(-ECANCELED), OPS);
+	end();
+}
+
+static void start_and_cancel_fn(void *arg)
+{
+	start_fn(NULL);
+	cancel_fn(NULL);
+}
+
+static void cancel_at_once(void)
+{
+	begin(300);
+	reactor_call(reactor, start_and_cancel_fn, NULL);
+	test_wait(&all_ended, "the cancelled reads");
+	CU_ASSERT_EQUAL(count_res(-ECANCELED), 300);
+	end();
+}
+
+static void reactor_nop(void *arg)
+{
+}
+
+static unsigned long sleeps(void)
+{
+	struct reactor_stats stats;
+
+	reactor_get_stats(reactor, &stats);
+	return stats.sleeps;
+}
+
+/* It sleeps while nothing happens, also behind a cancel, and wakes for each completion. */
+static void sleep_and_wake(void)
+{
+	unsigned int i;
+	unsigned long before;
+
+	for (i = 0; i < 20; i++) {
+		begin(1);
+		reactor_call(reactor, start_fn, NULL);
+		usleep(2000);
+		before = sleeps();
+		usleep(20000);
+		CU_ASSERT(sleeps() - before <= 1); /* it slept through, and didn't spin */
+		if (i % 2)
+			CU_ASSERT_EQUAL(write(fds[1], "x", 1), 1)
+		else
+			reactor_call(reactor, cancel_fn, NULL);
+		test_wait(&all_ended, "a read");
+		CU_ASSERT_EQUAL(ops[0].res, i % 2 ? 1 : -ECANCELED);
+		reactor_call(reactor, reactor_nop, NULL);
+		usleep(1000);
+		before = sleeps();
+		usleep(10000);
+		CU_ASSERT(sleeps() - before <= 1);
+		end();
+	}
+}
+
+static void take_bufs_fn(void *arg)
+{
+	unsigned int i;
+	int rc;
+
+	for (i = 0; i < expected; i++) {
+		rc = uring_buf_get(ring, &ops[i].op, &ops[i].buf);
+		CU_ASSERT(rc == 0 || rc == -EBUSY);
+		CU_ASSERT((rc == 0) == (ops[i].buf != NULL));
+	}
+	CU_ASSERT((uintptr_t)ops[0].buf % URING_BUF_ALIGN == 0);
+	memset(ops[0].buf, 1, URING_BUF_BYTES);
+	/* One that waits for a buffer is cancelled: at once. */
+	uring_cancel(ring, &ops[expected - 1].op);
+	CU_ASSERT_EQUAL(ops[expected - 1].res, -ECANCELED);
+}
+
+static unsigned int with_buf(unsigned int from, unsigned int to)
+{
+	unsigned int i, n = 0;
+
+	for (i = from; i < to; i++)
+		n += ops[i].buf != NULL;
+	return n;
+}
+
+struct range {
+	unsigned int from, to;
+};
+
+static void give_bufs_fn(void *arg)
+{
+	struct range *range = arg;
+	unsigned int i;
+
+	for (i = range->from; i < range->to; i++)
+		if (ops[i].buf)
+			uring_buf_put(ring, ops[i].buf);
+}
+
+/* The buffers that are given back go to those who wait, in their order, who then go on. */
+static void buffers(void)
+{
+	const unsigned int n = 50;
+	struct range first = {0, 0}, rest = {0, n};
+	unsigned int i;
+
+	begin(n);
+	reactor_call(reactor, take_bufs_fn, NULL);
+	first.to = rest.from = with_buf(0, n);
+	CU_ASSERT_FATAL(first.to > n / 2 && first.to < n - 1);
+	CU_ASSERT_EQUAL(with_buf(0, first.to), first.to);
+	/* The waiting, and the one that was cancelled. */
+	expected = n - first.to;
+	reactor_call(reactor, give_bufs_fn, &first);
+	CU_ASSERT_EQUAL(with_buf(first.to, n), n - first.to - 1);
+	CU_ASSERT_PTR_NULL(ops[n - 1].buf);
+	for (i = first.to; i < n - 1; i++)
+		CU_ASSERT_EQUAL(write(fds[1], "x", 1), 1);
+	test_wait(&all_ended, "the reads that waited for buffers");
+	reactor_call(reactor, give_bufs_fn, &rest);
+	end();
+}
+
+static void probe(void)
+{
+	int rc = uring_probe();
+
+	CU_ASSERT_EQUAL(rc, 0);
+}
+
+static const struct test_case cases[] = {
+	{"probe", probe},
+	{"more_than_the_ring", more_than_the_ring},
+	{"cancel", cancel},
+	{"cancel_at_once", cancel_at_once},
+	{"sleep_and_wake", sleep_and_wake},
+	{"buffers", buffers},
+};
+
+TEST_MAIN("uring", cases)
