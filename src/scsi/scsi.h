@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef SCSI_SCSI_H
+#define SCSI_SCSI_H
+
+/*
+ * The SCSI device server (SAM-5, SPC-4, SBC-3): logical units on bdevs, and the commands and task
+ * management functions that they take. It knows no transport. A transport
+ *
+ *   - makes a device: one initiator port's view of its targets and their logical units;
+ *   - gets, on each reactor that serves its queues, a group: the channels of all those units there;
+ *   - embeds a struct scsi_task in each request, addresses it by scsi_group_address(), fills it in
+ *     and calls scsi_task_execute(); what came of it is in the task when task->done() is called.
+ *
+ * Threads: devices are made and destroyed, and given units, on the main or the vhost thread; a
+ * group and its tasks belong to one reactor. READ and WRITE allocate nothing and take no lock.
+ *
+ * A logical unit belongs to its device. Units on the same bdev, of one or several devices, share
+ * the medium, its identity, persistent reservations and the atomicity of COMPARE AND WRITE; mode
+ * pages, unit attentions and task management are each unit's own, so that the guest behind another
+ * device is not disturbed.
+ */
+
+#include <shadowbell/bdev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "reactor/reactor.h"
+
+struct scsi_channel;
+struct scsi_device;
+struct scsi_group;
+struct scsi_lu;
+struct scsi_target;
+struct scsi_task;
+
+#define SCSI_MAX_TARGETS 256 /* target ids 0..255 */
+#define SCSI_MAX_LUNS	 256 /* of a target: LUNs 0..255 */
+#define SCSI_CDB_MAX	 32
+#define SCSI_SENSE_MAX	 96
+#define SCSI_SERIAL_MAX	 36
+#define SCSI_NAME_MAX	 63
+
+/* --- devices: main or vhost thread --- */
+
+/*
+ * `name` (up to SCSI_NAME_MAX characters) names the initiator port in persistent reservations: a
+ * device made again with the same name has the registrations that it had. 0 or -ENOMEM, -EINVAL.
+ */
+int scsi_device_create(const char *name, struct scsi_device **out);
+/*
+ * With no group left. A unit whose tasks another device's PREEMPT AND ABORT is just aborting
+ * goes away, and closes its bdev, when that is done.
+ */
+void scsi_device_destroy(struct scsi_device *dev);
+
+struct scsi_lu_params {
+	unsigned int target, lun;
+	const char *bdev;
+	bool read_only;	    /* also if the bdev is */
+	const char *serial; /* up to SCSI_SERIAL_MAX ASCII characters; NULL: from the uuid */
+	/* The identity that VPD page 83h tells; NULL: the bdev's. */
+	const uint8_t *uuid;
+	/* As in bdev_open(): the unit answers LOGICAL UNIT NOT SUPPORTED from then on. Optional. */
+	bdev_removed_fn removed;
+	void *removed_arg;
+};
+
+#define SCSI_ERR_MAX 256
+/* Before the first group. 0, or -errno with *err set to a sentence. */
+int scsi_device_add_lu(struct scsi_device *dev, const struct scsi_lu_params *p,
+		       char err[SCSI_ERR_MAX]);
+
+/* What ends all tasks and makes the guest's next command on each unit see it. */
+enum scsi_reset {
+	SCSI_RESET_POWER_ON, /* the guest (re)starts: 29h/00h, the state of a new device */
+	SCSI_RESET_BUS,	     /* 29h/02h */
+	SCSI_RESET_NEXUS,    /* the session was lost and is back, modes are kept: 29h/07h */
+};
+/*
+ * All units at once. The transport has ended all tasks, and no task is started meanwhile. A new
+ * device is as after SCSI_RESET_POWER_ON. Persistent reservations stay.
+ */
+void scsi_device_reset(struct scsi_device *dev, enum scsi_reset how);
+/*
+ * For each unit of `dev` on that bdev: CAPACITY DATA HAS CHANGED, 2Ah/09h. Any thread. The
+ * transport sends its own event, if it has one.
+ */
+void scsi_device_capacity_changed(struct scsi_device *dev, const struct bdev *bdev);
+
+/* --- groups: one per device and reactor; on that reactor --- */
+
+/* The channels of all units, counted per reactor. 0; -ENOMEM; -EIO: a bdev gave no channel. */
+int scsi_group_get(struct scsi_device *dev, struct scsi_group **out);
+/* With none of its tasks and TMFs in flight: from within the last done() will do. */
+void scsi_group_put(struct scsi_group *g);
+
+/*
+ * Resolves a virtio-scsi LUN (virtio 1.1, 5.6.6.1: 01h, target, then a single-level LUN in
+ * peripheral or flat space format; or the REPORT LUNS well-known unit, C1h 01h, is refused) and
+ * stores who is addressed in the task. False: there is no such target, answer BAD_TARGET. A
+ * target without that LUN is fine: the task answers for it.
+ */
+bool scsi_group_address(struct scsi_group *g, const uint8_t lun[8], struct scsi_task *task);
+
+/* --- tasks: on the group's reactor --- */
+
+/* What the transport is to answer; each has a counterpart in virtio-scsi's response codes. */
+enum scsi_response {
+	SCSI_RESPONSE_OK,	/* status and sense count */
+	SCSI_RESPONSE_OVERRUN,	/* the CDB wants more data than there are buffers for */
+	SCSI_RESPONSE_ABORTED,	/* by ABORT TASK (SET), or another's PREEMPT AND ABORT */
+	SCSI_RESPONSE_RESET,	/* by a reset */
+	SCSI_RESPONSE_BUSY,	/* out of memory: worth a retry */
+	SCSI_RESPONSE_TRANSPORT /* the guest's buffers can't be accessed */
+};
+
+struct scsi_task {
+	/*
+	 * Filled by the transport. The buffers are guest memory: what they contain may change at
+	 * any time and is read once. The arrays are the task's until done(): it may shorten them.
+	 */
+	uint8_t cdb[SCSI_CDB_MAX]; /* a copy; zeroes behind the guest's */
+	struct iovec *out_iov, *in_iov;
+	uint32_t out_cnt, in_cnt;
+	uint64_t out_len, in_len; /* sums of the arrays, in bytes */
+	uint64_t tag;		  /* what ABORT TASK and QUERY TASK name it by */
+	/*
+	 * Called once, possibly inside scsi_task_execute(): it must not execute more tasks from
+	 * there without bound. The task may be reused or freed in it.
+	 */
+	void (*done)(struct scsi_task *task);
+
+	/* Filled by scsi_group_address(). */
+	struct scsi_target *target;
+	struct scsi_channel *ch; /* NULL: no such unit */
+
+	/* Results. */
+	uint8_t response;  /* enum scsi_response */
+	uint8_t status;	   /* SAM-5, 5.3.1 */
+	uint8_t sense_len; /* bytes; 0 if status is not CHECK CONDITION */
+	uint8_t sense[SCSI_SENSE_MAX];
+	uint64_t residual; /* bytes of both buffers together that were not transferred */
+
+	/* Private from here on; no need to initialise it. */
+	struct bdev_io io;
+	const struct scsi_command *cmd;
+	struct scsi_task *next, **prevp; /* on the channel's list of tasks, in order of arrival */
+	uint64_t seq;
+	uint64_t lba;	  /* of the range that it writes, for COMPARE AND WRITE */
+	uint64_t nblocks; /* 0: none; UINT64_MAX: anything */
+	uint64_t xferred; /* bytes moved in either direction */
+	void *buf;	  /* on the slow path only: malloc()ed, freed when the task ends */
+	struct scsi_task *next_parked;
+	/* Of a command of several I/Os. */
+	void (*step)(struct scsi_task *task);
+	union {
+		struct {
+			uint64_t lba, left; /* blocks */
+			uint32_t blocks;    /* of the I/O under way */
+			uint32_t index;
+			uint32_t count;
+		} range;
+		void *ptr;
+	} u;
+	struct iovec iov[2];
+	struct reactor_msg msg;
+	uint8_t phase;
+	uint8_t state; /* enum scsi_task_state */
+	uint8_t abort; /* enum scsi_response that an abort wants; 0: none */
+	bool stepping, step_done;
+};
+
+void scsi_task_execute(struct scsi_task *task);
+/*
+ * Tries to end it early: done() is still called, possibly inside this call, with `why`
+ * (SCSI_RESPONSE_ABORTED or _RESET), or with what it came to. Only between scsi_task_execute() and
+ * done(). For a guest's ABORT TASK use a TMF, which finds the task on any reactor.
+ */
+void scsi_task_cancel(struct scsi_task *task, enum scsi_response why);
+
+/* --- task management functions (SAM-5, 7) --- */
+
+enum scsi_tmf_function {
+	SCSI_TMF_ABORT_TASK,
+	SCSI_TMF_ABORT_TASK_SET,
+	SCSI_TMF_CLEAR_ACA,
+	SCSI_TMF_CLEAR_TASK_SET,
+	SCSI_TMF_NEXUS_RESET, /* I_T NEXUS RESET: all units of the target */
+	SCSI_TMF_LU_RESET,
+	SCSI_TMF_TARGET_RESET, /* all units of the target, as if each got a LU_RESET */
+	SCSI_TMF_QUERY_TASK,
+	SCSI_TMF_QUERY_TASK_SET,
+	SCSI_TMF_COUNT
+};
+
+enum scsi_tmf_response {
+	SCSI_TMF_COMPLETE,  /* done; for the queries: there is no such task */
+	SCSI_TMF_SUCCEEDED, /* of a query: there is */
+	SCSI_TMF_REJECTED,
+	SCSI_TMF_BAD_TARGET,
+	SCSI_TMF_INCORRECT_LUN,
+};
+
+/* Embedded in the transport's request. */
+struct scsi_tmf {
+	uint8_t function; /* enum scsi_tmf_function */
+	uint8_t lun[8];	  /* as for a task */
+	uint64_t tag;	  /* of ABORT TASK and QUERY TASK */
+	/*
+	 * On the group's reactor, possibly inside scsi_tmf_start(): when all tasks that the
+	 * function ends have ended, on all reactors. Their own done() came before.
+	 */
+	void (*done)(struct scsi_tmf *tmf);
+	uint8_t response; /* enum scsi_tmf_response */
+
+	/* Private; no need to initialise it. */
+	struct scsi_group *group;
+	struct scsi_visit {
+		struct reactor_msg msg;
+		struct reactor *home;
+		struct scsi_lu *lu;
+		struct scsi_channel *ch;
+		struct scsi_visit *next_waiting;
+		uint64_t upto_seq;
+		uint64_t tag, lba, nblocks;
+		const struct scsi_task *except;
+		void (*done)(struct scsi_visit *visit);
+		unsigned int next_reactor;
+		uint8_t what, abort;
+		bool found;
+	} visit;
+	struct scsi_target *target;
+	unsigned int next_lun;
+};
+
+void scsi_tmf_start(struct scsi_group *g, struct scsi_tmf *tmf);
+
+#endif
