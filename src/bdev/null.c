@@ -53,11 +53,11 @@ static void unlink_io(struct null_channel *nc, struct null_io *nio)
 		nc->lastp = nio->prevp;
 }
 
-static void start_timer(struct null_channel *nc, uint64_t now_ns)
+static void start_timer(struct null_channel *nc, const struct null_io *first, uint64_t now_ns)
 {
-	uint64_t deadline = nc->first->deadline_ns;
+	uint64_t due = first->deadline_ns;
 
-	reactor_timer_start(nc->ch->reactor, &nc->timer, deadline > now_ns ? deadline - now_ns : 0);
+	reactor_timer_start(nc->ch->reactor, &nc->timer, due > now_ns ? due - now_ns : 0);
 }
 
 static void timer_fired(void *arg)
@@ -74,7 +74,7 @@ static void timer_fired(void *arg)
 		bdev_io_complete(io_of(nio), BDEV_STATUS_OK);
 	}
 	if (nc->first)
-		start_timer(nc, now);
+		start_timer(nc, nc->first, now);
 	bdev_channel_put(ch);
 }
 
@@ -90,7 +90,7 @@ static void queue_io(struct null_channel *nc, struct bdev_io *io, uint64_t laten
 	*nc->lastp = nio;
 	nc->lastp = &nio->next;
 	if (was_empty)
-		start_timer(nc, now);
+		start_timer(nc, nio, now);
 }
 
 static void submit(struct bdev_channel *ch, struct bdev_io *io)

@@ -2,6 +2,7 @@
 #include "bdev/uring.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -321,18 +322,26 @@ static const unsigned int setup_flags[] = {
 	0,
 };
 
+/* The first of them that this kernel has not refused yet. */
+static atomic_size_t setup;
+
 static int ring_init(struct io_uring *ring, unsigned int sq_entries, unsigned int cq_entries)
 {
 	struct io_uring_params params;
 	int rc = -EINVAL;
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(setup_flags) && rc == -EINVAL; i++) {
+	for (i = setup; i < ARRAY_SIZE(setup_flags); i++) {
 		params = (struct io_uring_params){
 			.flags = setup_flags[i] | IORING_SETUP_CQSIZE,
 			.cq_entries = cq_entries,
 		};
 		rc = io_uring_queue_init_params(sq_entries, ring, &params);
+		if (rc == -EINVAL)
+			continue;
+		if (!rc)
+			setup = i;
+		return rc;
 	}
 	return rc;
 }

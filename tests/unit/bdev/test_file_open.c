@@ -189,7 +189,7 @@ static void used_twice(void)
 /* Another process holds it: a forked child, with a lock as this or another daemon's. */
 static void used_elsewhere(void)
 {
-	int ready[2], leave[2], status;
+	int ready[2] = {-1, -1}, leave[2] = {-1, -1}, status;
 	char c;
 	pid_t child;
 

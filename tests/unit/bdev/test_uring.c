@@ -188,10 +188,11 @@ static void sleep_and_wake(void)
 		before = sleeps();
 		usleep(20000);
 		CU_ASSERT(sleeps() - before <= 1); /* it slept through, and didn't spin */
-		if (i % 2)
-			CU_ASSERT_EQUAL(write(fds[1], "x", 1), 1)
-		else
+		if (i % 2) {
+			CU_ASSERT_EQUAL(write(fds[1], "x", 1), 1);
+		} else {
 			reactor_call(reactor, cancel_fn, NULL);
+		}
 		test_wait(&all_ended, "a read");
 		CU_ASSERT_EQUAL(ops[0].res, i % 2 ? 1 : -ECANCELED);
 		reactor_call(reactor, reactor_nop, NULL);
