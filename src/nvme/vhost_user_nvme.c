@@ -16,7 +16,7 @@
 
 #include "util/log.h"
 #include "util/util.h"
-#include "vhost/guest_mem.h"
+#include "vhost/guest_table.h"
 
 #define VIRTIO_F_VERSION_1   32
 #define PROTOCOL_F_REPLY_ACK 3
@@ -34,9 +34,7 @@ struct vhost_user_nvme {
 	char name[64];
 	struct vnvme_ctrl *ctrl;
 	struct vhost_socket *socket;
-	struct guest_mem mem; /* guest RAM, without the device memory */
-	void *guarded[VHOST_MAX_REGIONS];
-	unsigned int nguarded;
+	struct guest_table memory; /* guest RAM, without the device memory */
 	bool mem_started;
 	bool stopped; /* by STOP */
 };
@@ -54,9 +52,7 @@ static int on_connect(void *arg)
 
 static void drop_memory(struct vhost_user_nvme *vun)
 {
-	while (vun->nguarded)
-		guest_mem_unguard(vun->guarded[--vun->nguarded]);
-	guest_mem_clear(&vun->mem);
+	guest_table_drop(&vun->memory);
 	vun->mem_started = false;
 }
 
@@ -84,6 +80,11 @@ static bool is_device_memory(const struct vhost_region *r)
 	return r->gpa == VHOST_USER_NVME_DEVMEM_GPA;
 }
 
+static bool is_guest_ram(const struct vhost_region *r)
+{
+	return !is_device_memory(r);
+}
+
 static const struct vhost_region *find_device_memory(const struct vhost_region *regions,
 						     unsigned int n)
 {
@@ -95,22 +96,12 @@ static const struct vhost_region *find_device_memory(const struct vhost_region *
 	return NULL;
 }
 
-static int guard(struct vhost_user_nvme *vun, const struct vhost_region *r)
-{
-	int rc = guest_mem_guard(r->map_addr, r->map_size, &vun->mem.lost);
-
-	if (!rc)
-		vun->guarded[vun->nguarded++] = r->map_addr;
-	return rc;
-}
-
 /* Guest RAM goes into the table that guest addresses are looked up in; device memory does not. */
 static int on_mem_start(void *arg, const struct vhost_region *regions, unsigned int n)
 {
 	struct vhost_user_nvme *vun = arg;
 	const struct vhost_region *devmem = find_device_memory(regions, n);
-	unsigned int i;
-	int rc = 0;
+	int rc;
 
 	if (!devmem || devmem->size < VHOST_USER_NVME_DEVMEM_SIZE) {
 		log_warn("%s: the memory table lacks the device memory: a region of %u bytes at "
@@ -118,18 +109,11 @@ static int on_mem_start(void *arg, const struct vhost_region *regions, unsigned 
 			 vun->name, VHOST_USER_NVME_DEVMEM_SIZE, VHOST_USER_NVME_DEVMEM_GPA);
 		return -EINVAL;
 	}
-	for (i = 0; i < n && !rc; i++) {
-		rc = guard(vun, &regions[i]);
-		if (!rc && !is_device_memory(&regions[i]))
-			rc = guest_mem_add(&vun->mem, regions[i].gpa, regions[i].size,
-					   regions[i].host);
-	}
-	if (rc) {
-		drop_memory(vun);
+	rc = guest_table_load(&vun->memory, regions, n, is_guest_ram);
+	if (rc)
 		return rc;
-	}
 	vun->mem_started = true;
-	vnvme_memory_start(vun->ctrl, &vun->mem, devmem->host);
+	vnvme_memory_start(vun->ctrl, &vun->memory.mem, devmem->host);
 	return 0;
 }
 

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "virtio/virtio_dev.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/log.h"
+#include "util/util.h"
+#include "vhost/guest_table.h"
+#include "virtio/virtio_internal.h"
+
+#define PROTOCOL_F_MQ		  0
+#define PROTOCOL_F_REPLY_ACK	  3
+#define PROTOCOL_F_CONFIG	  9
+#define PROTOCOL_F_INFLIGHT_SHMFD 12
+
+uint64_t virtio_dev_features(const struct virtio_dev *dev)
+{
+	return atomic_load(&dev->features);
+}
+
+/* --- sessions and memory; vhost thread --- */
+
+static int on_connect(void *arg)
+{
+	struct virtio_dev *dev = arg;
+
+	log_info("%s: front-end connected", dev->name);
+	if (dev->ops->session)
+		dev->ops->session(dev->arg, true);
+	return 0;
+}
+
+static void on_disconnect(void *arg)
+{
+	struct virtio_dev *dev = arg;
+
+	guest_table_drop(&dev->memory);
+	if (dev->ops->session)
+		dev->ops->session(dev->arg, false);
+	atomic_store(&dev->features, 0);
+	log_info("%s: front-end disconnected", dev->name);
+}
+
+/* The queues have been stopped before, and start again after. */
+static void on_mem_stop(void *arg)
+{
+	struct virtio_dev *dev = arg;
+
+	guest_table_drop(&dev->memory);
+}
+
+static int on_mem_start(void *arg, const struct vhost_region *regions, unsigned int n)
+{
+	struct virtio_dev *dev = arg;
+
+	return guest_table_load(&dev->memory, regions, n, NULL);
+}
+
+static int get_config(void *arg, uint32_t offset, uint32_t size, void *buf)
+{
+	const struct virtio_dev *dev = arg;
+
+	return dev->ops->get_config ? dev->ops->get_config(dev->arg, offset, size, buf) : -EINVAL;
+}
+
+static int set_config(void *arg, uint32_t offset, uint32_t size, const void *buf)
+{
+	const struct virtio_dev *dev = arg;
+
+	return dev->ops->set_config ? dev->ops->set_config(dev->arg, offset, size, buf) : -EINVAL;
+}
+
+/* --- queues; vhost thread, with calls to their reactors --- */
+
+static int start_vring(void *arg, unsigned int index, const struct vhost_vring *vring)
+{
+	struct virtio_dev *dev = arg;
+	struct virtio_group *g = dev->groups[index % dev->ngroups];
+
+	atomic_store(&dev->features, vring->features);
+	return virtio_vq_start(g, index, vring, &dev->vqs[index]);
+}
+
+static void stop_vring(void *arg, unsigned int index, uint16_t *base)
+{
+	struct virtio_dev *dev = arg;
+
+	virtio_vq_stop(dev->vqs[index], base);
+	dev->vqs[index] = NULL;
+}
+
+static void set_call(void *arg, unsigned int index, int fd)
+{
+	struct virtio_dev *dev = arg;
+
+	virtio_vq_set_call(dev->vqs[index], fd);
+}
+
+/* --- making and destroying; main thread --- */
+
+#define REQUEST(n) (1ull << (n))
+
+static void fill_ops(struct virtio_dev *dev, const struct virtio_params *p)
+{
+	dev->vhost_ops = (struct vhost_ops){
+		.features = p->features | 1ull << VIRTIO_F_VERSION_1_BIT |
+			    1ull << VIRTIO_F_EVENT_IDX | 1ull << VIRTIO_F_INDIRECT,
+		.protocol_features = 1ull << PROTOCOL_F_MQ | 1ull << PROTOCOL_F_REPLY_ACK |
+				     1ull << PROTOCOL_F_INFLIGHT_SHMFD |
+				     (p->ops->get_config ? 1ull << PROTOCOL_F_CONFIG : 0),
+		/* All of the virtqueue messages; no migration log, no IOTLB. */
+		.allowed_requests = REQUEST(1) | REQUEST(2) | REQUEST(3) | REQUEST(4) | REQUEST(5) |
+				    REQUEST(8) | REQUEST(9) | REQUEST(10) | REQUEST(11) |
+				    REQUEST(12) | REQUEST(13) | REQUEST(14) | REQUEST(15) |
+				    REQUEST(16) | REQUEST(17) | REQUEST(18) | REQUEST(24) |
+				    REQUEST(25) | REQUEST(31) | REQUEST(32),
+		.connect = on_connect,
+		.disconnect = on_disconnect,
+		.mem_stop = on_mem_stop,
+		.mem_start = on_mem_start,
+		.max_vrings = p->queues,
+		.vring_start = start_vring,
+		.vring_stop = stop_vring,
+		.vring_call = set_call,
+		.get_config = get_config,
+		.set_config = set_config,
+	};
+}
+
+int virtio_dev_create(const struct virtio_params *p, struct virtio_dev **out)
+{
+	struct virtio_dev *dev = calloc(1, sizeof(*dev));
+	int rc = -ENOMEM;
+
+	if (!dev)
+		return rc;
+	snprintf(dev->name, sizeof(dev->name), "%s", p->name);
+	dev->ops = p->ops;
+	dev->arg = p->arg;
+	dev->idle_ns = p->idle_ns;
+	dev->disks = p->disks;
+	dev->ndisks = p->ndisks;
+	fill_ops(dev, p);
+	dev->vqs = calloc(p->queues, sizeof(struct virtio_vq *));
+	if (!dev->vqs)
+		goto fail;
+	rc = virtio_groups_create(dev, p->reactors, p->nreactors);
+	if (rc)
+		goto fail;
+	rc = vhost_socket_create(p->socket, &dev->vhost_ops, dev, &dev->socket);
+	if (rc)
+		goto fail;
+	*out = dev;
+	return 0;
+
+fail:
+	virtio_dev_destroy(dev);
+	return rc;
+}
+
+void virtio_dev_destroy(struct virtio_dev *dev)
+{
+	if (!dev)
+		return;
+	vhost_socket_destroy(dev->socket);
+	virtio_groups_destroy(dev);
+	free(dev->vqs);
+	free(dev);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VIRTIO_VIRTIO_DEV_H
+#define VIRTIO_VIRTIO_DEV_H
+
+/*
+ * What virtio-blk and virtio-scsi have in common: a vhost-user session with virtqueues, dealt out
+ * to reactors and polled, requests with their buffers, and block devices. The personality decodes a
+ * request and completes it.
+ */
+
+#include <shadowbell/bdev.h>
+
+#include "reactor/reactor.h"
+#include "vhost/vhost.h"
+#include "virtio/virtq.h"
+
+#define VIRTIO_INLINE_IOV 6
+
+#define VIRTIO_F_EVENT_IDX     29 /* VIRTIO_RING_F_EVENT_IDX */
+#define VIRTIO_F_INDIRECT      28 /* VIRTIO_RING_F_INDIRECT_DESC */
+#define VIRTIO_F_VERSION_1_BIT 32
+
+struct virtio_dev;
+struct virtio_vq;
+
+/* A request from pop to push; the first member of the personality's own. Owned by its queue's
+ * reactor. */
+struct virtio_req {
+	struct bdev_io io;
+	struct virtio_vq *vq;
+	struct virtio_req *next; /* free list */
+	struct iovec *out, *in;	 /* what the device reads, and writes; entries may be used up */
+	unsigned int nout, nin;
+	uint64_t out_len, in_len; /* bytes, as they came */
+	uint16_t head;
+	bool active;
+	struct iovec inline_iov[VIRTIO_INLINE_IOV];
+	struct iovec *big;
+};
+
+struct virtio_ops {
+	/* Bytes of the personality's request. */
+	size_t req_size;
+	/* On the queue's reactor: ends in virtio_req_complete(), now or later. */
+	void (*handle)(struct virtio_req *req);
+	/* A session begins, or has ended with nothing in flight. vhost thread. Optional. */
+	void (*session)(void *arg, bool begins);
+	int (*get_config)(void *arg, uint32_t offset, uint32_t size, void *buf);
+	int (*set_config)(void *arg, uint32_t offset, uint32_t size, const void *buf);
+};
+
+struct virtio_params {
+	const char *name;
+	const struct virtio_ops *ops;
+	void *arg;	   /* the personality's */
+	uint64_t features; /* of the device; the ring's are added */
+	unsigned int queues;
+	struct bdev_desc *const *disks; /* open; they stay the caller's */
+	size_t ndisks;
+	struct reactor *const *reactors;
+	size_t nreactors;
+	uint64_t idle_ns;
+	const struct vhost_socket_params *socket;
+};
+
+/* Main thread. 0 or -errno, having logged the reason. */
+int virtio_dev_create(const struct virtio_params *params, struct virtio_dev **out);
+/* Ends the session, waiting for its I/O. */
+void virtio_dev_destroy(struct virtio_dev *dev);
+
+/* --- on the request's reactor --- */
+
+/* Gives the chain back with `written` bytes written to its buffers; the request is gone. */
+void virtio_req_complete(struct virtio_req *req, uint32_t written);
+/* The channel of disks[i]. */
+struct bdev_channel *virtio_req_channel(const struct virtio_req *req, size_t i);
+unsigned int virtio_req_queue(const struct virtio_req *req);
+void *virtio_req_arg(const struct virtio_req *req);
+/* The guest broke the device's rules in a way that the request can't be answered: the queue stops.
+ */
+void virtio_req_break(struct virtio_req *req, const char *why);
+
+/* Features of the present session that both sides know; 0 before there are. Any thread. */
+uint64_t virtio_dev_features(const struct virtio_dev *dev);
+
+#endif

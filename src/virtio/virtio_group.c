@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The queues of a device on one reactor, and the poller that serves them. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "util/util.h"
+#include "virtio/virtio_internal.h"
+
+static unsigned int group_poll(void *arg)
+{
+	struct virtio_group *g = arg;
+	unsigned int i, work = 0;
+
+	for (i = 0; i < g->nvqs; i++)
+		work += virtio_vq_poll(g->vqs[i]);
+	work += g->completed;
+	g->completed = 0;
+	/* Last: these may go, and the poller with them. */
+	for (i = 0; i < g->nvqs;)
+		if (likely(!g->vqs[i]->stopping) || !virtio_vq_stop_if_drained(g->vqs[i]))
+			i++;
+	return work;
+}
+
+static bool group_arm(void *arg)
+{
+	struct virtio_group *g = arg;
+	bool work = false;
+	unsigned int i;
+
+	for (i = 0; i < g->nvqs; i++)
+		if (!g->vqs[i]->stopping)
+			work |= virtq_arm(&g->vqs[i]->ring) && g->vqs[i]->free;
+	return work;
+}
+
+static void group_disarm(void *arg)
+{
+	struct virtio_group *g = arg;
+	unsigned int i;
+
+	for (i = 0; i < g->nvqs; i++)
+		if (!g->vqs[i]->stopping)
+			virtq_disarm(&g->vqs[i]->ring);
+}
+
+/* A queue without an eventfd can't wake us. */
+static void update_idle(struct virtio_group *g)
+{
+	unsigned int i;
+
+	g->poller.idle_ns = g->dev->idle_ns;
+	for (i = 0; i < g->nvqs; i++)
+		if (g->vqs[i]->kick_fd < 0)
+			g->poller.idle_ns = REACTOR_NEVER_SLEEP;
+}
+
+int virtio_group_add(struct virtio_group *g, struct virtio_vq *vq)
+{
+	if (g->nvqs == g->vqs_size) {
+		unsigned int size = g->vqs_size ? 2 * g->vqs_size : 8;
+		struct virtio_vq **bigger = realloc(g->vqs, size * sizeof(struct virtio_vq *));
+
+		if (!bigger)
+			return -ENOMEM;
+		g->vqs = bigger;
+		g->vqs_size = size;
+	}
+	if (vq->kick_fd >= 0 && reactor_wake_fd_add(g->reactor, vq->kick_fd))
+		vq->kick_fd = -1; /* it is polled then */
+	g->vqs[g->nvqs++] = vq;
+	if (g->nvqs == 1) {
+		g->poller = (struct reactor_poller){
+			.name = g->dev->name,
+			.poll = group_poll,
+			.arm = group_arm,
+			.disarm = group_disarm,
+			.arg = g,
+		};
+		reactor_poller_add(g->reactor, &g->poller);
+	}
+	update_idle(g);
+	return 0;
+}
+
+void virtio_group_remove(struct virtio_group *g, struct virtio_vq *vq)
+{
+	unsigned int i;
+
+	for (i = 0; i < g->nvqs && g->vqs[i] != vq; i++)
+		;
+	g->vqs[i] = g->vqs[--g->nvqs];
+	if (vq->kick_fd >= 0)
+		reactor_wake_fd_remove(g->reactor, vq->kick_fd);
+	if (!g->nvqs)
+		reactor_poller_remove(g->reactor, &g->poller);
+	else
+		update_idle(g);
+}
+
+/* --- making and destroying; main thread --- */
+
+struct channels_call {
+	struct virtio_group *g;
+	bool ok;
+};
+
+static void get_channels(void *arg)
+{
+	struct channels_call *call = arg;
+	size_t i;
+
+	for (i = 0; i < call->g->dev->ndisks; i++) {
+		call->g->channels[i] = bdev_channel_get(call->g->dev->disks[i]);
+		if (!call->g->channels[i])
+			return;
+	}
+	call->ok = true;
+}
+
+static void put_channels(void *arg)
+{
+	struct virtio_group *g = arg;
+	size_t i;
+
+	for (i = 0; i < g->dev->ndisks; i++)
+		if (g->channels[i])
+			bdev_channel_put(g->channels[i]);
+}
+
+static void destroy_group(struct virtio_group *g)
+{
+	reactor_call(g->reactor, put_channels, g);
+	free(g->channels);
+	free(g->vqs);
+	free(g);
+}
+
+static struct virtio_group *create_group(struct virtio_dev *dev, struct reactor *reactor)
+{
+	struct virtio_group *g = calloc(1, sizeof(*g));
+	struct channels_call call = {.g = g};
+
+	if (!g)
+		return NULL;
+	g->dev = dev;
+	g->reactor = reactor;
+	g->channels = calloc(dev->ndisks + 1, sizeof(struct bdev_channel *));
+	if (!g->channels) {
+		free(g);
+		return NULL;
+	}
+	reactor_call(reactor, get_channels, &call);
+	if (call.ok)
+		return g;
+	destroy_group(g);
+	return NULL;
+}
+
+int virtio_groups_create(struct virtio_dev *dev, struct reactor *const *reactors, size_t n)
+{
+	size_t i;
+
+	dev->groups = calloc(n, sizeof(struct virtio_group *));
+	if (!dev->groups)
+		return -ENOMEM;
+	for (i = 0; i < n; i++) {
+		dev->groups[i] = create_group(dev, reactors[i]);
+		if (!dev->groups[i])
+			return -ENOMEM;
+		dev->ngroups++;
+	}
+	return 0;
+}
+
+void virtio_groups_destroy(struct virtio_dev *dev)
+{
+	while (dev->ngroups)
+		destroy_group(dev->groups[--dev->ngroups]);
+	free(dev->groups);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VIRTIO_INTERNAL_H
+#define VIRTIO_INTERNAL_H
+
+#include <semaphore.h>
+#include <stdatomic.h>
+
+#include "util/log.h"
+#include "vhost/guest_table.h"
+#include "virtio/virtio_dev.h"
+
+struct virtio_group;
+
+/* A running queue: owned by its group's reactor from start to stop. */
+struct virtio_vq {
+	struct virtq ring;
+	struct virtio_group *group;
+	unsigned int index; /* in the device */
+	unsigned int outstanding;
+	bool stopping;
+	bool broken_logged;
+	int kick_fd;
+	sem_t *drained; /* who waits for the stop */
+	struct virtio_req *free;
+	char *reqs; /* ring.size requests of ops->req_size bytes */
+};
+
+/* A device's queues on one reactor. */
+struct virtio_group {
+	struct virtio_dev *dev;
+	struct reactor *reactor;
+	struct reactor_poller poller; /* registered while there are queues */
+	struct virtio_vq **vqs;
+	unsigned int nvqs, vqs_size;
+	unsigned int completed;		/* since the last round */
+	struct bdev_channel **channels; /* as dev->disks */
+};
+
+struct virtio_dev {
+	char name[64];
+	const struct virtio_ops *ops;
+	void *arg;
+	uint64_t idle_ns;
+	atomic_ullong features;
+	struct bdev_desc *const *disks;
+	size_t ndisks;
+	struct virtio_group **groups;
+	size_t ngroups;
+	struct vhost_ops vhost_ops;
+	struct vhost_socket *socket;
+	/* The vhost thread's. */
+	struct guest_table memory; /* changes only while no queue runs */
+	struct virtio_vq **vqs;
+};
+
+/* virtio_vq.c; vhost thread. */
+int virtio_vq_start(struct virtio_group *g, unsigned int index, const struct vhost_vring *vring,
+		    struct virtio_vq **out);
+void virtio_vq_stop(struct virtio_vq *vq, uint16_t *base);
+void virtio_vq_set_call(struct virtio_vq *vq, int fd);
+/* On the reactor. */
+unsigned int virtio_vq_poll(struct virtio_vq *vq);
+/* True if the queue was waiting for that, and is gone. */
+bool virtio_vq_stop_if_drained(struct virtio_vq *vq);
+
+/* virtio_group.c */
+int virtio_groups_create(struct virtio_dev *dev, struct reactor *const *reactors, size_t n);
+void virtio_groups_destroy(struct virtio_dev *dev);
+/* On the reactor. 0 or -ENOMEM. */
+int virtio_group_add(struct virtio_group *g, struct virtio_vq *vq);
+void virtio_group_remove(struct virtio_group *g, struct virtio_vq *vq);
+
+#endif

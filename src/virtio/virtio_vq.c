@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A running virtqueue: its requests, fetched and completed, and how it starts and stops. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/util.h"
+#include "virtio/virtio_internal.h"
+
+/* Chains of one queue before the next one's turn. */
+#define BURST 64
+
+/* --- requests --- */
+
+struct bdev_channel *virtio_req_channel(const struct virtio_req *req, size_t i)
+{
+	return req->vq->group->channels[i];
+}
+
+unsigned int virtio_req_queue(const struct virtio_req *req)
+{
+	return req->vq->index;
+}
+
+void *virtio_req_arg(const struct virtio_req *req)
+{
+	return req->vq->group->dev->arg;
+}
+
+static void free_req(struct virtio_req *req)
+{
+	req->active = false;
+	req->next = req->vq->free;
+	req->vq->free = req;
+	req->vq->outstanding--;
+	req->vq->group->completed++;
+}
+
+void virtio_req_complete(struct virtio_req *req, uint32_t written)
+{
+	virtq_push(&req->vq->ring, req->head, written);
+	free_req(req);
+}
+
+void virtio_req_break(struct virtio_req *req, const char *why)
+{
+	struct virtq *ring = &req->vq->ring;
+
+	if (!ring->broken) {
+		ring->broken = why;
+		ring->broken_value = req->head;
+	}
+	free_req(req);
+}
+
+static void log_broken(struct virtio_vq *vq)
+{
+	if (vq->broken_logged)
+		return;
+	vq->broken_logged = true;
+	log_warn("%s: queue %u is broken and stopped until the guest resets the device: %s (%u)",
+		 vq->group->dev->name, vq->index, vq->ring.broken, vq->ring.broken_value);
+}
+
+/* False: nothing to fetch. */
+static bool fetch(struct virtio_vq *vq)
+{
+	struct virtio_req *req = vq->free;
+	struct virtq_chain chain = {
+		.iov = req->inline_iov,
+		.room = VIRTIO_INLINE_IOV,
+		.big = &req->big,
+	};
+	int rc = virtq_pop(&vq->ring, &chain);
+
+	if (likely(rc <= 0)) {
+		if (unlikely(rc < 0))
+			log_broken(vq);
+		return false;
+	}
+	vq->free = req->next;
+	vq->outstanding++;
+	req->active = true;
+	req->head = chain.head;
+	req->out = chain.iov;
+	req->nout = chain.nout;
+	req->in = chain.iov + chain.nout;
+	req->nin = chain.nin;
+	req->out_len = chain.out_len;
+	req->in_len = chain.in_len;
+	vq->group->dev->ops->handle(req);
+	return true;
+}
+
+static bool memory_lost(const struct virtio_vq *vq)
+{
+	return atomic_load_explicit(&vq->ring.mem->lost, memory_order_relaxed);
+}
+
+unsigned int virtio_vq_poll(struct virtio_vq *vq)
+{
+	unsigned int n = 0;
+
+	if (unlikely(memory_lost(vq)) && !vq->ring.broken) {
+		vq->ring.broken = "the memory that the VMM shared was cut off under it";
+		log_broken(vq);
+	}
+	if (likely(!vq->stopping))
+		while (n < BURST && vq->free && fetch(vq))
+			n++;
+	virtq_flush(&vq->ring);
+	return n;
+}
+
+/* --- start and stop --- */
+
+static int make_reqs(struct virtio_vq *vq)
+{
+	size_t bytes = vq->group->dev->ops->req_size;
+	uint16_t i;
+
+	vq->reqs = calloc(vq->ring.size, bytes);
+	if (!vq->reqs)
+		return -ENOMEM;
+	for (i = vq->ring.size; i-- > 0;) {
+		struct virtio_req *req = (void *)(vq->reqs + i * bytes);
+
+		req->vq = vq;
+		req->next = vq->free;
+		vq->free = req;
+	}
+	return 0;
+}
+
+static void destroy_vq(struct virtio_vq *vq)
+{
+	size_t bytes = vq->group->dev->ops->req_size;
+	uint16_t i;
+
+	for (i = 0; vq->reqs && i < vq->ring.size; i++)
+		free(((struct virtio_req *)(void *)(vq->reqs + i * bytes))->big);
+	free(vq->reqs);
+	virtq_fini(&vq->ring);
+	free(vq);
+}
+
+struct add_call {
+	struct virtio_vq *vq;
+	int rc;
+};
+
+static void add_on_reactor(void *arg)
+{
+	struct add_call *call = arg;
+
+	call->rc = virtio_group_add(call->vq->group, call->vq);
+	if (!call->rc)
+		virtq_disarm(&call->vq->ring);
+}
+
+int virtio_vq_start(struct virtio_group *g, unsigned int index, const struct vhost_vring *vring,
+		    struct virtio_vq **out)
+{
+	struct virtio_vq *vq = calloc(1, sizeof(*vq));
+	struct virtq_params p = {
+		.desc = vring->desc,
+		.avail = vring->avail,
+		.used = vring->used,
+		.mem = &g->dev->memory.mem,
+		.inflight = vring->inflight,
+		.size = (uint16_t)vring->size,
+		.base = vring->base,
+		.event_idx = vring->features >> VIRTIO_F_EVENT_IDX & 1,
+		.call_fd = vring->call_fd,
+	};
+	struct add_call call = {.vq = vq};
+	int rc;
+
+	if (!vq)
+		return -ENOMEM;
+	vq->group = g;
+	vq->index = index;
+	vq->kick_fd = vring->kick_fd;
+	rc = virtq_init(&vq->ring, &p);
+	if (!rc)
+		rc = make_reqs(vq);
+	if (!rc) {
+		reactor_call(g->reactor, add_on_reactor, &call);
+		rc = call.rc;
+	}
+	if (rc) {
+		destroy_vq(vq);
+		return rc;
+	}
+	*out = vq;
+	return 0;
+}
+
+bool virtio_vq_stop_if_drained(struct virtio_vq *vq)
+{
+	if (vq->outstanding)
+		return false;
+	virtq_flush(&vq->ring);
+	virtio_group_remove(vq->group, vq);
+	sem_post(vq->drained);
+	return true;
+}
+
+static void stop_on_reactor(void *arg)
+{
+	struct virtio_vq *vq = arg;
+
+	vq->stopping = true;
+	virtio_vq_stop_if_drained(vq);
+}
+
+void virtio_vq_stop(struct virtio_vq *vq, uint16_t *base)
+{
+	sem_t drained;
+
+	sem_init(&drained, 0, 0);
+	vq->drained = &drained;
+	reactor_call(vq->group->reactor, stop_on_reactor, vq);
+	while (sem_wait(&drained) && errno == EINTR)
+		;
+	sem_destroy(&drained);
+	*base = vq->ring.last_avail;
+	destroy_vq(vq);
+}
+
+struct call_call {
+	struct virtio_vq *vq;
+	int fd;
+};
+
+static void set_call_on_reactor(void *arg)
+{
+	const struct call_call *call = arg;
+
+	call->vq->ring.call_fd = call->fd;
+	/* What the old one was signalled for may not have arrived. */
+	if (call->fd >= 0)
+		virtq_kick_guest(&call->vq->ring);
+}
+
+void virtio_vq_set_call(struct virtio_vq *vq, int fd)
+{
+	struct call_call call = {.vq = vq, .fd = fd};
+
+	reactor_call(vq->group->reactor, set_call_on_reactor, &call);
+}
