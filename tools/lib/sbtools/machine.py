@@ -21,7 +21,9 @@ MAX_ROOT_PORTS = 8
 # The ports that guest-init looks for, and the serial console.
 PORTS = ("control", "output", "input")
 
-KERNEL_ARGUMENTS = "console=ttyS0 panic=0 oops=panic mitigations=off printk.devkmsg=on"
+# iomem=relaxed: nvme-cli reads registers for show-regs, and for effects-log too.
+KERNEL_ARGUMENTS = ("console=ttyS0 panic=0 oops=panic mitigations=off printk.devkmsg=on "
+                    "iomem=relaxed")
 
 # Too little for the unpacked image and for what the script needs.
 MIN_MEMORY_MIB = 384

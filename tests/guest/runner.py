@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Runs the groups of guest tests: each is a file test_NAME.py with a function run(group)."""
+
+import argparse
+import importlib
+import pathlib
+import sys
+import time
+import traceback
+
+import lib
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def group_names():
+    return sorted(path.stem.removeprefix("test_") for path in HERE.glob("test_*.py"))
+
+
+def run_group(name, keep):
+    """Runs one group; whatever goes wrong in it is a failed case."""
+    with lib.Group(name, keep) as group:
+        try:
+            importlib.import_module(f"test_{name}").run(group)
+        except lib.Failure as failure:
+            group.not_ok("complete", str(failure))
+        except Exception as error:  # a mistake in a test must not hide the other groups
+            traceback.print_exc()
+            group.not_ok("complete", f"{type(error).__name__}: {error}")
+        group.close()
+    return group.failed
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="tests/guest/run",
+        description="Boots Linux guests on a daemon of its own and tests what they see. Prints "
+                    "'ok NAME' or 'not ok NAME - reason' for each case; the status is 0 if all "
+                    "are ok. $SHADOWBELL names the daemon (default: build/shadowbell).")
+    parser.add_argument("--list", action="store_true", help="prints the groups' names and ends")
+    parser.add_argument("--keep", action="store_true",
+                        help="keeps the logs and images also of groups that pass")
+    parser.add_argument("group", nargs="*", help="only these groups")
+    options = parser.parse_args()
+    if options.list:
+        print("\n".join(group_names()))
+        return 0
+    unknown = set(options.group) - set(group_names())
+    if unknown:
+        parser.error(f"no such group: {', '.join(sorted(unknown))}; there are "
+                     f"{', '.join(group_names())}")
+    failed = 0
+    for name in options.group or group_names():
+        begin = time.monotonic()
+        failed += run_group(name, options.keep)
+        print(f"# {name}: {time.monotonic() - begin:.0f} s", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

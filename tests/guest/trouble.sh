@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+# The host stops the machine, takes the controller away, and kills the daemon, all under load.
+
+N=/dev/nvme0n1
+
+# Runs until it is told to stop, and then verifies what was written.
+load() {
+	fio "${FIO_COMMON[@]}" --rw=randwrite --iodepth=32 --numjobs=2 --size=16m --loops=50 \
+		--offset_increment=16m --bsrange=4k-128k --blockalign=4k --verify_backlog=128 \
+		--name=load --filename="$N" "$@" > /tmp/fio.out 2>&1 &
+	fio=$!
+	# It is under way once it has written something.
+	wait_for 20 sh -c "test \$(cut -d' ' -f5- /sys/block/nvme0n1/stat | xargs | cut -d' ' -f3) -gt 0"
+}
+
+load_is_good() {
+	if wait "$fio"; then
+		ok "$1"
+	else
+		not_ok "$1" "$(grep -iE 'err|verify|bad' /tmp/fio.out | tail -n 3)"
+	fi
+}
+
+stop_and_continue() {
+	load --time_based --runtime=6
+	echo loaded
+	await continued
+	load_is_good stop-and-continue
+}
+
+remember() {
+	head -c 1048576 /dev/urandom > /tmp/data
+	dd if=/tmp/data of="$N" bs=64k seek=600 oflag=direct status=none
+}
+
+remembered() {
+	dd if="$N" bs=64k skip=600 count=16 iflag=direct status=none | cmp - /tmp/data
+}
+
+unplug_and_plug() {
+	local i
+
+	remember
+	for ((i = 1; i <= 3; i++)); do
+		echo "plugged"
+		await unplugged
+		check "unplug-$i" wait_for 20 test ! -e /sys/class/nvme/nvme0
+		echo "gone"
+		await plugged
+		check "plug-$i" wait_for 20 test -b "$N"
+		check "plug-$i-data" remembered
+	done
+}
+
+# The driver fails what is under way: fio may see errors, but nothing may hang.
+unplug_under_load() {
+	load --time_based --runtime=60
+	echo loaded
+	await unplugged
+	check unplug-under-load wait_for 20 test ! -e /sys/class/nvme/nvme0
+	wait "$fio"
+	echo gone
+	await plugged
+	check plug-after-load wait_for 20 test -b "$N"
+	check plug-after-load-data remembered
+	fio_ok plug-after-load-verify --rw=randwrite --iodepth=16 --bs=4k --size=4m --name=a \
+		--filename="$N"
+}
+
+daemon_killed() {
+	load --time_based --runtime=300
+	echo loaded
+	await killed
+	# The guest is alive: its other disks, processes and timers go on.
+	sleep 1
+	ok guest-alive-after-kill
+	fio_state="$(jobs -r | wc -l)"
+	echo "# load after the daemon was killed: $fio_state running"
+	echo alive
+	await end
+}
+
+stop_and_continue
+unplug_and_plug
+unplug_under_load
+daemon_killed
