@@ -8,9 +8,10 @@
 void reactor_timer_start(struct reactor *r, struct reactor_timer *t, uint64_t delay_ns)
 {
 	struct reactor_timer **at = &r->timers;
+	uint64_t now = time_now_ns();
 
 	reactor_timer_cancel(t);
-	t->deadline_ns = time_now_ns() + delay_ns;
+	t->deadline_ns = delay_ns < UINT64_MAX - now ? now + delay_ns : UINT64_MAX;
 	while (*at && (*at)->deadline_ns <= t->deadline_ns)
 		at = &(*at)->next;
 	t->next = *at;

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* When a reactor sleeps, what wakes it, and that no wake-up is lost in between. */
+#include <pthread.h>
+#include <sys/eventfd.h>
+
+#include "reactor_test.h"
+
+/*
+ * A poller with a mailbox: another thread writes a number, and signals the eventfd only if the
+ * poller has asked for that. The same handshake as between a guest and a queue.
+ */
+struct mailbox {
+	struct reactor_poller p;
+	int efd;
+	_Atomic uint64_t sent;
+	_Atomic uint32_t armed;
+	_Atomic uint64_t seen; /* the reactor's */
+	uint64_t arms, disarms, polls, arm_work;
+};
+
+static unsigned int mailbox_poll(void *arg)
+{
+	struct mailbox *m = arg;
+	uint64_t sent = atomic_load(&m->sent);
+
+	m->polls++;
+	if (sent == atomic_load_explicit(&m->seen, memory_order_relaxed))
+		return 0;
+	atomic_store(&m->seen, sent);
+	return 1;
+}
+
+static bool mailbox_arm(void *arg)
+{
+	struct mailbox *m = arg;
+	bool work;
+
+	m->arms++;
+	atomic_store(&m->armed, 1);
+	work = atomic_load(&m->sent) != atomic_load_explicit(&m->seen, memory_order_relaxed);
+	m->arm_work += work;
+	return work;
+}
+
+static void mailbox_disarm(void *arg)
+{
+	struct mailbox *m = arg;
+
+	m->disarms++;
+	atomic_store(&m->armed, 0);
+}
+
+static void mailbox_open(struct mailbox *m, struct reactor *r, uint64_t idle_ns)
+{
+	memset(m, 0, sizeof(*m));
+	m->efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	m->p = (struct reactor_poller){
+		.name = "mailbox",
+		.poll = mailbox_poll,
+		.arm = mailbox_arm,
+		.disarm = mailbox_disarm,
+		.arg = m,
+		.idle_ns = idle_ns,
+	};
+	CU_ASSERT_EQUAL(add_fd(r, m->efd), 0);
+	add_poller(r, &m->p);
+}
+
+static void mailbox_close(struct mailbox *m, struct reactor *r)
+{
+	remove_poller(r, &m->p);
+	remove_fd(r, m->efd);
+	close(m->efd);
+}
+
+/* True if the poller had to be signalled. */
+static bool mailbox_send(struct mailbox *m, uint64_t n)
+{
+	uint64_t one = 1;
+
+	atomic_store(&m->sent, n);
+	if (!atomic_load(&m->armed))
+		return false;
+	if (write(m->efd, &one, sizeof(one)) < 0)
+		CU_FAIL("eventfd");
+	return true;
+}
+
+static void mailbox_wait(const struct mailbox *m, uint64_t n)
+{
+	int turns = 0;
+
+	while (atomic_load(&m->seen) != n)
+		if (++turns % 256 == 0)
+			sched_yield();
+}
+
+/* --- the three modes, by counting --- */
+
+static uint64_t sleeps_in_ms(struct reactor *r, unsigned int ms)
+{
+	uint64_t before = stats_of(r).sleeps;
+
+	test_sleep_ns(ms * NS_PER_MS);
+	return stats_of(r).sleeps - before;
+}
+
+/* Nothing to poll: one long sleep. */
+static void no_pollers(void)
+{
+	struct reactor *r = new_reactor(0);
+	uint64_t rounds;
+
+	reactor_call(r, nothing, NULL);
+	test_sleep_ns(20 * NS_PER_MS);
+	rounds = stats_of(r).rounds;
+	CU_ASSERT_EQUAL(sleeps_in_ms(r, 50), 0); /* it stays in the one it is in */
+	CU_ASSERT_EQUAL(stats_of(r).rounds, rounds);
+	reactor_destroy(r);
+}
+
+static void busy_never_sleeps(void)
+{
+	struct reactor *r = new_reactor(0);
+	struct mailbox m;
+	uint64_t rounds;
+
+	mailbox_open(&m, r, REACTOR_NEVER_SLEEP);
+	reactor_call(r, nothing, NULL);
+	rounds = stats_of(r).rounds;
+	CU_ASSERT_EQUAL(sleeps_in_ms(r, 100), 0);
+	CU_ASSERT(stats_of(r).rounds - rounds > 100);
+	mailbox_close(&m, r);
+	CU_ASSERT_EQUAL(m.arms, 0);
+	reactor_destroy(r);
+}
+
+/* Idle time 0: a sleep after each piece of work, and no round in between. */
+static void interrupt_sleeps_at_once(void)
+{
+	struct reactor *r = new_reactor(0);
+	struct mailbox m;
+	uint64_t i, sleeps, rounds;
+	const uint64_t n = 200;
+
+	mailbox_open(&m, r, 0);
+	test_watch("interrupt mode");
+	test_sleep_ns(5 * NS_PER_MS);
+	sleeps = stats_of(r).sleeps;
+	rounds = stats_of(r).rounds;
+	for (i = 1; i <= n; i++) {
+		mailbox_send(&m, i);
+		mailbox_wait(&m, i);
+		test_sleep_ns(200 * NS_PER_US);
+	}
+	test_watch(NULL);
+	sleeps = stats_of(r).sleeps - sleeps;
+	rounds = stats_of(r).rounds - rounds;
+	/* A loaded machine may let some of them meet. */
+	CU_ASSERT(sleeps >= n / 2 && sleeps <= n + 1);
+	CU_ASSERT(rounds <= 3 * n + 3);
+	mailbox_close(&m, r);
+	/* Not more than one that is pending at the end, or was cut short by the removal. */
+	CU_ASSERT(m.arms - m.disarms <= 1);
+	reactor_destroy(r);
+}
+
+/*
+ * Adaptive: it polls on for idle_ns, then sleeps. With work more often than that it never
+ * sleeps, with work more rarely once for each.
+ */
+static void adaptive_sleeps_later(void)
+{
+	const uint64_t idle_ns = 50 * NS_PER_MS;
+	struct reactor *r = new_reactor(0);
+	struct mailbox m;
+	uint64_t i, sleeps, start, longest = 0, last;
+
+	mailbox_open(&m, r, idle_ns);
+	test_watch("adaptive mode");
+	sleeps = stats_of(r).sleeps;
+	last = time_now_ns();
+	for (i = 1; i <= 100; i++) {
+		mailbox_send(&m, i);
+		mailbox_wait(&m, i);
+		test_sleep_ns(NS_PER_MS);
+		longest = time_now_ns() - last > longest ? time_now_ns() - last : longest;
+		last = time_now_ns();
+	}
+	if (longest < idle_ns / 2) /* unless the machine held us up */
+		CU_ASSERT_EQUAL(stats_of(r).sleeps, sleeps);
+	/* Now without work: not before idle_ns, and then it does. */
+	sleeps = stats_of(r).sleeps;
+	start = time_now_ns();
+	mailbox_send(&m, 1000);
+	mailbox_wait(&m, 1000);
+	while (stats_of(r).sleeps == sleeps)
+		sched_yield();
+	CU_ASSERT(time_now_ns() - start >= idle_ns);
+	CU_ASSERT_EQUAL(sleeps_in_ms(r, 100), 0); /* and stays asleep */
+	test_watch(NULL);
+	mailbox_close(&m, r);
+	reactor_destroy(r);
+}
+
+/* One that never sleeps keeps the others awake, whatever they would do. */
+static void most_patient_counts(void)
+{
+	struct reactor *r = new_reactor(0);
+	struct mailbox calm, busy;
+
+	mailbox_open(&calm, r, 0);
+	test_sleep_ns(5 * NS_PER_MS);
+	mailbox_open(&busy, r, REACTOR_NEVER_SLEEP);
+	reactor_call(r, nothing, NULL);
+	CU_ASSERT_EQUAL(sleeps_in_ms(r, 30), 0);
+	mailbox_close(&busy, r);
+	test_sleep_ns(5 * NS_PER_MS);
+	CU_ASSERT_EQUAL(sleeps_in_ms(r, 30), 0);
+	CU_ASSERT_EQUAL(atomic_load(&calm.armed), 1); /* asleep again */
+	mailbox_close(&calm, r);
+	reactor_destroy(r);
+}
+
+/* Work that arm() finds: no sleep, and each that was armed is disarmed. */
+struct late {
+	struct reactor_poller p;
+	bool arm_says;
+	int arms, disarms, polls;
+};
+
+static unsigned int late_poll(void *arg)
+{
+	struct late *l = arg;
+
+	l->polls++;
+	return 0;
+}
+
+static bool late_arm(void *arg)
+{
+	struct late *l = arg;
+
+	l->arms++;
+	return l->arm_says;
+}
+
+static void late_disarm(void *arg)
+{
+	struct late *l = arg;
+
+	l->disarms++;
+}
+
+static void arm_finds_work(void)
+{
+	struct reactor *r = new_reactor(0);
+	struct late l[3];
+	int i;
+
+	memset(l, 0, sizeof(l));
+	l[1].arm_says = true;
+	for (i = 0; i < 3; i++) {
+		l[i].p = (struct reactor_poller){
+			.name = "late",
+			.poll = late_poll,
+			.arm = late_arm,
+			.disarm = late_disarm,
+			.arg = &l[i],
+		};
+		add_poller(r, &l[i].p);
+	}
+	reactor_call(r, nothing, NULL);
+	CU_ASSERT_EQUAL(sleeps_in_ms(r, 30), 0);
+	for (i = 0; i < 3; i++)
+		remove_poller(r, &l[i].p);
+	CU_ASSERT(l[1].arms > 10);
+	CU_ASSERT(l[0].arms - l[0].disarms <= 1 && l[0].arms >= l[0].disarms);
+	CU_ASSERT_EQUAL(l[1].arms, l[1].disarms);
+	/* Behind the one that found work: armed only in the rounds before that one was there, or
+	 * after it had gone. */
+	CU_ASSERT(l[2].arms <= 2);
+	CU_ASSERT(l[1].polls >= l[1].arms);
+	reactor_destroy(r);
+}
+
+/* --- wake-ups --- */
+
+struct ping_pong {
+	uint64_t idle_ns;
+	int rounds;
+	unsigned int spin; /* at most so many turns of a loop between two rounds */
+	int my_cpu;	   /* as test_cpu() counts; the reactor is on 0 */
+};
+
+static void pin_to(int index, cpu_set_t *before)
+{
+	cpu_set_t set;
+
+	sched_getaffinity(0, sizeof(*before), before);
+	CPU_ZERO(&set);
+	CPU_SET(test_cpu(index), &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+static void pause_turns(unsigned int n)
+{
+	while (n--)
+		__asm__ volatile("" ::: "memory");
+}
+
+/* Waking another CPU may take long, in a virtual machine above all: time is limited, too. */
+#define PING_PONG_NS NS_PER_SEC
+
+static void run_ping_pong(const struct ping_pong *pp)
+{
+	static const char lost[] = "a lost wake-up: the poller sleeps although it was sent work";
+	struct reactor *r = new_reactor(0);
+	uint64_t i, seed = 1, signalled = 0, end;
+	uint64_t rounds = (uint64_t)TEST_ROUNDS(pp->rounds);
+	struct mailbox m;
+	cpu_set_t before;
+
+	mailbox_open(&m, r, pp->idle_ns);
+	pin_to(pp->my_cpu, &before);
+	test_watch(lost);
+	end = time_now_ns() + PING_PONG_NS;
+	for (i = 1; i <= rounds; i++) {
+		signalled += mailbox_send(&m, i);
+		mailbox_wait(&m, i);
+		/* A little later each time: somewhere it meets the way to sleep. */
+		pause_turns(pp->spin ? test_random(&seed) % pp->spin : 0);
+		if (pp->my_cpu && i % 64 == 0 && time_now_ns() > end)
+			break;
+	}
+	test_watch(NULL);
+	mailbox_close(&m, r);
+	sched_setaffinity(0, sizeof(before), &before);
+	printf("# idle %llu ns, spin %u, %llu rounds: %llu signalled, %llu sleeps, %llu times "
+	       "arming found work\n",
+	       (unsigned long long)pp->idle_ns, pp->spin, (unsigned long long)i - 1,
+	       (unsigned long long)signalled, (unsigned long long)stats_of(r).sleeps,
+	       (unsigned long long)m.arm_work);
+	reactor_destroy(r);
+}
+
+/* Both on one CPU: each wake-up is a switch. */
+static void no_lost_wakeup_same_cpu(void)
+{
+	run_ping_pong(&(struct ping_pong){.rounds = 100000});
+	run_ping_pong(&(struct ping_pong){.rounds = 100000, .spin = 2000});
+}
+
+/* On two: what is sent meets the reactor anywhere on its way to sleep and back. */
+static void no_lost_wakeup_two_cpus(void)
+{
+	static const struct ping_pong table[] = {
+		{.idle_ns = 0, .rounds = 100000, .spin = 1000, .my_cpu = 1},
+		{.idle_ns = 500, .rounds = 100000, .spin = 3000, .my_cpu = 1},
+		{.idle_ns = 2000, .rounds = 100000, .spin = 8000, .my_cpu = 1},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		run_ping_pong(&table[i]);
+}
+
+/* Messages to a reactor that is on its way to sleep. */
+static void no_lost_message(void)
+{
+	struct reactor *r = new_reactor(0);
+	cpu_set_t before;
+	int i;
+
+	pin_to(0, &before);
+	test_watch("a lost message");
+	for (i = 0; i < TEST_ROUNDS(100000); i++)
+		reactor_call(r, nothing, NULL);
+	test_watch(NULL);
+	sched_setaffinity(0, sizeof(before), &before);
+	/* The last is counted after it has run. */
+	CU_ASSERT(stats_of(r).messages >= (uint64_t)TEST_ROUNDS(100000) - 1);
+	CU_ASSERT(stats_of(r).messages <= (uint64_t)TEST_ROUNDS(100000));
+	reactor_destroy(r);
+}
+
+/* One eventfd, watched by several reactors that none reads: each signal wakes each of them. */
+static void shared_fd(void)
+{
+	enum { N = 4 };
+	struct reactor *r[N];
+	struct mailbox m[N];
+	uint64_t one = 1, i;
+	int efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), k;
+
+	for (k = 0; k < N; k++) {
+		r[k] = new_reactor(k);
+		mailbox_open(&m[k], r[k], 0);
+		CU_ASSERT_EQUAL(add_fd(r[k], efd), 0);
+	}
+	for (i = 1; i <= (uint64_t)TEST_ROUNDS(1000); i++) {
+		test_watch("a reactor that shares an eventfd was not woken");
+		for (k = 0; k < N; k++)
+			atomic_store(&m[k].sent, i);
+		CU_ASSERT_EQUAL(write(efd, &one, sizeof(one)), sizeof(one));
+		for (k = 0; k < N; k++)
+			mailbox_wait(&m[k], i);
+	}
+	test_watch(NULL);
+	/* One leaves: the others are woken still. */
+	remove_fd(r[0], efd);
+	test_watch("a reactor that shares an eventfd with a former one was not woken");
+	for (k = 1; k < N; k++)
+		atomic_store(&m[k].sent, 1u << 30);
+	CU_ASSERT_EQUAL(write(efd, &one, sizeof(one)), sizeof(one));
+	for (k = 1; k < N; k++)
+		mailbox_wait(&m[k], 1u << 30);
+	test_watch(NULL);
+	for (k = 0; k < N; k++) {
+		if (k)
+			remove_fd(r[k], efd);
+		mailbox_close(&m[k], r[k]);
+		reactor_destroy(r[k]);
+	}
+	/* Nobody has taken anything out of it. */
+	CU_ASSERT_EQUAL(read(efd, &one, sizeof(one)), sizeof(one));
+	CU_ASSERT_EQUAL(one, (uint64_t)TEST_ROUNDS(1000) + 1);
+	close(efd);
+}
+
+static void bad_fds(void)
+{
+	struct reactor *r = new_reactor(0);
+	int efd = eventfd(0, EFD_CLOEXEC);
+
+	CU_ASSERT_EQUAL(add_fd(r, -1), -EBADF);
+	CU_ASSERT_EQUAL(add_fd(r, efd), 0);
+	CU_ASSERT_EQUAL(add_fd(r, efd), -EEXIST);
+	remove_fd(r, efd);
+	remove_fd(r, efd); /* harmless */
+	CU_ASSERT_EQUAL(add_fd(r, efd), 0);
+	reactor_destroy(r);
+	close(efd);
+}
+
+static const struct test_case cases[] = {
+	{"no_pollers", no_pollers},
+	{"busy_never_sleeps", busy_never_sleeps},
+	{"interrupt_sleeps_at_once", interrupt_sleeps_at_once},
+	{"adaptive_sleeps_later", adaptive_sleeps_later},
+	{"most_patient_counts", most_patient_counts},
+	{"arm_finds_work", arm_finds_work},
+	{"no_lost_wakeup_same_cpu", no_lost_wakeup_same_cpu},
+	{"no_lost_wakeup_two_cpus", no_lost_wakeup_two_cpus},
+	{"no_lost_message", no_lost_message},
+	{"shared_fd", shared_fd},
+	{"bad_fds", bad_fds},
+};
+
+TEST_MAIN("sleep", cases)
