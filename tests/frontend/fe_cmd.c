@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fe_util.h"
+
 #define PRPS_PER_PAGE (FE_PAGE / sizeof(uint64_t))
 
 struct fe_sqe fe_sqe_create_cq(uint16_t qid, uint32_t entries, uint64_t gpa, uint16_t vector,
@@ -220,4 +222,31 @@ int fe_verify(struct fe_sq *sq, uint32_t nsid, uint64_t lba, uint32_t nblocks, u
 	if (status)
 		return status;
 	return fe_pattern_check(buf->va, len, seed) ? 0 : -EILSEQ;
+}
+
+int fe_run_flushes(struct fe_qpair *qp, unsigned int total, unsigned int take)
+{
+	struct fe_sqe sqe = fe_sqe_flush(1);
+	unsigned int submitted = 0, completed = 0;
+	struct fe_cqe cqe;
+
+	while (completed < total) {
+		unsigned int i;
+
+		while (submitted < total && !fe_sq_full(&qp->sq)) {
+			sqe.cid = (uint16_t)submitted++;
+			fe_sq_push(&qp->sq, &sqe);
+		}
+		fe_sq_ring(&qp->sq);
+		for (i = 0; i < take && completed < submitted; i++) {
+			if (fe_cq_wait(&qp->cq, &cqe, FE_TIMEOUT_MS))
+				return -ETIMEDOUT;
+			if (fe_status(&cqe) || cqe.sqid != qp->sq.qid ||
+			    cqe.sqhd >= qp->sq.entries || cqe.dw1 != 0)
+				return -EPROTO;
+			qp->sq.head = cqe.sqhd;
+			completed++;
+		}
+	}
+	return 0;
 }

@@ -64,5 +64,10 @@ int fe_rw(struct fe_sq *sq, uint8_t opc, uint32_t nsid, uint64_t lba, uint32_t n
 /* Writes a pattern, wipes the buffer, reads back and compares: 0, a status, or -EILSEQ. */
 int fe_verify(struct fe_sq *sq, uint32_t nsid, uint64_t lba, uint32_t nblocks, uint32_t block_size,
 	      struct fe_buf *buf, uint64_t seed);
+/*
+ * Submits as many flushes of namespace 1 as fit, again and again up to `total`, takes their
+ * completions in groups of `take` and checks each. 0, -ETIMEDOUT or -EPROTO.
+ */
+int fe_run_flushes(struct fe_qpair *qp, unsigned int total, unsigned int take);
 
 #endif

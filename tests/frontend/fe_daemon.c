@@ -51,6 +51,17 @@ static int find_binary(char *path, size_t len)
 	return snprintf(path, len, "%s/shadowbell", self) < (int)len ? 0 : -ENAMETOOLONG;
 }
 
+/* Writes the text with the directory in the place of "@". */
+static void put_yaml(FILE *f, const char *yaml, const char *dir)
+{
+	for (; *yaml; yaml++) {
+		if (*yaml == '@')
+			fputs(dir, f);
+		else
+			fputc(*yaml, f);
+	}
+}
+
 static int write_config(const struct fe_daemon *d, const struct fe_daemon_config *cfg)
 {
 	FILE *f = fopen(fe_daemon_socket(d, "shadowbell.yaml"), "w");
@@ -61,7 +72,9 @@ static int write_config(const struct fe_daemon *d, const struct fe_daemon_config
 		cfg->cpus ? cfg->cpus : "[0]", cfg->poll ? cfg->poll : "adaptive");
 	if (cfg->idle_us)
 		fprintf(f, "  poll_idle_us: %u\n", cfg->idle_us);
-	fprintf(f, "bdevs:\n%scontrollers:\n%s", cfg->bdevs, cfg->controllers);
+	fprintf(f, "bdevs:\n");
+	put_yaml(f, cfg->bdevs, d->dir);
+	fprintf(f, "controllers:\n%s", cfg->controllers);
 	return fclose(f) ? -errno : 0;
 }
 

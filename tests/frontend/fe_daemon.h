@@ -14,12 +14,13 @@
 #include <sys/types.h>
 
 struct fe_daemon_config {
-	const char *cpus;	 /* YAML; NULL: "[0]" */
-	const char *poll;	 /* NULL: "adaptive" */
-	unsigned int idle_us;	 /* 0: the daemon's default */
-	const char *bdevs;	 /* YAML list, indented by two spaces, one item per line */
-	const char *controllers; /* likewise */
-	const char *option;	 /* one more command line option, e.g. "-v"; NULL: none */
+	const char *cpus;     /* YAML; NULL: "[0]" */
+	const char *poll;     /* NULL: "adaptive" */
+	unsigned int idle_us; /* 0: the daemon's default */
+	/* YAML lists of "{...}", indented by two spaces; "@" stands for the private directory. */
+	const char *bdevs;
+	const char *controllers;
+	const char *option; /* one more command line option, e.g. "-v"; NULL: none */
 };
 
 struct fe_daemon {

@@ -79,7 +79,6 @@ static unsigned int reap(struct fe_load *l, bool again)
 static void *load_main(void *arg)
 {
 	struct fe_load *l = arg;
-	uint64_t patience = (uint64_t)(l->patience_ms ? l->patience_ms : FE_TIMEOUT_MS) * 1000000;
 	uint64_t last = fe_now_ns();
 	unsigned int i, spins = 0;
 
@@ -92,7 +91,9 @@ static void *load_main(void *arg)
 			spins = 0;
 			continue;
 		}
-		if (fe_now_ns() - last > patience) {
+		if (__atomic_load_n(&l->abandon, __ATOMIC_ACQUIRE))
+			break;
+		if (fe_now_ns() - last > FE_TIMEOUT_MS * 1000000ULL) {
 			l->stalled = true;
 			break;
 		}
@@ -104,7 +105,7 @@ static void *load_main(void *arg)
 int fe_load_restart(struct fe_load *l)
 {
 	l->completed = l->failed = l->corrupted = 0;
-	l->stalled = l->stop = false;
+	l->stalled = l->stop = l->abandon = false;
 	l->last_status = 0;
 	l->inflight = 0;
 	memset(l->opcs, 0, sizeof(l->opcs));
@@ -132,6 +133,12 @@ void fe_load_stop(struct fe_load *l)
 	__atomic_store_n(&l->stop, true, __ATOMIC_RELEASE);
 	pthread_join(l->thread, NULL);
 	l->running = false;
+}
+
+void fe_load_abandon(struct fe_load *l)
+{
+	__atomic_store_n(&l->abandon, true, __ATOMIC_RELEASE);
+	fe_load_stop(l);
 }
 
 uint64_t fe_load_completed(const struct fe_load *l)

@@ -21,7 +21,6 @@ struct fe_load {
 	uint32_t block_size;
 	unsigned int depth; /* below the queue's size */
 	bool verify;	    /* each slot writes, then reads back and compares; else reads only */
-	int patience_ms;    /* gives up after so long without a completion; 0: FE_TIMEOUT_MS */
 
 	/* Read them with the functions below while it runs. */
 	uint64_t completed;
@@ -32,7 +31,7 @@ struct fe_load {
 
 	pthread_t thread;
 	bool running;
-	bool stop;
+	bool stop, abandon;
 	struct fe_buf bufs[FE_LOAD_DEPTH_MAX];
 	uint64_t seeds[FE_LOAD_DEPTH_MAX];
 	uint8_t opcs[FE_LOAD_DEPTH_MAX]; /* of the slot's command in flight; 0: none */
@@ -45,6 +44,8 @@ int fe_load_start(struct fe_load *l);
 int fe_load_restart(struct fe_load *l);
 /* Waits for what is in flight and joins; fine when it is not running. */
 void fe_load_stop(struct fe_load *l);
+/* The same where no completion is to be expected any more: takes those that are there. */
+void fe_load_abandon(struct fe_load *l);
 uint64_t fe_load_completed(const struct fe_load *l);
 /* Until that many more have completed. 0 or -ETIMEDOUT. */
 int fe_load_wait(const struct fe_load *l, uint64_t more);

@@ -19,6 +19,7 @@ void fe_nvme_init(struct fe_nvme *n)
 	size_t i;
 
 	memset(n, 0, sizeof(*n));
+	n->initialised = true;
 	n->vhost.fd = -1;
 	n->kick_fd = -1;
 	for (i = 0; i < FE_NVME_VECTORS_MAX; i++)
@@ -36,6 +37,8 @@ void fe_nvme_close(struct fe_nvme *n)
 {
 	size_t i;
 
+	if (!n->initialised)
+		return;
 	fe_vhost_close(&n->vhost);
 	close_fd(&n->kick_fd);
 	for (i = 0; i < FE_NVME_VECTORS_MAX; i++)
@@ -111,6 +114,7 @@ int fe_nvme_attach(struct fe_nvme *n, const char *socket, const struct fe_nvme_o
 {
 	int err;
 
+	fe_nvme_close(n);
 	fe_nvme_init(n);
 	err = fe_nvme_connect(n, socket);
 	if (!err)
@@ -119,6 +123,8 @@ int fe_nvme_attach(struct fe_nvme *n, const char *socket, const struct fe_nvme_o
 		err = fe_vhost_set_mem_table(&n->vhost, &n->mem);
 	if (!err)
 		err = fe_nvme_send_vectors(n);
+	if (!err)
+		err = fe_nvme_control(n, VHOST_USER_NVME_START, 0);
 	return err;
 }
 
@@ -126,8 +132,6 @@ int fe_nvme_open(struct fe_nvme *n, const char *socket, const struct fe_nvme_opt
 {
 	int err = fe_nvme_attach(n, socket, opts);
 
-	if (!err)
-		err = fe_nvme_control(n, VHOST_USER_NVME_START, 0);
 	return err ? err : fe_nvme_enable(n);
 }
 
@@ -244,8 +248,11 @@ int fe_nvme_enable_shadow(struct fe_nvme *n)
 	uint32_t *shadow = fe_mem_alloc(&n->mem, FE_PAGE, &n->shadow_gpa);
 	uint32_t *eventidx = fe_mem_alloc(&n->mem, FE_PAGE, &n->eventidx_gpa);
 	struct fe_sqe sqe = fe_sqe_dbbuf(n->shadow_gpa, n->eventidx_gpa);
-	int status = fe_exec(&n->admin.sq, &sqe, NULL);
+	int status;
 
+	memcpy(shadow, n->shadow ? n->shadow : n->doorbells, FE_PAGE);
+	memcpy(eventidx, shadow, FE_PAGE);
+	status = fe_exec(&n->admin.sq, &sqe, NULL);
 	if (status == 0) {
 		n->shadow = shadow;
 		n->eventidx = eventidx;

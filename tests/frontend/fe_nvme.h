@@ -33,6 +33,7 @@ struct fe_nvme {
 	struct vhost_user_nvme_info info;
 	bool mapped;
 	uint16_t admin_entries;
+	bool initialised;
 	uint32_t *doorbells; /* page 0 of the device memory */
 	int kick_fd;
 	int call_fds[FE_NVME_VECTORS_MAX];
@@ -42,23 +43,27 @@ struct fe_nvme {
 	uint64_t shadow_gpa, eventidx_gpa;
 };
 
-/* So that fe_nvme_close() is harmless. */
 void fe_nvme_init(struct fe_nvme *n);
+/* Fine twice, and on one that is all zeroes. */
 void fe_nvme_close(struct fe_nvme *n);
 
-/* Everything up to a ready controller. opts may be NULL. */
+/* Everything up to a ready controller, after closing what n was before. opts may be NULL. */
 int fe_nvme_open(struct fe_nvme *n, const char *socket, const struct fe_nvme_opts *opts);
 
 /* The steps of it, for those who want to stumble on one. */
 int fe_nvme_connect(struct fe_nvme *n, const char *socket); /* and handshake, and GET_INFO */
 int fe_nvme_make_memory(struct fe_nvme *n, const struct fe_nvme_opts *opts); /* here only */
 int fe_nvme_send_vectors(struct fe_nvme *n);
+/* All of these, and START: registers can be written. */
 int fe_nvme_attach(struct fe_nvme *n, const char *socket, const struct fe_nvme_opts *opts);
 /* Admin queue registers, CC.EN = 1, RDY. -EIO: CSTS.CFS instead. May be repeated. */
 int fe_nvme_enable(struct fe_nvme *n);
 /* CC.EN = 0, until RDY is 0. */
 int fe_nvme_disable(struct fe_nvme *n);
-/* Doorbell Buffer Config with two fresh pages. Returns a status like fe_exec(). */
+/*
+ * Doorbell Buffer Config with two fresh pages, which begin with the doorbells' present values.
+ * Returns a status like fe_exec().
+ */
 int fe_nvme_enable_shadow(struct fe_nvme *n);
 
 int fe_nvme_get_info(struct fe_nvme *n, uint32_t version, struct vhost_user_nvme_info *info);

@@ -77,13 +77,13 @@ int fe_cq_wait(struct fe_cq *cq, struct fe_cqe *cqe, int timeout_ms);
 /* Waits for that command's completion and keeps others for later. 0 or -ETIMEDOUT. */
 int fe_cq_wait_cid(struct fe_sq *sq, uint16_t cid, struct fe_cqe *cqe, int timeout_ms);
 
-/* The status field without the phase: 15 bits, as FE_SC() and FE_DNR take it. */
+/* The status field without the phase and MORE: as FE_SC() and FE_DNR take it. */
 static inline int fe_status(const struct fe_cqe *cqe)
 {
-	return cqe->status >> 1;
+	return cqe->status >> 1 & ~FE_MORE;
 }
 
-/* Submits and waits. The status field without phase, or -errno; cqe may be NULL. */
+/* Submits and waits. fe_status(), or -errno; cqe may be NULL. */
 int fe_exec(struct fe_sq *sq, struct fe_sqe *sqe, struct fe_cqe *cqe);
 
 #endif

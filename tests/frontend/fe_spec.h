@@ -93,6 +93,7 @@ _Static_assert(sizeof(struct fe_cqe) == 16, "NVMe layout");
 #define FE_SC(status)	((status)&0x7ff)
 #define FE_SCT_CMD	0x100 /* command specific */
 #define FE_SCT_MEDIA	0x200
+#define FE_MORE		0x2000 /* the error log page has an entry about it */
 #define FE_DNR		0x4000
 #define FE_CMD_SPEC(sc) (FE_SCT_CMD | (sc))
 #define FE_MEDIA(sc)	(FE_SCT_MEDIA | (sc))
