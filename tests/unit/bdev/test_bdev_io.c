@@ -315,7 +315,8 @@ static void errno_table(void)
 	size_t i;
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		CU_ASSERT_EQUAL(bdev_status_from_errno(rows[i].err, rows[i].op), rows[i].expected);
+		CU_ASSERT_EQUAL((int)bdev_status_from_errno(rows[i].err, rows[i].op),
+				rows[i].expected);
 	for (i = 0; i < BDEV_STATUS_COUNT; i++)
 		CU_ASSERT(*bdev_status_str(i) && !strstr(bdev_status_str(i), "unknown"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(bdev_status_str(BDEV_STATUS_COUNT), "unknown"));

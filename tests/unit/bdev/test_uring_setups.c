@@ -3,7 +3,7 @@
  * Rings as older kernels make them, and kernels that make none. The source is included, so that
  * its choice can be changed; the linker then takes nothing else in its place.
  */
-#include "bdev/uring.c"
+#include "bdev/uring.c" /* NOLINT(bugprone-suspicious-include) */
 
 #include <fcntl.h>
 #include <linux/audit.h>
