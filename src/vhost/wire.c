@@ -9,6 +9,8 @@
 #include "vhost/vhost_internal.h"
 #include "vhost/vhost_wire.h"
 
+#define REGION_ALIGN 4096u /* the smallest page of all guests */
+
 /* True if there were any. */
 bool vhost_wire_close_fds(void *ctx)
 {
@@ -39,6 +41,13 @@ static bool region_ok(const struct vhost_socket *sock, uint32_t i,
 		log_warn("%s: memory region %u: offset %#" PRIx64 " and size %#" PRIx64
 			 " are not within its file of %#" PRIx64 " bytes",
 			 sock->name, i, r->mmap_offset, r->size, (uint64_t)st.st_size);
+		return false;
+	}
+	/* What is aligned for the guest must be so for us: atomic accesses depend on it. */
+	if ((r->gpa | r->mmap_offset) % REGION_ALIGN) {
+		log_warn("%s: memory region %u: guest address %#" PRIx64 " and offset %#" PRIx64
+			 " are to be multiples of %u",
+			 sock->name, i, r->gpa, r->mmap_offset, REGION_ALIGN);
 		return false;
 	}
 	return true;
