@@ -191,22 +191,6 @@ void vnvme_ctrl_disable(struct vnvme_ctrl *ctrl)
 
 /* --- shutdown: what is cached goes to the media --- */
 
-static void flush_next(struct vnvme_ctrl *ctrl);
-
-static void shutdown_flushed(struct bdev_io *io)
-{
-	struct vnvme_ctrl *ctrl = container_of(io, struct vnvme_ctrl, shutdown_io);
-
-	if (io->status)
-		log_error("%s: flush of namespace %u at shutdown: %s", ctrl->name,
-			  ctrl->ns[ctrl->shutdown_ns].nsid, bdev_status_str(io->status));
-	ctrl->shutdown_ns++;
-	if (ctrl->shutdown_stepping)
-		ctrl->shutdown_again = true;
-	else
-		flush_next(ctrl);
-}
-
 static void shutdown_complete(struct vnvme_ctrl *ctrl)
 {
 	ctrl->shutting_down = false;
@@ -217,22 +201,30 @@ static void shutdown_complete(struct vnvme_ctrl *ctrl)
 	log_debug("%s: shutdown complete", ctrl->name);
 }
 
-static void flush_next(struct vnvme_ctrl *ctrl)
-{
-	ctrl->shutdown_stepping = true;
-	while (ctrl->shutdown_ns < ctrl->nns) {
-		unsigned int index = ctrl->ns[ctrl->shutdown_ns].index;
+static void shutdown_flushed(struct bdev_io *io);
 
-		ctrl->shutdown_again = false;
-		ctrl->shutdown_io = (struct bdev_io){.op = BDEV_OP_FLUSH, .done = shutdown_flushed};
-		bdev_submit(ctrl->home_group->channels[index], &ctrl->shutdown_io);
-		if (!ctrl->shutdown_again) {
-			ctrl->shutdown_stepping = false; /* shutdown_flushed() goes on */
-			return;
-		}
+static bool flush_next(void *arg)
+{
+	struct vnvme_ctrl *ctrl = arg;
+
+	if (ctrl->shutdown_ns == ctrl->nns) {
+		shutdown_complete(ctrl);
+		return false;
 	}
-	ctrl->shutdown_stepping = false;
-	shutdown_complete(ctrl);
+	ctrl->shutdown_io = (struct bdev_io){.op = BDEV_OP_FLUSH, .done = shutdown_flushed};
+	bdev_submit(ctrl->home_group->channels[ctrl->shutdown_ns], &ctrl->shutdown_io);
+	return true;
+}
+
+static void shutdown_flushed(struct bdev_io *io)
+{
+	struct vnvme_ctrl *ctrl = container_of(io, struct vnvme_ctrl, shutdown_io);
+
+	if (io->status)
+		log_error("%s: flush of namespace %u at shutdown: %s", ctrl->name,
+			  ctrl->ns[ctrl->shutdown_ns].nsid, bdev_status_str(io->status));
+	ctrl->shutdown_ns++;
+	steps_run(&ctrl->shutdown_steps, flush_next, ctrl);
 }
 
 void vnvme_ctrl_shutdown(struct vnvme_ctrl *ctrl)
@@ -243,7 +235,8 @@ void vnvme_ctrl_shutdown(struct vnvme_ctrl *ctrl)
 	ctrl->shutting_down = true;
 	ctrl->shutdown_ns = 0;
 	ctrl->home_group->outstanding++; /* so that reset and detach wait for it */
-	flush_next(ctrl);
+	ctrl->shutdown_steps = (struct steps){0};
+	steps_run(&ctrl->shutdown_steps, flush_next, ctrl);
 }
 
 bool vnvme_was_shut_down(const struct vnvme_ctrl *ctrl)

@@ -1,56 +1,42 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * I/O commands of several steps, one after the other: Dataset Management with its ranges, and Flush
- * of all namespaces. A step that completes inline must not start the next one from its completion:
- * the stack would grow with the number of steps.
+ * of all namespaces.
  */
 #include "nvme/vnvme_internal.h"
 
-typedef bool (*step_fn)(struct vnvme_req *req); /* submits step req->step; false: nothing to do */
-
-static void run_steps(struct vnvme_req *req, step_fn submit_step)
-{
-	req->stepping = true;
-	for (;;) {
-		if (req->step == req->nsteps || req->step_status)
-			break;
-		/* Set in advance: the request may be gone through when submit_step() returns. */
-		req->step_done = false;
-		req->io_running = true;
-		if (!submit_step(req)) {
-			req->io_running = false;
-			req->step++;
-			continue;
-		}
-		if (!req->step_done) {
-			req->stepping = false; /* step_done() goes on */
-			return;
-		}
-	}
-	req->stepping = false;
-	vnvme_req_complete(req, req->step_status);
-}
-
-static void finish_step(struct bdev_io *io, step_fn submit_step)
+/* A step has ended; its status decides about the next one. */
+static void finish_step(struct bdev_io *io, bool (*next)(void *arg))
 {
 	struct vnvme_req *req = container_of(io, struct vnvme_req, io);
 
 	req->io_running = false;
-	req->step_done = true;
 	req->step++;
 	req->step_status = vnvme_status_of(io->status, io->op);
 	if (io->status == BDEV_STATUS_MEDIUM_ERROR)
 		vnvme_count(&req->sq->group->counters.media_errors, 1);
-	if (!req->stepping)
-		run_steps(req, submit_step);
+	steps_run(&req->steps, next, req);
 }
 
-static void start_steps(struct vnvme_req *req, unsigned int nsteps, step_fn submit_step)
+static void start_steps(struct vnvme_req *req, unsigned int nsteps, bool (*next)(void *arg))
 {
 	req->step = 0;
 	req->nsteps = (uint16_t)nsteps;
 	req->step_status = 0;
-	run_steps(req, submit_step);
+	req->steps = (struct steps){0};
+	steps_run(&req->steps, next, req);
+}
+
+/* Submits what io.op, lba and nblocks say, without data. */
+static void submit_step(struct vnvme_req *req, const struct vnvme_ns *ns,
+			void (*done)(struct bdev_io *io))
+{
+	req->io.flags = 0;
+	req->io.iov = NULL;
+	req->io.iovcnt = 0;
+	req->io.done = done;
+	req->io_running = true;
+	bdev_submit(vnvme_req_channel(req, ns), &req->io);
 }
 
 /* --- Dataset Management (NVMe 1.4, 6.7) --- */
@@ -62,20 +48,21 @@ static struct vnvme_ns *ns_of_req(const struct vnvme_req *req)
 
 static void discard_done(struct bdev_io *io);
 
-static bool submit_discard(struct vnvme_req *req)
+static bool next_discard(void *arg)
 {
-	const struct nvme_dsm_range *range = (const struct nvme_dsm_range *)req->big + req->step;
+	struct vnvme_req *req = arg;
+	const struct nvme_dsm_range *ranges = req->big;
 
-	if (!range->nlb)
+	while (req->step < req->nsteps && !ranges[req->step].nlb)
+		req->step++;
+	if (req->step == req->nsteps || req->step_status) {
+		vnvme_req_complete(req, req->step_status);
 		return false;
+	}
 	req->io.op = BDEV_OP_DISCARD;
-	req->io.flags = 0;
-	req->io.iov = NULL;
-	req->io.iovcnt = 0;
-	req->io.lba = le64toh(range->slba);
-	req->io.nblocks = le32toh(range->nlb);
-	req->io.done = discard_done;
-	bdev_submit(vnvme_req_channel(req, ns_of_req(req)), &req->io);
+	req->io.lba = le64toh(ranges[req->step].slba);
+	req->io.nblocks = le32toh(ranges[req->step].nlb);
+	submit_step(req, ns_of_req(req), discard_done);
 	return true;
 }
 
@@ -84,7 +71,7 @@ static void discard_done(struct bdev_io *io)
 	/* A hint that can't be taken is no error. */
 	if (io->status == BDEV_STATUS_UNSUPPORTED)
 		io->status = BDEV_STATUS_OK;
-	finish_step(io, submit_discard);
+	finish_step(io, next_discard);
 }
 
 static bool ranges_fit(const struct nvme_dsm_range *ranges, unsigned int n, uint64_t nblocks)
@@ -118,7 +105,7 @@ uint16_t vnvme_io_dsm(struct vnvme_req *req, const struct vnvme_ns *ns)
 	if (!vnvme_req_need_big(req))
 		return NVME_SC_INTERNAL;
 	memcpy(req->big, ranges, n * sizeof(ranges[0]));
-	start_steps(req, n, submit_discard);
+	start_steps(req, n, next_discard);
 	return VNVME_PENDING;
 }
 
@@ -126,26 +113,26 @@ uint16_t vnvme_io_dsm(struct vnvme_req *req, const struct vnvme_ns *ns)
 
 static void flush_done(struct bdev_io *io);
 
-static bool submit_flush(struct vnvme_req *req)
+static bool next_flush(void *arg)
 {
+	struct vnvme_req *req = arg;
 	const struct vnvme_ctrl *ctrl = req->sq->group->ctrl;
-	const struct vnvme_ns *ns =
-		le32toh(req->sqe.nsid) == NVME_NSID_ALL ? &ctrl->ns[req->step] : ns_of_req(req);
+	bool all = le32toh(req->sqe.nsid) == NVME_NSID_ALL;
 
+	if (req->step == req->nsteps || req->step_status) {
+		vnvme_req_complete(req, req->step_status);
+		return false;
+	}
 	req->io.op = BDEV_OP_FLUSH;
-	req->io.flags = 0;
-	req->io.iov = NULL;
-	req->io.iovcnt = 0;
 	req->io.lba = 0;
 	req->io.nblocks = 0;
-	req->io.done = flush_done;
-	bdev_submit(vnvme_req_channel(req, ns), &req->io);
+	submit_step(req, all ? &ctrl->ns[req->step] : ns_of_req(req), flush_done);
 	return true;
 }
 
 static void flush_done(struct bdev_io *io)
 {
-	finish_step(io, submit_flush);
+	finish_step(io, next_flush);
 }
 
 uint16_t vnvme_io_flush(struct vnvme_req *req)
@@ -155,11 +142,11 @@ uint16_t vnvme_io_flush(struct vnvme_req *req)
 	uint16_t status = 0;
 
 	if (nsid == NVME_NSID_ALL) {
-		start_steps(req, (unsigned int)ctrl->nns, submit_flush);
+		start_steps(req, (unsigned int)ctrl->nns, next_flush);
 		return VNVME_PENDING;
 	}
 	if (!vnvme_ns_of(ctrl, nsid, &status))
 		return status;
-	start_steps(req, 1, submit_flush);
+	start_steps(req, 1, next_flush);
 	return VNVME_PENDING;
 }

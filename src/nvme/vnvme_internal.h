@@ -23,6 +23,7 @@
 #include "nvme/vnvme_spec.h"
 #include "reactor/reactor.h"
 #include "util/log.h"
+#include "util/steps.h"
 #include "util/util.h"
 
 #define VNVME_PAGE	   4096u /* CAP.MPSMIN = CAP.MPSMAX = 0 */
@@ -111,7 +112,7 @@ struct vnvme_req {
 
 	/* Commands of several steps: io_multi.c. */
 	uint16_t step, nsteps;
-	bool stepping, step_done;
+	struct steps steps;
 	uint16_t step_status;
 
 	struct iovec iov[VNVME_INLINE_IOV];
@@ -319,7 +320,8 @@ struct vnvme_ctrl {
 	struct vnvme_op *ops, **ops_tail; /* the first one runs */
 	struct bdev_io shutdown_io; /* the flushes of a shutdown, one namespace after the other */
 	size_t shutdown_ns;
-	bool shutting_down, shutdown_stepping, shutdown_again;
+	struct steps shutdown_steps;
+	bool shutting_down;
 	struct vnvme_sq *sqs[VNVME_MAX_QUEUES]; /* by id; the objects are the groups' */
 	struct vnvme_cq *cqs[VNVME_MAX_QUEUES];
 	bool sq_busy[VNVME_MAX_QUEUES]; /* an operation makes or deletes it */
