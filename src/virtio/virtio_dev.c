@@ -2,7 +2,6 @@
 #include "virtio/virtio_dev.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,11 +15,6 @@
 #define PROTOCOL_F_REPLY_ACK	  3
 #define PROTOCOL_F_CONFIG	  9
 #define PROTOCOL_F_INFLIGHT_SHMFD 12
-
-uint64_t virtio_dev_features(const struct virtio_dev *dev)
-{
-	return atomic_load(&dev->features);
-}
 
 /* --- sessions and memory; vhost thread --- */
 
@@ -41,7 +35,6 @@ static void on_disconnect(void *arg)
 	guest_table_drop(&dev->memory);
 	if (dev->ops->session)
 		dev->ops->session(dev->arg, false);
-	atomic_store(&dev->features, 0);
 	log_info("%s: front-end disconnected", dev->name);
 }
 
@@ -81,7 +74,6 @@ static int start_vring(void *arg, unsigned int index, const struct vhost_vring *
 	struct virtio_dev *dev = arg;
 	struct virtio_group *g = dev->groups[index % dev->ngroups];
 
-	atomic_store(&dev->features, vring->features);
 	return virtio_vq_start(g, index, vring, &dev->vqs[index]);
 }
 

@@ -76,11 +76,10 @@ void virtio_req_complete(struct virtio_req *req, uint32_t written);
 struct bdev_channel *virtio_req_channel(const struct virtio_req *req, size_t i);
 unsigned int virtio_req_queue(const struct virtio_req *req);
 void *virtio_req_arg(const struct virtio_req *req);
+/* The features that were negotiated when its queue started. */
+uint64_t virtio_req_features(const struct virtio_req *req);
 /* The guest broke the device's rules in a way that the request can't be answered: the queue stops.
  */
 void virtio_req_break(struct virtio_req *req, const char *why);
-
-/* Features of the present session that both sides know; 0 before there are. Any thread. */
-uint64_t virtio_dev_features(const struct virtio_dev *dev);
 
 #endif

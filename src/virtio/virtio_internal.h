@@ -16,6 +16,7 @@ struct virtio_vq {
 	struct virtq ring;
 	struct virtio_group *group;
 	unsigned int index; /* in the device */
+	uint64_t features;
 	unsigned int outstanding;
 	bool stopping;
 	bool broken_logged;
@@ -41,7 +42,6 @@ struct virtio_dev {
 	const struct virtio_ops *ops;
 	void *arg;
 	uint64_t idle_ns;
-	atomic_ullong features;
 	struct bdev_desc *const *disks;
 	size_t ndisks;
 	struct virtio_group **groups;

@@ -27,6 +27,11 @@ void *virtio_req_arg(const struct virtio_req *req)
 	return req->vq->group->dev->arg;
 }
 
+uint64_t virtio_req_features(const struct virtio_req *req)
+{
+	return req->vq->features;
+}
+
 static void free_req(struct virtio_req *req)
 {
 	req->active = false;
@@ -181,6 +186,7 @@ int virtio_vq_start(struct virtio_group *g, unsigned int index, const struct vho
 	vq->group = g;
 	vq->index = index;
 	vq->kick_fd = vring->kick_fd;
+	vq->features = vring->features;
 	rc = virtq_init(&vq->ring, &p);
 	if (!rc)
 		rc = make_reqs(vq);

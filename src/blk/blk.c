@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "blk/blk.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "blk/blk_internal.h"
+#include "util/log.h"
+#include "util/util.h"
+
+static int open_disk(struct blk *blk, const struct blk_params *p)
+{
+	const struct bdev *bdev = bdev_find(p->bdev);
+	int rc;
+
+	blk->read_only = p->read_only || (bdev && bdev->read_only);
+	rc = bdev_open(p->bdev, !blk->read_only, NULL, NULL, &blk->desc);
+	if (rc) {
+		log_error("%s: bdev \"%s\" cannot be opened: %s", p->name, p->bdev, strerror(-rc));
+		return rc;
+	}
+	blk->bdev = bdev_desc_bdev(blk->desc);
+	return 0;
+}
+
+int blk_create(const struct blk_params *p, struct blk **out)
+{
+	struct virtio_params vp = {
+		.name = p->name,
+		.ops = &blk_virtio_ops,
+		.queues = p->queues,
+		.ndisks = 1,
+		.reactors = p->reactors,
+		.nreactors = p->nreactors,
+		.idle_ns = p->idle_ns,
+		.socket = p->socket,
+	};
+	struct blk *blk;
+	int rc;
+
+	if (!p->queues || p->queues > BLK_MAX_QUEUES || !p->nreactors)
+		return -EINVAL;
+	blk = calloc(1, sizeof(*blk));
+	if (!blk)
+		return -ENOMEM;
+	snprintf(blk->name, sizeof(blk->name), "%s", p->name);
+	memcpy(blk->serial, p->serial, strnlen(p->serial, sizeof(blk->serial)));
+	blk->queues = p->queues;
+	blk->default_cache = p->write_cache;
+	rc = open_disk(blk, p);
+	if (rc)
+		goto free_blk;
+	vp.arg = blk;
+	vp.features = blk_features(blk);
+	vp.disks = &blk->desc;
+	rc = virtio_dev_create(&vp, &blk->dev);
+	if (rc)
+		goto close_disk;
+	*out = blk;
+	return 0;
+
+close_disk:
+	bdev_close(blk->desc);
+free_blk:
+	free(blk);
+	return rc;
+}
+
+void blk_destroy(struct blk *blk)
+{
+	if (!blk)
+		return;
+	virtio_dev_destroy(blk->dev);
+	bdev_close(blk->desc);
+	free(blk);
+}

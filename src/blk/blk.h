@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BLK_BLK_H
+#define BLK_BLK_H
+
+/* virtio-blk over vhost-user (VIRTIO 1.2, 5.2). Main thread. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vhost/vhost.h"
+
+struct blk;
+struct reactor;
+
+#define BLK_SERIAL_MAX 20 /* VIRTIO 1.2, 5.2.6: the device ID string */
+#define BLK_MAX_QUEUES 64
+
+struct blk_params {
+	const char *name;
+	const char *bdev;
+	const char *serial;  /* up to BLK_SERIAL_MAX ASCII characters */
+	unsigned int queues; /* 1..BLK_MAX_QUEUES */
+	bool read_only;
+	bool write_cache; /* whether the guest finds it on; it may switch it */
+	struct reactor *const *reactors;
+	size_t nreactors;
+	uint64_t idle_ns;
+	const struct vhost_socket_params *socket;
+};
+
+/* 0 or -errno, having logged the reason. */
+int blk_create(const struct blk_params *params, struct blk **out);
+void blk_destroy(struct blk *blk);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BLK_INTERNAL_H
+#define BLK_INTERNAL_H
+
+#include <linux/virtio_blk.h>
+#include <stdatomic.h>
+
+#include "blk/blk.h"
+#include "util/steps.h"
+#include "virtio/virtio_dev.h"
+
+/* Ranges of one discard or write zeroes request. */
+#define BLK_MAX_RANGES 64
+/* Data segments that a driver may use; with header and status a chain fits into 128 entries. */
+#define BLK_SEG_MAX  126
+#define BLK_SIZE_MAX (1u << 30) /* bytes of one of them */
+/* What is taken all the same: some drivers use more than they were told. */
+#define BLK_MAX_DATA_IOV 1024
+#define BLK_SECTOR_SHIFT 9
+
+struct blk {
+	char name[64];
+	char serial[BLK_SERIAL_MAX];
+	struct bdev_desc *desc;
+	struct bdev *bdev;
+	struct virtio_dev *dev;
+	unsigned int queues;
+	bool read_only;
+	bool default_cache; /* what a guest finds */
+	atomic_bool cache;  /* write-back; written on the vhost thread */
+};
+
+struct blk_req {
+	struct virtio_req req; /* first */
+	uint8_t *status;       /* in guest memory: written once, at the end */
+	uint32_t written;      /* bytes of data, without the status */
+	/* Discard and write zeroes. */
+	struct steps steps;
+	struct virtio_blk_discard_write_zeroes *ranges; /* ours, freed at the end */
+	unsigned int range, nranges;
+	uint8_t result;
+};
+
+/* blk_req.c */
+extern const struct virtio_ops blk_virtio_ops;
+void blk_complete(struct blk_req *r, uint8_t status);
+uint8_t blk_status_of(enum bdev_status status);
+
+/* blk_ranges.c: both end in blk_complete(). */
+void blk_handle_ranges(struct blk_req *r, struct blk *blk, enum bdev_op op);
+
+/* blk_config.c */
+uint64_t blk_features(const struct blk *blk);
+int blk_get_config(void *arg, uint32_t offset, uint32_t size, void *buf);
+int blk_set_config(void *arg, uint32_t offset, uint32_t size, const void *buf);
+/* Whether a write must be on stable media when it completes. */
+bool blk_write_through(const struct blk_req *r);
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Discard and write zeroes: a list of ranges, one after the other (VIRTIO 1.2, 5.2.6). */
+#include <endian.h>
+#include <stdlib.h>
+
+#include "blk/blk_internal.h"
+#include "util/util.h"
+
+#define RANGE_UNMAP 1u
+
+static const struct virtio_blk_discard_write_zeroes *range_of(const struct blk_req *r)
+{
+	return &r->ranges[r->range];
+}
+
+/*
+ * The whole blocks of a range. A discard is a hint and leaves partial ones as they are; writing
+ * zeroes to a part of a block is an error. False: there is none.
+ */
+static bool set_blocks(struct bdev_io *io, const struct bdev *bdev, uint64_t sector, uint32_t n)
+{
+	unsigned int shift = bdev->block_shift - BLK_SECTOR_SHIFT;
+	uint64_t first = (sector + (1u << shift) - 1) >> shift, end = (sector + n) >> shift;
+
+	if (end <= first)
+		return false;
+	io->lba = first;
+	io->nblocks = (uint32_t)(end - first);
+	return true;
+}
+
+static void range_done(struct bdev_io *io);
+
+static void finish(struct blk_req *r)
+{
+	free(r->ranges);
+	r->ranges = NULL;
+	blk_complete(r, r->result);
+}
+
+static bool next_range(void *arg)
+{
+	struct blk_req *r = arg;
+	struct bdev_io *io = &r->req.io;
+	const struct bdev *bdev = ((const struct blk *)virtio_req_arg(&r->req))->bdev;
+
+	for (; r->range < r->nranges && r->result == VIRTIO_BLK_S_OK; r->range++) {
+		const struct virtio_blk_discard_write_zeroes *range = range_of(r);
+
+		if (!set_blocks(io, bdev, le64toh(range->sector), le32toh(range->num_sectors)))
+			continue;
+		if (io->op == BDEV_OP_WRITE_ZEROES && le32toh(range->flags) & RANGE_UNMAP)
+			io->flags |= BDEV_IO_UNMAP;
+		else
+			io->flags &= (uint8_t)~BDEV_IO_UNMAP;
+		r->range++;
+		bdev_submit(virtio_req_channel(&r->req, 0), io);
+		return true;
+	}
+	finish(r);
+	return false;
+}
+
+static void range_done(struct bdev_io *io)
+{
+	struct blk_req *r = container_of(io, struct blk_req, req.io);
+
+	/* A discard that the backend can't do here was still only a hint. */
+	if (io->op != BDEV_OP_DISCARD || io->status != BDEV_STATUS_UNSUPPORTED)
+		r->result = blk_status_of(io->status);
+	steps_run(&r->steps, next_range, r);
+}
+
+/* All or nothing: no range is touched if one of them is wrong. */
+static uint8_t check_ranges(const struct blk_req *r, const struct bdev *bdev, enum bdev_op op)
+{
+	unsigned int shift = bdev->block_shift - BLK_SECTOR_SHIFT, i;
+	uint64_t capacity = bdev->nblocks << shift;
+	uint32_t known = op == BDEV_OP_WRITE_ZEROES ? RANGE_UNMAP : 0;
+
+	for (i = 0; i < r->nranges; i++) {
+		uint64_t sector = le64toh(r->ranges[i].sector);
+		uint32_t n = le32toh(r->ranges[i].num_sectors);
+
+		if (le32toh(r->ranges[i].flags) & ~known)
+			return VIRTIO_BLK_S_UNSUPP;
+		if (n > capacity || sector > capacity - n)
+			return VIRTIO_BLK_S_IOERR;
+		if (op == BDEV_OP_WRITE_ZEROES && (sector | n) & ((1u << shift) - 1))
+			return VIRTIO_BLK_S_IOERR;
+	}
+	return VIRTIO_BLK_S_OK;
+}
+
+void blk_handle_ranges(struct blk_req *r, struct blk *blk, enum bdev_op op)
+{
+	struct virtio_req *req = &r->req;
+	uint64_t bytes = req->out_len - sizeof(struct virtio_blk_outhdr);
+
+	r->nranges = (unsigned int)(bytes / sizeof(*r->ranges));
+	if (!bytes || bytes % sizeof(*r->ranges) || bytes > BLK_MAX_RANGES * sizeof(*r->ranges) ||
+	    blk->read_only) {
+		blk_complete(r, VIRTIO_BLK_S_IOERR);
+		return;
+	}
+	r->ranges = malloc(bytes);
+	if (!r->ranges) {
+		blk_complete(r, VIRTIO_BLK_S_IOERR);
+		return;
+	}
+	virtq_iov_take(&req->out, &req->nout, r->ranges, bytes);
+	r->result = check_ranges(r, blk->bdev, op);
+	if (r->result != VIRTIO_BLK_S_OK) {
+		finish(r);
+		return;
+	}
+	r->range = 0;
+	r->steps = (struct steps){0};
+	req->io.op = (uint8_t)op;
+	req->io.flags = blk_write_through(r) ? BDEV_IO_FUA : 0;
+	req->io.iov = NULL;
+	req->io.iovcnt = 0;
+	req->io.done = range_done;
+	steps_run(&r->steps, next_range, r);
+}
