@@ -16,6 +16,9 @@ static void find_and_cancel(struct vnvme_group *g, struct vnvme_op *op)
 	struct vnvme_sq *sq = aop->sq;
 	uint16_t i;
 
+	/* The victim was submitted before its Abort, but may not have been fetched yet. */
+	if (!g->paused)
+		vnvme_sq_poll(sq, sq->size);
 	for (i = 0; i < sq->size; i++) {
 		struct vnvme_req *victim = &sq->reqs[i];
 

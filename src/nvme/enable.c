@@ -141,7 +141,7 @@ bool vnvme_op_queues_drained(struct vnvme_group *g, struct vnvme_op *op)
 	while (g->ncqs)
 		vnvme_cq_free(g->cqs[0]);
 	g->failed = false;
-	g->paused &= ~(unsigned int)VNVME_PAUSE_FATAL;
+	g->paused &= ~(unsigned int)(VNVME_PAUSE_FATAL | VNVME_PAUSE_SHUTDOWN);
 	vnvme_group_update_idle(g);
 	return true;
 }
@@ -194,11 +194,41 @@ void vnvme_ctrl_disable(struct vnvme_ctrl *ctrl)
 static void shutdown_complete(struct vnvme_ctrl *ctrl)
 {
 	ctrl->shutting_down = false;
-	ctrl->home_group->outstanding--;
 	if (ctrl->disabling)
 		return;
 	ctrl->csts = (ctrl->csts & ~CSTS_SHST_MASK) | CSTS_SHST_COMPLETE;
 	log_debug("%s: shutdown complete", ctrl->name);
+}
+
+static void pause_shutdown(struct vnvme_group *g, struct vnvme_op *op)
+{
+	g->paused |= VNVME_PAUSE_SHUTDOWN;
+	vnvme_group_update_idle(g);
+}
+
+static void paused_shutdown(struct vnvme_op *op)
+{
+	shutdown_complete(op->ctrl);
+}
+
+/*
+ * A host that has seen the shutdown complete gives the queues and the shadow doorbells' pages to
+ * somebody else, and leaves CC.EN set: no byte of them may change any more.
+ */
+static void leave_rings(struct vnvme_ctrl *ctrl)
+{
+	ctrl->home_group->outstanding--;
+	if (!ctrl->shutdown_enabled || ctrl->disabling) {
+		shutdown_complete(ctrl);
+		return;
+	}
+	ctrl->home_group->paused |= VNVME_PAUSE_SHUTDOWN;
+	ctrl->shutdown_op = (struct vnvme_op){
+		.start = pause_shutdown,
+		.ready = vnvme_op_idle,
+		.done = paused_shutdown,
+	};
+	vnvme_op_run(ctrl, &ctrl->shutdown_op);
 }
 
 static void shutdown_flushed(struct bdev_io *io);
@@ -208,7 +238,7 @@ static bool flush_next(void *arg)
 	struct vnvme_ctrl *ctrl = arg;
 
 	if (ctrl->shutdown_ns == ctrl->nns) {
-		shutdown_complete(ctrl);
+		leave_rings(ctrl);
 		return false;
 	}
 	ctrl->shutdown_io = (struct bdev_io){.op = BDEV_OP_FLUSH, .done = shutdown_flushed};
@@ -233,6 +263,7 @@ void vnvme_ctrl_shutdown(struct vnvme_ctrl *ctrl)
 		return;
 	ctrl->csts = (ctrl->csts & ~CSTS_SHST_MASK) | CSTS_SHST_OCCURS;
 	ctrl->shutting_down = true;
+	ctrl->shutdown_enabled = ctrl->enabled;
 	ctrl->shutdown_ns = 0;
 	ctrl->home_group->outstanding++; /* so that reset and detach wait for it */
 	ctrl->shutdown_steps = (struct steps){0};

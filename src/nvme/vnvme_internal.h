@@ -182,9 +182,10 @@ static inline void vnvme_count(uint64_t *counter, uint64_t n)
 }
 
 enum vnvme_pause {
-	VNVME_PAUSE_MEMORY = 1, /* no memory table */
-	VNVME_PAUSE_VM = 2,	/* the VM is stopped */
-	VNVME_PAUSE_FATAL = 4,	/* CSTS.CFS */
+	VNVME_PAUSE_MEMORY = 1,	  /* no memory table */
+	VNVME_PAUSE_VM = 2,	  /* the VM is stopped */
+	VNVME_PAUSE_FATAL = 4,	  /* CSTS.CFS */
+	VNVME_PAUSE_SHUTDOWN = 8, /* CSTS.SHST is complete, and the host has not reset yet */
 };
 
 struct vnvme_op;
@@ -321,6 +322,8 @@ struct vnvme_ctrl {
 	struct bdev_io shutdown_io; /* the flushes of a shutdown, one namespace after the other */
 	size_t shutdown_ns;
 	struct steps shutdown_steps;
+	bool shutdown_enabled; /* there were queues to leave alone when it began */
+	struct vnvme_op shutdown_op;
 	bool shutting_down;
 	struct vnvme_sq *sqs[VNVME_MAX_QUEUES]; /* by id; the objects are the groups' */
 	struct vnvme_cq *cqs[VNVME_MAX_QUEUES];
