@@ -201,7 +201,7 @@ static bool arm(void *arg)
 		 * enabled. Without the barrier it could find it disabled while the call below finds
 		 * nothing queued, and nobody would wake us.
 		 */
-		__sync_synchronize();
+		full_barrier();
 		io_uring_get_events(&u->ring);
 	}
 	/* SQEs, and waiting ops that have room, are nobody's but ours to see. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Submission and completion queues: making them, fetching, posting, doorbells and interrupts. */
-#include <stdatomic.h>
 #include <unistd.h>
 
 #include "nvme/vnvme_internal.h"
@@ -403,7 +402,7 @@ bool vnvme_sq_arm(struct vnvme_sq *sq)
 	 * barrier between storing the tail and reading EventIdx: without either, the host may see
 	 * the old EventIdx while we see the old tail, and nobody wakes us.
 	 */
-	atomic_thread_fence(memory_order_seq_cst);
+	full_barrier();
 	tail = vnvme_db_read(&sq->db);
 	return tail != sq->head && tail < sq->size && can_fetch(sq);
 }
@@ -416,6 +415,6 @@ bool vnvme_cq_arm(struct vnvme_cq *cq)
 	if (!cq->waiting)
 		return false;
 	vnvme_db_set_eventidx(&cq->db, cq->head);
-	atomic_thread_fence(memory_order_seq_cst); /* as in vnvme_sq_arm() */
+	full_barrier(); /* as in vnvme_sq_arm() */
 	return has_room(cq);
 }

@@ -3,7 +3,6 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -216,7 +215,7 @@ static bool wants_notification(const struct virtq *vq, uint16_t old)
 	 * the driver's barrier between asking and looking at the used index again: without, both
 	 * miss each other and the guest hangs.
 	 */
-	atomic_thread_fence(memory_order_seq_cst);
+	full_barrier();
 	if (vq->event_idx)
 		return vring_need_event(load16(&vq->avail->ring[vq->size]), vq->used_idx, old);
 	return !(load16(&vq->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
@@ -254,7 +253,7 @@ bool virtq_arm(struct virtq *vq)
 	else
 		__atomic_store_n((uint16_t *)&vq->used->flags, 0, __ATOMIC_RELAXED);
 	/* Partner: the driver's barrier between its available index and its look at our wish. */
-	atomic_thread_fence(memory_order_seq_cst);
+	full_barrier();
 	return !vq->broken &&
 	       (avail_idx(vq) != vq->last_avail || vq->next_resubmit < vq->nresubmit);
 }
