@@ -41,8 +41,16 @@ struct virtio_req {
 struct virtio_ops {
 	/* Bytes of the personality's request. */
 	size_t req_size;
+	/* Queues, as a bit mask, that the guest fills in advance: nothing is fetched from them. */
+	uint64_t idle_queues;
 	/* On the queue's reactor: ends in virtio_req_complete(), now or later. */
 	void (*handle)(struct virtio_req *req);
+	/*
+	 * On each reactor, when the device is made and destroyed: the personality's own there, if
+	 * it has more than the disks' channels. 0 or -errno. Optional, both or none.
+	 */
+	int (*group_start)(void *arg, void **ctx);
+	void (*group_stop)(void *ctx);
 	/* A session begins, or has ended with nothing in flight. vhost thread. Optional. */
 	void (*session)(void *arg, bool begins);
 	int (*get_config)(void *arg, uint32_t offset, uint32_t size, void *buf);
@@ -74,6 +82,8 @@ void virtio_dev_destroy(struct virtio_dev *dev);
 void virtio_req_complete(struct virtio_req *req, uint32_t written);
 /* The channel of disks[i]. */
 struct bdev_channel *virtio_req_channel(const struct virtio_req *req, size_t i);
+/* What group_start() made. */
+void *virtio_req_group_ctx(const struct virtio_req *req);
 unsigned int virtio_req_queue(const struct virtio_req *req);
 void *virtio_req_arg(const struct virtio_req *req);
 /* The features that were negotiated when its queue started. */

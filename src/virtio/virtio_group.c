@@ -29,7 +29,7 @@ static bool group_arm(void *arg)
 	unsigned int i;
 
 	for (i = 0; i < g->nvqs; i++)
-		if (!g->vqs[i]->stopping)
+		if (!g->vqs[i]->stopping && !g->vqs[i]->idle)
 			work |= virtq_arm(&g->vqs[i]->ring) && g->vqs[i]->free;
 	return work;
 }
@@ -40,7 +40,7 @@ static void group_disarm(void *arg)
 	unsigned int i;
 
 	for (i = 0; i < g->nvqs; i++)
-		if (!g->vqs[i]->stopping)
+		if (!g->vqs[i]->stopping && !g->vqs[i]->idle)
 			virtq_disarm(&g->vqs[i]->ring);
 }
 
@@ -100,28 +100,34 @@ void virtio_group_remove(struct virtio_group *g, struct virtio_vq *vq)
 
 /* --- making and destroying; main thread --- */
 
-struct channels_call {
+struct start_call {
 	struct virtio_group *g;
 	bool ok;
 };
 
-static void get_channels(void *arg)
+static void start_on_reactor(void *arg)
 {
-	struct channels_call *call = arg;
+	struct start_call *call = arg;
+	struct virtio_group *g = call->g;
+	const struct virtio_ops *ops = g->dev->ops;
 	size_t i;
 
-	for (i = 0; i < call->g->dev->ndisks; i++) {
-		call->g->channels[i] = bdev_channel_get(call->g->dev->disks[i]);
-		if (!call->g->channels[i])
+	for (i = 0; i < g->dev->ndisks; i++) {
+		g->channels[i] = bdev_channel_get(g->dev->disks[i]);
+		if (!g->channels[i])
 			return;
 	}
-	call->ok = true;
+	g->has_ctx = ops->group_start && !ops->group_start(g->dev->arg, &g->ctx);
+	call->ok = g->has_ctx || !ops->group_start;
 }
 
-static void put_channels(void *arg)
+static void stop_on_reactor(void *arg)
 {
 	struct virtio_group *g = arg;
 	size_t i;
+
+	if (g->has_ctx)
+		g->dev->ops->group_stop(g->ctx);
 
 	for (i = 0; i < g->dev->ndisks; i++)
 		if (g->channels[i])
@@ -130,7 +136,7 @@ static void put_channels(void *arg)
 
 static void destroy_group(struct virtio_group *g)
 {
-	reactor_call(g->reactor, put_channels, g);
+	reactor_call(g->reactor, stop_on_reactor, g);
 	free(g->channels);
 	free(g->vqs);
 	free(g);
@@ -139,7 +145,7 @@ static void destroy_group(struct virtio_group *g)
 static struct virtio_group *create_group(struct virtio_dev *dev, struct reactor *reactor)
 {
 	struct virtio_group *g = calloc(1, sizeof(*g));
-	struct channels_call call = {.g = g};
+	struct start_call call = {.g = g};
 
 	if (!g)
 		return NULL;
@@ -150,7 +156,7 @@ static struct virtio_group *create_group(struct virtio_dev *dev, struct reactor 
 		free(g);
 		return NULL;
 	}
-	reactor_call(reactor, get_channels, &call);
+	reactor_call(reactor, start_on_reactor, &call);
 	if (call.ok)
 		return g;
 	destroy_group(g);

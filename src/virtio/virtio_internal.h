@@ -19,6 +19,7 @@ struct virtio_vq {
 	uint64_t features;
 	unsigned int outstanding;
 	bool stopping;
+	bool idle; /* see virtio_ops.idle_queues */
 	bool broken_logged;
 	int kick_fd;
 	sem_t *drained; /* who waits for the stop */
@@ -35,6 +36,8 @@ struct virtio_group {
 	unsigned int nvqs, vqs_size;
 	unsigned int completed;		/* since the last round */
 	struct bdev_channel **channels; /* as dev->disks */
+	bool has_ctx;
+	void *ctx; /* the personality's */
 };
 
 struct virtio_dev {

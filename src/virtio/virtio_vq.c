@@ -17,6 +17,11 @@ struct bdev_channel *virtio_req_channel(const struct virtio_req *req, size_t i)
 	return req->vq->group->channels[i];
 }
 
+void *virtio_req_group_ctx(const struct virtio_req *req)
+{
+	return req->vq->group->ctx;
+}
+
 unsigned int virtio_req_queue(const struct virtio_req *req)
 {
 	return req->vq->index;
@@ -110,7 +115,7 @@ unsigned int virtio_vq_poll(struct virtio_vq *vq)
 		vq->ring.broken = "the memory that the VMM shared was cut off under it";
 		log_broken(vq);
 	}
-	if (likely(!vq->stopping))
+	if (likely(!vq->stopping && !vq->idle))
 		while (n < BURST && vq->free && fetch(vq))
 			n++;
 	virtq_flush(&vq->ring);
@@ -187,6 +192,7 @@ int virtio_vq_start(struct virtio_group *g, unsigned int index, const struct vho
 	vq->index = index;
 	vq->kick_fd = vring->kick_fd;
 	vq->features = vring->features;
+	vq->idle = index < 64 && g->dev->ops->idle_queues >> index & 1;
 	rc = virtq_init(&vq->ring, &p);
 	if (!rc)
 		rc = make_reqs(vq);

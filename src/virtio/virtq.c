@@ -272,50 +272,61 @@ void virtq_disarm(struct virtq *vq)
 
 /* --- segments --- */
 
+/* Uses up `len` bytes at the front, which are all in the first segment. */
+static void *advance(struct iovec **iov, unsigned int *n, size_t len)
+{
+	void *at = (*iov)->iov_base;
+
+	(*iov)->iov_base = (uint8_t *)at + len;
+	(*iov)->iov_len -= len;
+	if (!(*iov)->iov_len) {
+		(*iov)++;
+		(*n)--;
+	}
+	return at;
+}
+
 bool virtq_iov_take(struct iovec **iov, unsigned int *n, void *buf, size_t len)
 {
 	uint8_t *to = buf;
 
-	while (len) {
-		size_t part;
+	while (len && *n) {
+		size_t part = min_t(size_t, len, (*iov)->iov_len);
 
-		if (!*n)
-			return false;
-		part = min_t(size_t, len, (*iov)->iov_len);
-		memcpy(to, (*iov)->iov_base, part);
+		memcpy(to, advance(iov, n, part), part);
 		to += part;
 		len -= part;
-		(*iov)->iov_base = (uint8_t *)(*iov)->iov_base + part;
-		(*iov)->iov_len -= part;
-		if (!(*iov)->iov_len) {
-			(*iov)++;
-			(*n)--;
-		}
 	}
-	return true;
+	return !len;
 }
 
 bool virtq_iov_put(struct iovec **iov, unsigned int *n, const void *buf, size_t len)
 {
 	const uint8_t *from = buf;
 
-	while (len) {
-		size_t part;
+	while (len && *n) {
+		size_t part = min_t(size_t, len, (*iov)->iov_len);
 
-		if (!*n)
-			return false;
-		part = min_t(size_t, len, (*iov)->iov_len);
-		memcpy((*iov)->iov_base, from, part);
+		memcpy(advance(iov, n, part), from, part);
 		from += part;
 		len -= part;
-		(*iov)->iov_base = (uint8_t *)(*iov)->iov_base + part;
-		(*iov)->iov_len -= part;
-		if (!(*iov)->iov_len) {
-			(*iov)++;
-			(*n)--;
-		}
 	}
-	return true;
+	return !len;
+}
+
+unsigned int virtq_iov_cut(struct iovec **iov, unsigned int *n, size_t len, struct iovec *pieces,
+			   unsigned int max)
+{
+	unsigned int i;
+
+	for (i = 0; len && *n && i < max; i++) {
+		size_t part = min_t(size_t, len, (*iov)->iov_len);
+
+		pieces[i].iov_len = part;
+		pieces[i].iov_base = advance(iov, n, part);
+		len -= part;
+	}
+	return len ? 0 : i;
 }
 
 bool virtq_iov_take_tail(struct iovec *iov, unsigned int *n, uint8_t **byte)

@@ -94,6 +94,12 @@ void virtq_disarm(struct virtq *vq);
  * many. */
 bool virtq_iov_take(struct iovec **iov, unsigned int *n, void *buf, size_t len);
 bool virtq_iov_take_tail(struct iovec *iov, unsigned int *n, uint8_t **byte);
+/*
+ * Cuts the first `len` bytes off into `pieces` (room for max), to be written later. Returns how
+ * many pieces that makes; 0: there are not as many bytes, or too many pieces.
+ */
+unsigned int virtq_iov_cut(struct iovec **iov, unsigned int *n, size_t len, struct iovec *pieces,
+			   unsigned int max);
 /* Writes to the front, and uses it up. */
 bool virtq_iov_put(struct iovec **iov, unsigned int *n, const void *buf, size_t len);
 

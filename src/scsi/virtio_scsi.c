@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The transport: virtqueues on one side, the SCSI device server on the other. */
+#include "scsi/virtio_scsi.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <linux/virtio_scsi.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scsi/scsi.h"
+#include "util/log.h"
+#include "util/util.h"
+#include "virtio/virtio_dev.h"
+
+#define QUEUE_CONTROL 0
+#define QUEUE_EVENT   1
+#define QUEUE_REQUEST 2 /* the first one */
+
+/* Descriptors that a response may be spread over. */
+#define MAX_PIECES 8
+
+struct virtio_scsi {
+	struct scsi_device *scsi;
+	struct virtio_dev *dev;
+};
+
+struct vs_req {
+	struct virtio_req req;	       /* first */
+	struct iovec resp[MAX_PIECES]; /* guest memory: written once, at the end */
+	unsigned int nresp;
+	union {
+		struct scsi_task task;
+		struct scsi_tmf tmf;
+	};
+};
+
+static struct vs_req *vs_req_of(struct virtio_req *req)
+{
+	return container_of(req, struct vs_req, req);
+}
+
+/* The response goes to where it was cut off from, however many descriptors that were. */
+static void respond(struct vs_req *r, const void *resp, size_t len, uint64_t data_in)
+{
+	struct iovec *iov = r->resp;
+	unsigned int n = r->nresp;
+
+	virtq_iov_put(&iov, &n, resp, len);
+	virtio_req_complete(&r->req, (uint32_t)min_t(uint64_t, len + data_in, UINT32_MAX));
+}
+
+/* Takes the request's header and cuts off the space of its response. False: the queue is broken. */
+static bool begin(struct vs_req *r, void *header, size_t header_len, size_t resp_len)
+{
+	struct virtio_req *req = &r->req;
+
+	if (!virtq_iov_take(&req->out, &req->nout, header, header_len)) {
+		virtio_req_break(req, "a request is shorter than its header");
+		return false;
+	}
+	r->nresp = virtq_iov_cut(&req->in, &req->nin, resp_len, r->resp, MAX_PIECES);
+	if (!r->nresp)
+		virtio_req_break(req, "a request has no room for its response");
+	return r->nresp;
+}
+
+/* --- request queues (5.6.6.1) --- */
+
+static uint8_t response_of(const struct scsi_task *task)
+{
+	switch ((enum scsi_response)task->response) {
+	case SCSI_RESPONSE_OK:
+		return VIRTIO_SCSI_S_OK;
+	case SCSI_RESPONSE_OVERRUN:
+		return VIRTIO_SCSI_S_OVERRUN;
+	case SCSI_RESPONSE_ABORTED:
+		return VIRTIO_SCSI_S_ABORTED;
+	case SCSI_RESPONSE_RESET:
+		return VIRTIO_SCSI_S_RESET;
+	case SCSI_RESPONSE_BUSY:
+		return VIRTIO_SCSI_S_BUSY;
+	case SCSI_RESPONSE_TRANSPORT:
+		return VIRTIO_SCSI_S_TRANSPORT_FAILURE;
+	}
+	return VIRTIO_SCSI_S_FAILURE;
+}
+
+static void task_done(struct scsi_task *task)
+{
+	struct vs_req *r = container_of(task, struct vs_req, task);
+	struct virtio_scsi_cmd_resp resp = {
+		.response = response_of(task),
+		.status = task->status,
+		.sense_len = htole32(task->sense_len),
+		.resid = htole32((uint32_t)min_t(uint64_t, task->residual, UINT32_MAX)),
+	};
+
+	memcpy(resp.sense, task->sense, task->sense_len);
+	respond(r, &resp, sizeof(resp),
+		task->in_len - min_t(uint64_t, task->in_len, task->residual));
+}
+
+static void handle_command(struct virtio_req *req)
+{
+	struct vs_req *r = vs_req_of(req);
+	struct scsi_task *task = &r->task;
+	struct virtio_scsi_cmd_req cmd;
+
+	if (unlikely(!begin(r, &cmd, sizeof(cmd), sizeof(struct virtio_scsi_cmd_resp))))
+		return;
+	if (unlikely(!scsi_group_address(virtio_req_group_ctx(req), cmd.lun, task))) {
+		struct virtio_scsi_cmd_resp resp = {.response = VIRTIO_SCSI_S_BAD_TARGET};
+
+		respond(r, &resp, sizeof(resp), 0);
+		return;
+	}
+	memcpy(task->cdb, cmd.cdb, sizeof(task->cdb));
+	task->out_iov = req->out;
+	task->out_cnt = req->nout;
+	task->out_len = req->out_len - sizeof(cmd);
+	task->in_iov = req->in;
+	task->in_cnt = req->nin;
+	task->in_len = req->in_len - sizeof(struct virtio_scsi_cmd_resp);
+	task->tag = le64toh(cmd.tag);
+	task->done = task_done;
+	scsi_task_execute(task);
+}
+
+/* --- control queue (5.6.6.2) --- */
+
+static uint8_t tmf_response_of(const struct scsi_tmf *tmf)
+{
+	switch ((enum scsi_tmf_response)tmf->response) {
+	case SCSI_TMF_COMPLETE:
+		return VIRTIO_SCSI_S_OK; /* also FUNCTION COMPLETE */
+	case SCSI_TMF_SUCCEEDED:
+		return VIRTIO_SCSI_S_FUNCTION_SUCCEEDED;
+	case SCSI_TMF_REJECTED:
+		return VIRTIO_SCSI_S_FUNCTION_REJECTED;
+	case SCSI_TMF_BAD_TARGET:
+		return VIRTIO_SCSI_S_BAD_TARGET;
+	case SCSI_TMF_INCORRECT_LUN:
+		return VIRTIO_SCSI_S_INCORRECT_LUN;
+	}
+	return VIRTIO_SCSI_S_FAILURE;
+}
+
+static void tmf_done(struct scsi_tmf *tmf)
+{
+	struct vs_req *r = container_of(tmf, struct vs_req, tmf);
+	struct virtio_scsi_ctrl_tmf_resp resp = {.response = tmf_response_of(tmf)};
+
+	respond(r, &resp, sizeof(resp), 0);
+}
+
+static void handle_tmf(struct vs_req *r)
+{
+	static const uint8_t functions[] = {
+		[VIRTIO_SCSI_T_TMF_ABORT_TASK] = SCSI_TMF_ABORT_TASK,
+		[VIRTIO_SCSI_T_TMF_ABORT_TASK_SET] = SCSI_TMF_ABORT_TASK_SET,
+		[VIRTIO_SCSI_T_TMF_CLEAR_ACA] = SCSI_TMF_CLEAR_ACA,
+		[VIRTIO_SCSI_T_TMF_CLEAR_TASK_SET] = SCSI_TMF_CLEAR_TASK_SET,
+		[VIRTIO_SCSI_T_TMF_I_T_NEXUS_RESET] = SCSI_TMF_NEXUS_RESET,
+		[VIRTIO_SCSI_T_TMF_LOGICAL_UNIT_RESET] = SCSI_TMF_LU_RESET,
+		[VIRTIO_SCSI_T_TMF_QUERY_TASK] = SCSI_TMF_QUERY_TASK,
+		[VIRTIO_SCSI_T_TMF_QUERY_TASK_SET] = SCSI_TMF_QUERY_TASK_SET,
+	};
+	struct virtio_scsi_ctrl_tmf_req tmf;
+	struct virtio_scsi_ctrl_tmf_resp resp = {.response = VIRTIO_SCSI_S_FUNCTION_REJECTED};
+	uint32_t subtype;
+
+	if (!begin(r, &tmf.subtype, sizeof(tmf) - sizeof(tmf.type), sizeof(resp)))
+		return;
+	subtype = le32toh(tmf.subtype);
+	if (subtype >= ARRAY_SIZE(functions)) {
+		respond(r, &resp, sizeof(resp), 0);
+		return;
+	}
+	r->tmf.function = functions[subtype];
+	memcpy(r->tmf.lun, tmf.lun, sizeof(r->tmf.lun));
+	r->tmf.tag = le64toh(tmf.tag);
+	r->tmf.done = tmf_done;
+	scsi_tmf_start(virtio_req_group_ctx(&r->req), &r->tmf);
+}
+
+/* Asynchronous notification, query and subscribe: there are no such events. */
+static void handle_an(struct vs_req *r)
+{
+	struct virtio_scsi_ctrl_an_req an;
+	struct virtio_scsi_ctrl_an_resp resp = {.response = VIRTIO_SCSI_S_OK};
+
+	if (begin(r, (uint8_t *)&an + sizeof(an.type), sizeof(an) - sizeof(an.type), sizeof(resp)))
+		respond(r, &resp, sizeof(resp), 0);
+}
+
+static void handle_control(struct virtio_req *req)
+{
+	struct vs_req *r = vs_req_of(req);
+	uint32_t type;
+
+	if (!virtq_iov_take(&req->out, &req->nout, &type, sizeof(type))) {
+		virtio_req_break(req, "a control request is shorter than its type");
+		return;
+	}
+	switch (le32toh(type)) {
+	case VIRTIO_SCSI_T_TMF:
+		handle_tmf(r);
+		break;
+	case VIRTIO_SCSI_T_AN_QUERY:
+	case VIRTIO_SCSI_T_AN_SUBSCRIBE:
+		handle_an(r);
+		break;
+	default:
+		virtio_req_break(req, "a control request has an unknown type");
+		break;
+	}
+}
+
+/* --- the device --- */
+
+static void handle(struct virtio_req *req)
+{
+	unsigned int queue = virtio_req_queue(req);
+
+	if (likely(queue >= QUEUE_REQUEST))
+		handle_command(req);
+	else
+		handle_control(req);
+}
+
+static int group_start(void *arg, void **ctx)
+{
+	const struct virtio_scsi *vs = arg;
+
+	return scsi_group_get(vs->scsi, (struct scsi_group **)ctx);
+}
+
+static void group_stop(void *ctx)
+{
+	scsi_group_put(ctx);
+}
+
+static void session(void *arg, bool begins)
+{
+	const struct virtio_scsi *vs = arg;
+
+	if (begins)
+		scsi_device_reset(vs->scsi, SCSI_RESET_POWER_ON);
+}
+
+static const struct virtio_ops virtio_scsi_ops = {
+	.req_size = sizeof(struct vs_req),
+	.handle = handle,
+	.group_start = group_start,
+	.group_stop = group_stop,
+	.session = session,
+	/* The guest's buffers for events wait in their ring until there are any. */
+	.idle_queues = 1u << QUEUE_EVENT,
+};
+
+static int add_luns(struct virtio_scsi *vs, const struct virtio_scsi_params *p)
+{
+	char err[SCSI_ERR_MAX] = "";
+	size_t i;
+	int rc;
+
+	for (i = 0; i < p->nluns; i++) {
+		const struct virtio_scsi_lun_params *l = &p->luns[i];
+		struct scsi_lu_params lu = {
+			.target = l->target,
+			.lun = l->lun,
+			.bdev = l->bdev,
+			.read_only = l->read_only,
+			.serial = l->serial,
+		};
+
+		rc = scsi_device_add_lu(vs->scsi, &lu, err);
+		if (rc) {
+			log_error("%s: target %u, LUN %u: %s", p->name, l->target, l->lun,
+				  err[0] ? err : strerror(-rc));
+			return rc;
+		}
+	}
+	return 0;
+}
+
+int virtio_scsi_create(const struct virtio_scsi_params *p, struct virtio_scsi **out)
+{
+	struct virtio_params vp = {
+		.name = p->name,
+		.ops = &virtio_scsi_ops,
+		.features = 1ull << VIRTIO_SCSI_F_HOTPLUG | 1ull << VIRTIO_SCSI_F_CHANGE,
+		.queues = QUEUE_REQUEST + p->queues,
+		.reactors = p->reactors,
+		.nreactors = p->nreactors,
+		.idle_ns = p->idle_ns,
+		.socket = p->socket,
+	};
+	struct virtio_scsi *vs;
+	int rc;
+
+	if (!p->queues || p->queues > VIRTIO_SCSI_MAX_QUEUES || !p->nreactors)
+		return -EINVAL;
+	vs = calloc(1, sizeof(*vs));
+	if (!vs)
+		return -ENOMEM;
+	rc = scsi_device_create(p->name, &vs->scsi);
+	if (rc)
+		goto free_vs;
+	rc = add_luns(vs, p);
+	if (rc)
+		goto destroy_device;
+	vp.arg = vs;
+	rc = virtio_dev_create(&vp, &vs->dev);
+	if (rc)
+		goto destroy_device;
+	*out = vs;
+	return 0;
+
+destroy_device:
+	scsi_device_destroy(vs->scsi);
+free_vs:
+	free(vs);
+	return rc;
+}
+
+void virtio_scsi_destroy(struct virtio_scsi *vs)
+{
+	if (!vs)
+		return;
+	virtio_dev_destroy(vs->dev);
+	scsi_device_destroy(vs->scsi);
+	free(vs);
+}
