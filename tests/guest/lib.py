@@ -342,6 +342,8 @@ class Monitor:
 
 def nvme(path, **properties):
     """Arguments of tools/guest for a controller."""
+    # A busy test machine can stall a daemon for longer than QEMU waits by default.
+    properties = {"timeout-ms": 60000, **properties}
     return ["--nvme", ",".join([str(path), *(f"{key}={value}" for key, value in properties.items())])]
 
 

@@ -19,7 +19,9 @@ def run(group):
         ],
         controllers=[controller("nvme0", "ram0", "disk0")], poll="adaptive")
     script = "".join((HERE / name).read_text(encoding="ascii") for name in ("fio-lib.sh", "io.sh"))
-    guest = group.guest(script, arguments=nvme(daemon.socket("nvme0")), timeout=400)
+    # 8 jobs with 128 commands of up to 1 MiB each need the memory.
+    guest = group.guest(script, timeout=400,
+                        arguments=[*nvme(daemon.socket("nvme0")), "--memory", "1600M"])
     guest.expect("idle", timeout=400)
     idle_cost(group, daemon)
     guest.send("go")
