@@ -38,8 +38,11 @@ static const struct guard_slot *find_slot(uintptr_t addr)
 	return NULL;
 }
 
-/* Huge page mappings can only be replaced in units of their page size. */
-static bool replace_from(uintptr_t addr, uintptr_t end)
+/*
+ * Huge page mappings can only be replaced in units of their page size. They begin
+ * and end at a multiple of it; what lies around one that does not is somebody else's.
+ */
+static bool replace_from(uintptr_t addr, uintptr_t start, uintptr_t end)
 {
 	static const uintptr_t page_sizes[] = {4096, 65536, 2UL << 20, 32UL << 20, 1UL << 30};
 	size_t i;
@@ -48,6 +51,8 @@ static bool replace_from(uintptr_t addr, uintptr_t end)
 		uintptr_t mask = page_sizes[i] - 1;
 		uintptr_t from = addr & ~mask, to = (end + mask) & ~mask;
 
+		if (i && (start | end) & mask)
+			break;
 		if (mmap((void *)from, to - from, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
 			 0) != MAP_FAILED)
@@ -64,7 +69,7 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 	struct sigaction dfl = {.sa_handler = SIG_DFL};
 	int saved_errno = errno;
 
-	if (slot && replace_from(addr, atomic_load(&slot->end)))
+	if (slot && replace_from(addr, atomic_load(&slot->start), atomic_load(&slot->end)))
 		atomic_store(atomic_load(&slot->lost), true);
 	else
 		sigaction(sig, &dfl, NULL); /* not ours: the access faults again and ends us */

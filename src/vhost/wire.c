@@ -65,10 +65,13 @@ bool vhost_wire_check_mem_table(const struct vhost_socket *sock, void *ctx)
 	uint32_t i;
 
 	if (msg->size < offsetof(struct vhost_wire_mem_table, regions) || !table.nregions ||
-	    table.nregions > VHOST_MAX_REGIONS || (int)table.nregions != msg->nfds) {
-		log_warn("%s: memory table of %u regions with %d file descriptors refused; 1 to %d "
-			 "regions with one each are possible",
-			 sock->name, table.nregions, msg->nfds, VHOST_MAX_REGIONS);
+	    table.nregions > VHOST_MAX_REGIONS || (int)table.nregions != msg->nfds ||
+	    msg->size < offsetof(struct vhost_wire_mem_table, regions) +
+				table.nregions * sizeof(table.regions[0])) {
+		log_warn("%s: memory table of %u regions in %u bytes with %d file descriptors "
+			 "refused; 1 to %d regions of %zu bytes with one each are possible",
+			 sock->name, table.nregions, msg->size, msg->nfds, VHOST_MAX_REGIONS,
+			 sizeof(table.regions[0]));
 		return false;
 	}
 	for (i = 0; i < table.nregions; i++) {
