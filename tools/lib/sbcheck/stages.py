@@ -24,6 +24,11 @@ class Stage:
     alone: bool = False
 
 
+def device_tests(version):
+    return ("bash -euc 'QEMU=$(tools/build-qemu --print-path --version " + version + "); "
+            "export QEMU; exec tests/integration/qemu-device.py'")
+
+
 STAGES = (
     Stage("deps", "Debian packages", "tools/install-deps", minutes=20),
     Stage("build", "the daemon and its tests, with gcc", "make -j2 all tests", ("deps",)),
@@ -57,8 +62,10 @@ STAGES = (
     Stage("tsan", "the same, with the thread sanitizer",
           "tests/run-tests --build build-tsan --exclude qemu-device", ("build-tsan",), ("tests",),
           minutes=25),
-    Stage("qemu-device", "the QEMU devices against a made-up target",
-          "tests/integration/qemu-device.py", ("qemu-10.0", "qemu-7.2"), minutes=15, guest=True),
+    Stage("device-10.0", "QEMU 10.0's device against a made-up target",
+          device_tests("10.0.13"), ("qemu-10.0",), minutes=15, guest=True),
+    Stage("device-7.2", "QEMU 7.2's device against a made-up target",
+          device_tests("7.2"), ("qemu-7.2",), ("device-10.0",), minutes=15, guest=True),
     Stage("guest", "Linux guests", "tests/guest/run", ("build", "qemu-10.0", "guest-image"),
           ("tests",), minutes=45, guest=True),
     Stage("demo", "the demonstration", "tools/demo", ("build", "qemu-10.0", "guest-image"),
