@@ -90,7 +90,8 @@ class Run:
         elif not self.results.any():
             self.results.add("ok", name)
         if leftovers:
-            self.results.add("not ok", f"{name}/leftovers", "; ".join(leftovers))
+            self.results.add("not ok", name, "left behind: " + "; ".join(leftovers))
+        self.results.prefix(name)
         self._log.write(f"# {describe_status(status) if status is not None else 'stopped'}, "
                         f"{self.seconds():.0f} s\n")
         self._log.close()

@@ -33,6 +33,12 @@ class Results:
         self.failed += other.failed
         self.skipped += other.skipped
 
+    def prefix(self, text):
+        """Tells where the cases ran, where those of the same name run several times."""
+        for cases in (self.failed, self.skipped):
+            cases[:] = [(name if name == text else f"{text}: {name}", reason)
+                        for name, reason in cases]
+
     def any(self):
         return bool(self.passed or self.failed or self.skipped)
 
