@@ -24,13 +24,13 @@
 #define CONFIG_SOCKET_PATH_MAX	107  /* bytes, without the final NUL: sun_path of unix(7) */
 #define CONFIG_CPUS_MAX		8192 /* CPU numbers are below this */
 #define CONFIG_REACTORS_MAX	256  /* CPUs in a list */
-#define CONFIG_REACTORS_MAX	256  /* CPUs in a list */
 #define CONFIG_BDEVS_MAX	4096
 #define CONFIG_CONTROLLERS_MAX	1024
 #define CONFIG_NAMESPACES_MAX	256 /* per controller; also the highest nsid */
 #define CONFIG_IO_QUEUES_MAX	64  /* I/O queue pairs per controller */
+#define CONFIG_QUEUES_MAX	64  /* request virtqueues per controller */
 #define CONFIG_POLL_IDLE_US_MAX 1000000
-#define CONFIG_SERIAL_MAX	20 /* NVMe 1.4, figure 247: SN, ASCII */
+#define CONFIG_SERIAL_MAX	20 /* NVMe 1.4, figure 247: SN; VIRTIO 1.2, 5.2.6: the ID */
 #define CONFIG_MODEL_MAX	40 /* NVMe 1.4, figure 247: MN, ASCII */
 #define CONFIG_NUMA_ANY		(-1)
 
@@ -112,6 +112,7 @@ struct config_bdev {
 
 enum config_controller_type {
 	CONFIG_CONTROLLER_NVME = 1,
+	CONFIG_CONTROLLER_BLK,
 };
 
 struct config_namespace {
@@ -124,10 +125,20 @@ struct config_namespace {
 
 struct config_nvme {
 	uint32_t io_queues; /* pairs of I/O submission and completion queues, 1-based */
-	const char *serial; /* 1..CONFIG_SERIAL_MAX printable ASCII characters, unique */
-	const char *model;  /* 1..CONFIG_MODEL_MAX printable ASCII characters */
+	/* 1..CONFIG_SERIAL_MAX printable ASCII characters, unique among the controllers */
+	const char *serial;
+	const char *model; /* 1..CONFIG_MODEL_MAX printable ASCII characters */
 	const struct config_namespace *namespaces;
 	size_t nnamespaces; /* may be 0 */
+};
+
+struct config_blk {
+	const char *bdev_name;
+	const struct config_bdev *bdev; /* one of config.bdevs */
+	uint32_t queues;		/* request virtqueues, 1..CONFIG_QUEUES_MAX */
+	bool read_only;			/* as written here: the bdev may be read-only without it */
+	bool write_cache;		/* what the guest finds; it may switch it */
+	const char *serial;		/* as in struct config_nvme */
 };
 
 struct config_controller {
@@ -141,6 +152,7 @@ struct config_controller {
 	struct config_polling polling;
 	union {
 		struct config_nvme nvme;
+		struct config_blk blk;
 	};
 };
 

@@ -55,7 +55,24 @@ struct config_index;
 void config_validate_nvme(struct config *cfg, struct config_errors *errors,
 			  const struct config_index *bdevs, struct config_controller *ctrl);
 
-/* Derives the serial numbers that are not given, and refuses duplicates. */
+/*
+ * refs.c: looks up the bdev of a name that the file gives at `where` ("controller 'c': bdev"); pos
+ * is the position of what has the name in it. NULL after reporting that there is none, or if
+ * there is nothing to report here.
+ */
+const struct config_bdev *config_resolve_bdev(struct config *cfg, struct config_errors *errors,
+					      const struct config_index *bdevs, const char *where,
+					      const char *const *name, struct config_pos pos);
+
+/* A `where`: the name of the controller and what of it; cut if that gets too long. */
+struct config_where {
+	char text[256];
+};
+
+const char *config_where_format(struct config_where *out, const struct config_controller *ctrl,
+				const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* validate_serials.c: derives the serial numbers that are not given, and refuses duplicates. */
 void config_validate_serials(struct config *cfg, struct config_errors *errors);
 
 /* validate_bdev.c: sizes, files and UUIDs of all bdevs. */

@@ -173,17 +173,21 @@ static const struct config_variant *read_variant(struct config_reader *r,
 	return NULL;
 }
 
-/* The variant that has a key of this name, or NULL. */
-static const struct config_variant *variant_with_key(const struct config_section *section,
-						     const char *name)
+/* Lists the variants that have a key of this name; returns how many there are. */
+static size_t variants_with_key(const struct config_section *section, const char *name,
+				struct config_words *words)
 {
+	size_t n = 0;
+
 	for (const struct config_variant *v = section->variants; v && v->name; v++) {
 		for (const struct config_key *key = v->keys; key->name; key++) {
-			if (strcmp(key->name, name) == 0)
-				return v;
+			if (strcmp(key->name, name) != 0)
+				continue;
+			config_words_add(words, v->name);
+			n++;
 		}
 	}
-	return NULL;
+	return n;
 }
 
 static void report_unknown_key(struct config_reader *r, struct object_keys *keys,
@@ -211,15 +215,16 @@ static void unknown_key(struct config_reader *r, const struct config_section *se
 			const struct config_variant *variant, struct object_keys *keys,
 			const struct config_node *key)
 {
-	const struct config_variant *other = variant_with_key(section, key->text);
+	struct config_words others = {0};
+	size_t n = variants_with_key(section, key->text, &others);
 
 	if (!key->quoted && strcmp(key->text, "<<") == 0)
 		config_reader_error(r, NULL, key,
 				    "merge key '<<' is not supported; write the keys out here");
-	else if (other && variant)
-		config_reader_error(r, NULL, key, "key '%s' is for type %s, not for type %s",
-				    key->text, other->name, variant->name);
-	else if (!other)
+	else if (n && variant)
+		config_reader_error(r, NULL, key, "key '%s' is for type%s %s, not for type %s",
+				    key->text, n > 1 ? "s" : "", others.text, variant->name);
+	else if (!n)
 		report_unknown_key(r, keys, key);
 	/* Else the type is wrong or missing, which is an error by itself. */
 }

@@ -130,8 +130,20 @@ static const struct config_key nvme_keys[] = {
 	{0},
 };
 
+static const struct config_key blk_keys[] = {
+	{"bdev", config_read_name, FIELD(controller, blk.bdev_name), .required = true},
+	{"queues", config_read_uint32, FIELD(controller, blk.queues), .dflt = "4", .min = 1,
+	 .max = CONFIG_QUEUES_MAX},
+	{"read_only", config_read_bool, FIELD(controller, blk.read_only), .dflt = "false"},
+	{"serial", config_read_ascii, FIELD(controller, blk.serial), .min = 1,
+	 .max = CONFIG_SERIAL_MAX},
+	{"write_cache", config_read_bool, FIELD(controller, blk.write_cache), .dflt = "true"},
+	{0},
+};
+
 static const struct config_variant controller_variants[] = {
 	{"nvme", CONFIG_CONTROLLER_NVME, nvme_keys},
+	{"blk", CONFIG_CONTROLLER_BLK, blk_keys},
 	{0},
 };
 

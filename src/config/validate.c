@@ -199,6 +199,16 @@ void config_validate_sockets(struct config *cfg, struct config_errors *errors)
 	}
 }
 
+static void validate_blk(struct config *cfg, struct config_errors *errors,
+			 const struct config_index *bdevs, struct config_controller *ctrl)
+{
+	struct config_where where;
+
+	ctrl->blk.bdev =
+		config_resolve_bdev(cfg, errors, bdevs, config_where_format(&where, ctrl, "bdev"),
+				    &ctrl->blk.bdev_name, ctrl->pos);
+}
+
 static void validate_controllers(struct config *cfg, struct config_errors *errors,
 				 const struct config_index *bdevs)
 {
@@ -211,6 +221,9 @@ static void validate_controllers(struct config *cfg, struct config_errors *error
 		switch (ctrls[i].type) {
 		case CONFIG_CONTROLLER_NVME:
 			config_validate_nvme(cfg, errors, bdevs, &ctrls[i]);
+			break;
+		case CONFIG_CONTROLLER_BLK:
+			validate_blk(cfg, errors, bdevs, &ctrls[i]);
 			break;
 		}
 	}

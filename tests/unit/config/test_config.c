@@ -280,6 +280,39 @@ static void shared_bdev(void)
 	config_free(cfg);
 }
 
+static void blk(void)
+{
+	struct config *cfg = load_good(
+		"blk",
+		RAM "controllers:\n"
+		    "  - {name: a, type: blk, bdev: r}\n"
+		    "  - {name: b, type: blk, bdev: r, queues: 64, read_only: true, serial: \"vm7 "
+		    "root\", write_cache: false, poll: busy}\n"
+		    "  - {name: c, type: nvme, namespaces: [{bdev: r}]}\n");
+	const struct config_controller *a, *b;
+
+	if (!cfg)
+		return;
+	a = &cfg->controllers[0];
+	b = &cfg->controllers[1];
+	CU_ASSERT_EQUAL(a->type, CONFIG_CONTROLLER_BLK);
+	CU_ASSERT_PTR_EQUAL(a->blk.bdev, &cfg->bdevs[0]);
+	CU_ASSERT_STRING_EQUAL(a->blk.bdev_name, "r");
+	CU_ASSERT_EQUAL(a->blk.queues, 4);
+	CU_ASSERT_EQUAL(a->blk.read_only, false);
+	CU_ASSERT_EQUAL(a->blk.write_cache, true);
+	/* As an nvme controller of that name would get. */
+	CU_ASSERT_STRING_EQUAL(a->blk.serial, "SB3bc0fac3788f569587");
+	CU_ASSERT_STRING_EQUAL(a->socket_path, "/run/shadowbell/a");
+	CU_ASSERT_PTR_EQUAL(b->blk.bdev, &cfg->bdevs[0]);
+	CU_ASSERT_EQUAL(b->blk.queues, 64);
+	CU_ASSERT_EQUAL(b->blk.read_only, true);
+	CU_ASSERT_EQUAL(b->blk.write_cache, false);
+	CU_ASSERT_STRING_EQUAL(b->blk.serial, "vm7 root");
+	CU_ASSERT_EQUAL(b->polling.mode, CONFIG_POLL_BUSY);
+	config_free(cfg);
+}
+
 static void places(void)
 {
 	static const struct config_pos nowhere = {0};
@@ -477,6 +510,7 @@ static void names_of_enums(void)
 	CU_ASSERT_STRING_EQUAL(config_poll_name(CONFIG_POLL_INTERRUPT), "interrupt");
 	CU_ASSERT_STRING_EQUAL(config_bdev_type_name(CONFIG_BDEV_NULL), "null");
 	CU_ASSERT_STRING_EQUAL(config_controller_type_name(CONFIG_CONTROLLER_NVME), "nvme");
+	CU_ASSERT_STRING_EQUAL(config_controller_type_name(CONFIG_CONTROLLER_BLK), "blk");
 	CU_ASSERT_STRING_EQUAL(config_poll_name((enum config_poll)99), "unknown");
 }
 
@@ -490,6 +524,7 @@ static const struct test_case cases[] = {
 	{"bdev_values", bdev_values},
 	{"derived_identities", derived_identities},
 	{"shared_bdev", shared_bdev},
+	{"blk", blk},
 	{"places", places},
 	{"socket_dir_override", socket_dir_override},
 	{"files_on_disk", files_on_disk},

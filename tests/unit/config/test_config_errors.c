@@ -9,6 +9,7 @@
 #define BDEV(keys)	 EMPTY "bdevs:\n - {" keys "}\n"
 #define NVME(keys)	 RAM "controllers:\n - {name: c, type: nvme, " keys "}\n"
 #define NAMESPACES(list) NVME("namespaces: [" list "]")
+#define BLK(keys)	 RAM "controllers:\n - {name: c, type: blk" keys "}\n"
 
 struct row {
 	const char *name;
@@ -437,7 +438,7 @@ static void controllers(void)
 		  "2:15: controllers[0]: key 'type' is missing"}},
 		{"unknown type",
 		 RAM "controllers: [{name: c, type: nvm, namespaces: []}]\n",
-		 {"2:31: controller 'c': type: 'nvm' is not known (did you mean 'nvme'?); allowed: nvme"}},
+		 {"2:31: controller 'c': type: 'nvm' is not known (did you mean 'nvme'?); allowed: nvme, blk"}},
 		{"no namespaces", NVME(""), {"3:4: controller 'c': key 'namespaces' is missing"}},
 		{"no queues",
 		 NVME("namespaces: [], io_queues: 0"),
@@ -537,6 +538,78 @@ static void controllers(void)
 	CHECK_ROWS(rows);
 }
 
+static void blk(void)
+{
+	static const struct row rows[] = {
+		{"no bdev", BLK(""), {"3:4: controller 'c': key 'bdev' is missing"}},
+		{"dangling",
+		 BLK(", bdev: ra"),
+		 {"3:31: controller 'c': bdev: there is no bdev 'ra'; allowed: r"}},
+		{"bdev a list", BLK(", bdev: [r]"), {"3:31: controller 'c': bdev: is a list"}},
+		{"no queues",
+		 BLK(", bdev: r, queues: 0"),
+		 {"3:42: controller 'c': queues: '0' is out of range; allowed: 1 to 64"}},
+		{"many queues",
+		 BLK(", bdev: r, queues: 65"),
+		 {"3:42: controller 'c': queues: '65' is out of range; allowed: 1 to 64"}},
+		{"2^32 + 4 queues",
+		 BLK(", bdev: r, queues: 4294967300"),
+		 {"3:42: controller 'c': queues: '4294967300' is out of range"}},
+		{"read-only of YAML 1.1",
+		 BLK(", bdev: r, read_only: yes"),
+		 {"3:45: controller 'c': read_only: 'yes' is not a boolean; allowed: true or false"}},
+		{"write cache in quotes",
+		 BLK(", bdev: r, write_cache: \"false\""),
+		 {"3:47: controller 'c': write_cache: 'false' is a text in quotes; allowed: true or"}},
+		{"long serial",
+		 BLK(", bdev: r, serial: 012345678901234567890"),
+		 {"3:42: controller 'c': serial: '012345678901234567890' is 21 bytes long; allowed: 1 to 20"}},
+		{"empty serial",
+		 BLK(", bdev: r, serial: ''"),
+		 {"3:42: controller 'c': serial: '' is 0 bytes long"}},
+		{"key of nvme",
+		 BLK(", bdev: r, io_queues: 4"),
+		 {"3:34: controller 'c': key 'io_queues' is for type nvme, not for type blk"}},
+		{"unknown key",
+		 BLK(", bdev: r, writecache: true"),
+		 {"3:34: controller 'c': unknown key 'writecache' (did you mean 'write_cache'?)"}},
+		{"key of blk",
+		 NVME("namespaces: [], queues: 4"),
+		 {"3:42: controller 'c': key 'queues' is for type blk, not for type nvme"}},
+	};
+
+	CHECK_ROWS(rows);
+}
+
+/* Of all controllers, whatever they are. */
+static void serials(void)
+{
+	static const struct row rows[] = {
+		{"of two disks",
+		 RAM "controllers:\n - {name: c, type: blk, bdev: r, serial: X}\n"
+		     " - {name: d, type: blk, bdev: r, serial: X}\n",
+		 {"4:42: controller 'd': serial: 'X' is the serial of the controller in line 3; allowed: "
+		  "one of its own"}},
+		{"of a disk and an NVMe controller",
+		 RAM "controllers:\n - {name: c, type: nvme, namespaces: [], serial: X}\n"
+		     " - {name: d, type: blk, bdev: r, serial: X}\n",
+		 {"4:42: controller 'd': serial: 'X' is the serial of the controller in line 3"}},
+		{"derived, of the controller before",
+		 RAM "controllers:\n - {name: a, type: nvme, namespaces: []}\n"
+		     " - {name: d, type: blk, bdev: r, serial: SB3bc0fac3788f569587}\n",
+		 {"4:42: controller 'd': serial: 'SB3bc0fac3788f569587' is the serial of the controller in "
+		  "line 3"}},
+		{"derived, of the controller behind",
+		 RAM
+		 "controllers:\n - {name: d, type: blk, bdev: r, serial: SB3bc0fac3788f569587}\n"
+		 " - {name: a, type: nvme, namespaces: []}\n",
+		 {"3:42: controller 'd': serial: 'SB3bc0fac3788f569587' is the serial of the controller in "
+		  "line 4"}},
+	};
+
+	CHECK_ROWS(rows);
+}
+
 /* One mistake is one error: what only follows from it is not reported. */
 static void no_follow_ups(void)
 {
@@ -613,6 +686,8 @@ static const struct test_case cases[] = {
 	{"target", target},
 	{"bdevs", bdevs},
 	{"controllers", controllers},
+	{"blk", blk},
+	{"serials", serials},
 	{"no_follow_ups", no_follow_ups},
 	{"several_in_order", several_in_order},
 	{"many", many},

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The controllers of a configuration: a create and a destroy per type. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "blk/blk.h"
+#include "config/uuid.h"
+#include "nvme/vhost_user_nvme.h"
+#include "reactor/reactor.h"
+#include "target/target_internal.h"
+#include "util/log.h"
+#include "util/time.h"
+#include "vhost/vhost.h"
+
+static struct reactor *reactor_on(const struct target *t, unsigned int cpu)
+{
+	size_t i;
+
+	for (i = 0; i < t->nreactors; i++)
+		if (reactor_cpu(t->reactors[i]) == (int)cpu)
+			return t->reactors[i];
+	return NULL;
+}
+
+static uint64_t idle_ns(const struct config_polling *p)
+{
+	switch (p->mode) {
+	case CONFIG_POLL_BUSY:
+		return REACTOR_NEVER_SLEEP;
+	case CONFIG_POLL_INTERRUPT:
+		return 0;
+	case CONFIG_POLL_ADAPTIVE:
+		break;
+	}
+	return p->idle_us * NS_PER_US;
+}
+
+static struct vhost_socket_params socket_params(const struct config_controller *c)
+{
+	return (struct vhost_socket_params){
+		.path = c->socket_path,
+		.name = c->name,
+		.mode = c->socket.mode,
+		.set_owner = c->socket.owner != (uid_t)-1,
+		.set_group = c->socket.group != (gid_t)-1,
+		.owner = c->socket.owner,
+		.group = c->socket.group,
+	};
+}
+
+/* Whether a namespace before this one, in the order of the file, is on the same bdev. */
+static bool used_before(const struct config *cfg, const struct config_namespace *ns)
+{
+	size_t i, j;
+
+	for (i = 0; i < cfg->ncontrollers; i++) {
+		const struct config_nvme *nvme = &cfg->controllers[i].nvme;
+
+		if (cfg->controllers[i].type != CONFIG_CONTROLLER_NVME)
+			continue;
+		for (j = 0; j < nvme->nnamespaces; j++) {
+			if (&nvme->namespaces[j] == ns)
+				return false;
+			if (nvme->namespaces[j].bdev == ns->bdev)
+				return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * The first namespace on a bdev has the bdev's identity. Each further one has an identity of its
+ * own, as a guest that sees both would refuse a second namespace with the same.
+ */
+static void identify_ns(const struct config *cfg, const struct config_controller *c,
+			const struct config_namespace *ns, uint8_t uuid[16])
+{
+	char text[CONFIG_NAME_MAX + 64];
+	int n;
+
+	memcpy(uuid, ns->bdev->uuid, 16);
+	if (!used_before(cfg, ns))
+		return;
+	config_uuid_format(ns->bdev->uuid, text);
+	n = (int)strlen(text);
+	snprintf(text + n, sizeof(text) - (size_t)n, "/%s/%u", c->name, ns->nsid);
+	config_uuid_from_name(text, uuid);
+}
+
+/* What controllers of all types are given alike. */
+struct common {
+	struct vhost_socket_params socket;
+	struct reactor **reactors; /* freed by the caller */
+	uint64_t idle_ns;
+};
+
+static int fill_common(struct common *common, const struct target *t, size_t index)
+{
+	const struct config_controller *c = &t->cfg->controllers[index];
+	size_t i, n = c->cpus.n;
+
+	common->socket = socket_params(c);
+	common->idle_ns = idle_ns(&c->polling);
+	common->reactors = calloc(n, sizeof(struct reactor *));
+	if (!common->reactors)
+		return -ENOMEM;
+	/* Each controller begins on another reactor, so that the first queues are spread, too. */
+	for (i = 0; i < n; i++)
+		common->reactors[i] = reactor_on(t, c->cpus.cpu[(i + index) % n]);
+	return 0;
+}
+
+static int create_nvme(const struct target *t, size_t index, const struct common *common,
+		       struct vhost_user_nvme **out)
+{
+	const struct config_controller *c = &t->cfg->controllers[index];
+	struct vnvme_params p = {
+		.name = c->name,
+		.serial = c->nvme.serial,
+		.model = c->nvme.model,
+		.cntlid = (uint16_t)(index + 1),
+		.io_queues = c->nvme.io_queues,
+		.nnamespaces = c->nvme.nnamespaces,
+		.reactors = common->reactors,
+		.nreactors = c->cpus.n,
+		.idle_ns = common->idle_ns,
+	};
+	struct vnvme_ns_params *ns = calloc(p.nnamespaces + 1, sizeof(*ns));
+	size_t i;
+	int rc;
+
+	if (!ns)
+		return -ENOMEM;
+	for (i = 0; i < p.nnamespaces; i++) {
+		ns[i] = (struct vnvme_ns_params){
+			.bdev = c->nvme.namespaces[i].bdev_name,
+			.nsid = c->nvme.namespaces[i].nsid,
+			.read_only = c->nvme.namespaces[i].read_only,
+		};
+		identify_ns(t->cfg, c, &c->nvme.namespaces[i], ns[i].uuid);
+	}
+	p.namespaces = ns;
+	rc = vhost_user_nvme_create(&p, &common->socket, out);
+	if (!rc)
+		log_info("%s: NVMe controller with %zu namespace%s, up to %u I/O queues, at %s",
+			 c->name, p.nnamespaces, p.nnamespaces == 1 ? "" : "s", p.io_queues,
+			 c->socket_path);
+	free(ns);
+	return rc;
+}
+
+static int create_blk(const struct config_controller *c, const struct common *common,
+		      struct blk **out)
+{
+	int rc = blk_create(
+		&(struct blk_params){
+			.name = c->name,
+			.bdev = c->blk.bdev_name,
+			.serial = c->blk.serial,
+			.queues = c->blk.queues,
+			.read_only = c->blk.read_only,
+			.write_cache = c->blk.write_cache,
+			.reactors = common->reactors,
+			.nreactors = c->cpus.n,
+			.idle_ns = common->idle_ns,
+			.socket = &common->socket,
+		},
+		out);
+
+	if (!rc)
+		log_info("%s: virtio-blk disk on bdev %s, up to %u queues, at %s", c->name,
+			 c->blk.bdev_name, c->blk.queues, c->socket_path);
+	return rc;
+}
+
+static int create(struct target *t, size_t index)
+{
+	const struct config_controller *c = &t->cfg->controllers[index];
+	struct target_controller *out = &t->controllers[index];
+	struct common common;
+	int rc;
+
+	rc = fill_common(&common, t, index);
+	if (rc)
+		return rc;
+	out->type = c->type;
+	switch (c->type) {
+	case CONFIG_CONTROLLER_NVME:
+		rc = create_nvme(t, index, &common, &out->nvme);
+		break;
+	case CONFIG_CONTROLLER_BLK:
+		rc = create_blk(c, &common, &out->blk);
+		break;
+	}
+	free(common.reactors);
+	return rc;
+}
+
+static void destroy(const struct target_controller *c)
+{
+	switch (c->type) {
+	case CONFIG_CONTROLLER_NVME:
+		vhost_user_nvme_destroy(c->nvme);
+		break;
+	case CONFIG_CONTROLLER_BLK:
+		blk_destroy(c->blk);
+		break;
+	}
+}
+
+static int make_socket_dir(const char *dir)
+{
+	if (!mkdir(dir, 0755) || errno == EEXIST)
+		return 0;
+	log_error("socket_dir %s cannot be made: %s; make it, or choose another one", dir,
+		  strerror(errno));
+	return -errno;
+}
+
+int target_create_controllers(struct target *t)
+{
+	size_t i;
+	int rc;
+
+	rc = make_socket_dir(t->cfg->target.socket_dir);
+	if (rc)
+		return rc;
+	t->controllers = calloc(t->cfg->ncontrollers, sizeof(*t->controllers));
+	if (!t->controllers)
+		return -ENOMEM;
+	for (i = 0; i < t->cfg->ncontrollers; i++) {
+		rc = create(t, i);
+		if (rc)
+			return rc;
+		t->ncontrollers++;
+	}
+	return 0;
+}
+
+void target_destroy_controllers(struct target *t)
+{
+	while (t->ncontrollers)
+		destroy(&t->controllers[--t->ncontrollers]);
+	free(t->controllers);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef TARGET_TARGET_INTERNAL_H
+#define TARGET_TARGET_INTERNAL_H
+
+/* Between the files of src/target. Main thread. */
+
+#include "target/target.h"
+
+struct blk;
+struct reactor;
+struct vhost_user_nvme;
+
+struct target_controller {
+	enum config_controller_type type;
+	union {
+		struct vhost_user_nvme *nvme;
+		struct blk *blk;
+	};
+};
+
+struct target {
+	const struct config *cfg;
+	bool vhost_started;
+	struct reactor **reactors; /* as cfg->target.cpus */
+	size_t nreactors;
+	size_t nbdevs;			       /* made so far, of cfg->bdevs */
+	struct target_controller *controllers; /* as cfg->controllers */
+	size_t ncontrollers;
+};
+
+/* All: 0, or -errno having logged the reason; what was made until then is counted in `t`. */
+
+/* bdevs.c */
+int target_create_bdevs(struct target *t);
+void target_remove_bdevs(struct target *t);
+
+/* controllers.c */
+int target_create_controllers(struct target *t);
+void target_destroy_controllers(struct target *t);
+
+#endif
