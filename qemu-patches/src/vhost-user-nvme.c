@@ -890,6 +890,14 @@ static void vnvme_exit(PCIDevice *pdev)
     if (msix_present(pdev)) {
         msix_uninit_exclusive_bar(pdev);
     }
+    /*
+     * Each holds a reference to its owner, the device, which would never be
+     * finalized, nor would management be told that it is gone.
+     */
+    if (memory_region_is_mapped(&s->regs)) {
+        memory_region_del_subregion(&s->bar0, &s->doorbell_page);
+        memory_region_del_subregion(&s->bar0, &s->regs);
+    }
     vnvme_vectors_cleanup(s);
     if (s->chardev.chr) {
         qemu_chr_fe_set_handlers(&s->chardev, NULL, NULL, NULL, NULL, NULL,
