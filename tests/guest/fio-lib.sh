@@ -2,8 +2,9 @@
 # shellcheck shell=bash
 # fio with verification: writes, and reads back with a checksum of each block.
 
+# allow_file_create: a device that is gone must not come back as a file.
 FIO_COMMON=(--ioengine=libaio --direct=1 --verify=crc32c --verify_fatal=1 --verify_dump=0
-	--group_reporting --eta=never --randrepeat=0)
+	--group_reporting --eta=never --randrepeat=0 --allow_file_create=0)
 
 # fio_ok NAME ARGUMENT...: fio must succeed, and have done something.
 fio_ok() {
