@@ -30,8 +30,11 @@
 #define CONFIG_IO_QUEUES_MAX	64  /* I/O queue pairs per controller */
 #define CONFIG_QUEUES_MAX	64  /* request virtqueues per controller */
 #define CONFIG_POLL_IDLE_US_MAX 1000000
-#define CONFIG_SERIAL_MAX	20 /* NVMe 1.4, figure 247: SN; VIRTIO 1.2, 5.2.6: the ID */
-#define CONFIG_MODEL_MAX	40 /* NVMe 1.4, figure 247: MN, ASCII */
+#define CONFIG_SERIAL_MAX	20  /* NVMe 1.4, figure 247: SN; VIRTIO 1.2, 5.2.6: the ID */
+#define CONFIG_MODEL_MAX	40  /* NVMe 1.4, figure 247: MN, ASCII */
+#define CONFIG_SCSI_IDS		256 /* targets of a controller, by id from 0 */
+#define CONFIG_SCSI_LUNS	256 /* logical units of a target, by LUN from 0 */
+#define CONFIG_LUN_SERIAL_MAX	36
 #define CONFIG_NUMA_ANY		(-1)
 
 /* Where something stands in the file. Both are counted from 1, columns in characters; 0 means
@@ -113,6 +116,7 @@ struct config_bdev {
 enum config_controller_type {
 	CONFIG_CONTROLLER_NVME = 1,
 	CONFIG_CONTROLLER_BLK,
+	CONFIG_CONTROLLER_SCSI,
 };
 
 struct config_namespace {
@@ -141,6 +145,32 @@ struct config_blk {
 	const char *serial;		/* as in struct config_nvme */
 };
 
+struct config_lun {
+	struct config_pos pos;
+	uint32_t lun; /* below CONFIG_SCSI_LUNS, unique in its target */
+	const char *bdev_name;
+	const struct config_bdev *bdev; /* one of config.bdevs */
+	bool read_only;			/* as written here: the bdev may be read-only without it */
+	/*
+	 * NULL: from the bdev's UUID. Else 1..CONFIG_LUN_SERIAL_MAX printable ASCII characters,
+	 * unique among the serials of the file, but that LUNs on one bdev may have the same.
+	 */
+	const char *serial;
+};
+
+struct config_scsi_target {
+	struct config_pos pos;
+	uint32_t id; /* below CONFIG_SCSI_IDS, unique in its controller */
+	const struct config_lun *luns;
+	size_t nluns; /* never 0 */
+};
+
+struct config_scsi {
+	uint32_t queues; /* request virtqueues, 1..CONFIG_QUEUES_MAX */
+	const struct config_scsi_target *targets;
+	size_t ntargets; /* may be 0 */
+};
+
 struct config_controller {
 	struct config_pos pos;
 	const char *name; /* unique among the controllers */
@@ -153,6 +183,7 @@ struct config_controller {
 	union {
 		struct config_nvme nvme;
 		struct config_blk blk;
+		struct config_scsi scsi;
 	};
 };
 

@@ -55,6 +55,10 @@ struct config_index;
 void config_validate_nvme(struct config *cfg, struct config_errors *errors,
 			  const struct config_index *bdevs, struct config_controller *ctrl);
 
+/* validate_scsi.c: one controller of type scsi. */
+void config_validate_scsi(struct config *cfg, struct config_errors *errors,
+			  const struct config_index *bdevs, struct config_controller *ctrl);
+
 /*
  * refs.c: looks up the bdev of a name that the file gives at `where` ("controller 'c': bdev"); pos
  * is the position of what has the name in it. NULL after reporting that there is none, or if

@@ -141,9 +141,67 @@ static const struct config_key blk_keys[] = {
 	{0},
 };
 
+static const struct config_key lun_keys[] = {
+	{"lun", config_read_uint32, FIELD(lun, lun), .required = true, .max = CONFIG_SCSI_LUNS - 1},
+	{"bdev", config_read_name, FIELD(lun, bdev_name), .required = true},
+	{"read_only", config_read_bool, FIELD(lun, read_only), .dflt = "false"},
+	{"serial", config_read_ascii, FIELD(lun, serial), .min = 1, .max = CONFIG_LUN_SERIAL_MAX},
+	{0},
+};
+
+/* A number that can't be read is nobody's: 0 would be somebody's. */
+static void init_lun(const struct config *cfg, void *object)
+{
+	struct config_lun *lun = object;
+
+	(void)cfg;
+	lun->lun = CONFIG_SCSI_LUNS;
+}
+
+static const struct config_section lun_section = {
+	.noun = "LUN",
+	.size = sizeof(struct config_lun),
+	.keys = lun_keys,
+	.init = init_lun,
+};
+
+static const struct config_key scsi_target_keys[] = {
+	{"id", config_read_uint32, FIELD(scsi_target, id), .required = true,
+	 .max = CONFIG_SCSI_IDS - 1},
+	{"luns", config_read_list, FIELD(scsi_target, luns), .required = true, .min = 1,
+	 .max = CONFIG_SCSI_LUNS, .section = &lun_section,
+	 .count_offset = offsetof(struct config_scsi_target, nluns)},
+	{0},
+};
+
+static void init_scsi_target(const struct config *cfg, void *object)
+{
+	struct config_scsi_target *target = object;
+
+	(void)cfg;
+	target->id = CONFIG_SCSI_IDS;
+}
+
+static const struct config_section scsi_target_section = {
+	.noun = "target",
+	.size = sizeof(struct config_scsi_target),
+	.keys = scsi_target_keys,
+	.init = init_scsi_target,
+};
+
+static const struct config_key scsi_keys[] = {
+	{"queues", config_read_uint32, FIELD(controller, scsi.queues), .dflt = "4", .min = 1,
+	 .max = CONFIG_QUEUES_MAX},
+	{"targets", config_read_list, FIELD(controller, scsi.targets), .required = true,
+	 .max = CONFIG_SCSI_IDS, .section = &scsi_target_section,
+	 .count_offset = offsetof(struct config_controller, scsi.ntargets)},
+	{0},
+};
+
 static const struct config_variant controller_variants[] = {
 	{"nvme", CONFIG_CONTROLLER_NVME, nvme_keys},
 	{"blk", CONFIG_CONTROLLER_BLK, blk_keys},
+	{"scsi", CONFIG_CONTROLLER_SCSI, scsi_keys},
 	{0},
 };
 

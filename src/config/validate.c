@@ -225,6 +225,9 @@ static void validate_controllers(struct config *cfg, struct config_errors *error
 		case CONFIG_CONTROLLER_BLK:
 			validate_blk(cfg, errors, bdevs, &ctrls[i]);
 			break;
+		case CONFIG_CONTROLLER_SCSI:
+			config_validate_scsi(cfg, errors, bdevs, &ctrls[i]);
+			break;
 		}
 	}
 }

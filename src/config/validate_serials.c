@@ -5,10 +5,18 @@
 #include "config/private.h"
 #include "config/uuid.h"
 
-/* The serial of a controller. */
+/* The serial of a controller, or of a LUN of it. */
 struct serial {
+	const char *const *field;
 	const struct config_controller *ctrl;
-	const char **field;
+	const struct config_lun *lun;	/* NULL: the controller's own */
+	size_t target_index, lun_index; /* of the LUN */
+	size_t order;			/* in the file */
+};
+
+struct serials {
+	struct serial *list;
+	size_t n;
 };
 
 /* "SB" and the first 9 bytes of the name's UUID: the same at each start, whatever else the file
@@ -33,70 +41,139 @@ static int compare_serials(const void *a, const void *b)
 
 	if (order)
 		return order;
-	return x->ctrl < y->ctrl ? -1 : x->ctrl > y->ctrl;
+	return x->order < y->order ? -1 : x->order > y->order;
+}
+
+static struct config_pos pos_of(const struct serial *s)
+{
+	return s->lun ? s->lun->pos : s->ctrl->pos;
+}
+
+static void report(const struct config *cfg, struct config_errors *errors, const struct serial *one,
+		   const struct serial *other)
+{
+	struct config_where where;
+
+	if (one->lun)
+		config_where_format(&where, one->ctrl, "targets[%zu]: luns[%zu]: serial",
+				    one->target_index, one->lun_index);
+	else
+		config_where_format(&where, one->ctrl, "serial");
+	config_errors_add(errors, config_locate(cfg, one->field, pos_of(one)),
+			  "%s: %s is the serial of the %s in line %u; allowed: one of its own%s",
+			  where.text, CONFIG_QUOTE(*one->field), other->lun ? "LUN" : "controller",
+			  pos_of(other).line, one->lun ? ", or the same for LUNs on one bdev" : "");
+}
+
+/* It is the same disk. */
+static bool may_be_equal(const struct serial *a, const struct serial *b)
+{
+	return a->lun && b->lun && a->lun->bdev == b->lun->bdev;
 }
 
 /* A guest takes two devices of one serial for two ways to the same disks. */
 static void refuse_duplicates(const struct config *cfg, struct config_errors *errors,
-			      struct serial *sorted, size_t n)
+			      const struct serials *s)
 {
-	qsort(sorted, n, sizeof(*sorted), compare_serials);
-	for (size_t i = 1; i < n; i++) {
-		const struct serial *one = &sorted[i];
-		const struct serial *other = &sorted[i - 1];
+	const struct serial *first = s->list;
 
-		if (strcmp(*one->field, *other->field) != 0)
+	qsort(s->list, s->n, sizeof(*s->list), compare_serials);
+	for (size_t i = 1; i < s->n; i++) {
+		const struct serial *one = &s->list[i];
+
+		if (strcmp(*one->field, *first->field) != 0)
+			first = one;
+		else if (may_be_equal(one, first))
 			continue;
 		/* Blame the one that is written out; if none is, the names are the same, which is
 		 * an error. */
-		if (!config_places_has(cfg, one->field)) {
-			one = &sorted[i - 1];
-			other = &sorted[i];
-		}
-		if (!config_places_has(cfg, one->field))
-			continue;
-		config_errors_add(
-			errors, config_locate(cfg, one->field, one->ctrl->pos),
-			"controller %s: serial: %s is the serial of the controller in line %u; "
-			"allowed: one of its own",
-			CONFIG_QUOTE(one->ctrl->name), CONFIG_QUOTE(*one->field),
-			other->ctrl->pos.line);
+		else if (config_places_has(cfg, one->field))
+			report(cfg, errors, one, first);
+		else if (config_places_has(cfg, first->field))
+			report(cfg, errors, first, one);
 	}
 }
 
-/* NULL: controllers of this type have none. */
-static const char **serial_field(struct config_controller *ctrl)
+static void add(struct serials *s, const struct serial *serial)
+{
+	s->list[s->n] = *serial;
+	s->list[s->n].order = s->n;
+	s->n++;
+}
+
+/* Those that are given; the others follow from the bdevs' UUIDs. */
+static void add_luns(struct serials *s, const struct config_controller *ctrl)
+{
+	for (size_t t = 0; t < ctrl->scsi.ntargets; t++) {
+		const struct config_scsi_target *target = &ctrl->scsi.targets[t];
+
+		for (size_t i = 0; i < target->nluns; i++) {
+			const struct config_lun *lun = &target->luns[i];
+
+			if (lun->serial && lun->bdev)
+				add(s, &(struct serial){.field = &lun->serial,
+							.ctrl = ctrl,
+							.lun = lun,
+							.target_index = t,
+							.lun_index = i});
+		}
+	}
+}
+
+static void add_own(struct config *cfg, struct serials *s, const struct config_controller *ctrl,
+		    const char **field)
+{
+	/* A serial that was given and is wrong is an error already. */
+	if (!*field && config_places_has(cfg, field))
+		return;
+	if (!*field)
+		*field = derive_serial(cfg, ctrl->name);
+	if (*field)
+		add(s, &(struct serial){.field = field, .ctrl = ctrl});
+}
+
+static void add_controller(struct config *cfg, struct serials *s, struct config_controller *ctrl)
 {
 	switch (ctrl->type) {
 	case CONFIG_CONTROLLER_NVME:
-		return &ctrl->nvme.serial;
+		add_own(cfg, s, ctrl, &ctrl->nvme.serial);
+		break;
 	case CONFIG_CONTROLLER_BLK:
-		return &ctrl->blk.serial;
+		add_own(cfg, s, ctrl, &ctrl->blk.serial);
+		break;
+	case CONFIG_CONTROLLER_SCSI:
+		add_luns(s, ctrl);
+		break;
 	}
-	return NULL;
+}
+
+/* An upper limit. */
+static size_t count(const struct config *cfg)
+{
+	size_t n = cfg->ncontrollers;
+
+	for (size_t i = 0; i < cfg->ncontrollers; i++) {
+		const struct config_scsi *scsi = &cfg->controllers[i].scsi;
+
+		if (cfg->controllers[i].type != CONFIG_CONTROLLER_SCSI)
+			continue;
+		for (size_t t = 0; t < scsi->ntargets; t++)
+			n += scsi->targets[t].nluns;
+	}
+	return n;
 }
 
 void config_validate_serials(struct config *cfg, struct config_errors *errors)
 {
 	struct config_controller *ctrls = (struct config_controller *)cfg->controllers;
-	struct serial *serials;
-	size_t n = 0;
+	struct serials s = {.n = 0};
 
-	serials = config_arena_alloc(&cfg->priv->arena, cfg->ncontrollers, sizeof(*serials));
-	if (!serials)
+	s.list = config_arena_alloc(&cfg->priv->arena, count(cfg), sizeof(*s.list));
+	if (!s.list)
 		return;
 	for (size_t i = 0; i < cfg->ncontrollers; i++) {
-		const char **field = serial_field(&ctrls[i]);
-
-		if (!field || !ctrls[i].name)
-			continue;
-		/* A serial that was given and is wrong is an error already. */
-		if (!*field && config_places_has(cfg, field))
-			continue;
-		if (!*field)
-			*field = derive_serial(cfg, ctrls[i].name);
-		if (*field)
-			serials[n++] = (struct serial){.ctrl = &ctrls[i], .field = field};
+		if (ctrls[i].name)
+			add_controller(cfg, &s, &ctrls[i]);
 	}
-	refuse_duplicates(cfg, errors, serials, n);
+	refuse_duplicates(cfg, errors, &s);
 }

@@ -194,6 +194,10 @@ static int create(struct target *t, size_t index)
 	case CONFIG_CONTROLLER_BLK:
 		rc = create_blk(c, &common, &out->blk);
 		break;
+	case CONFIG_CONTROLLER_SCSI:
+		log_error("%s: this daemon has no controllers of type scsi yet", c->name);
+		rc = -ENOTSUP;
+		break;
 	}
 	free(common.reactors);
 	return rc;
@@ -207,6 +211,8 @@ static void destroy(const struct target_controller *c)
 		break;
 	case CONFIG_CONTROLLER_BLK:
 		blk_destroy(c->blk);
+		break;
+	case CONFIG_CONTROLLER_SCSI:
 		break;
 	}
 }

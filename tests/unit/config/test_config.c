@@ -313,6 +313,66 @@ static void blk(void)
 	config_free(cfg);
 }
 
+static void scsi(void)
+{
+	struct config *cfg = load_good(
+		"scsi",
+		"bdevs: [{name: r, type: malloc, size: 1MiB}, {name: d, type: malloc, size: 1MiB}]\n"
+		"controllers:\n"
+		"  - name: a\n"
+		"    type: scsi\n"
+		"    targets:\n"
+		"      - {id: 255, luns: [{lun: 255, bdev: r}, {lun: 0, bdev: d, read_only: true}]}\n"
+		"      - {id: 0, luns: [{lun: 0, bdev: d, serial: one disk}]}\n"
+		"      - {id: 3, luns: [{lun: 0, bdev: d, serial: one disk}]}\n"
+		"  - {name: b, type: scsi, queues: 64, targets: []}\n");
+	const struct config_scsi *a;
+
+	if (!cfg)
+		return;
+	CU_ASSERT_EQUAL(cfg->controllers[0].type, CONFIG_CONTROLLER_SCSI);
+	a = &cfg->controllers[0].scsi;
+	CU_ASSERT_EQUAL(a->queues, 4);
+	CU_ASSERT_EQUAL(a->ntargets, 3);
+	CU_ASSERT_EQUAL(a->targets[0].id, 255);
+	CU_ASSERT_EQUAL(a->targets[0].nluns, 2);
+	CU_ASSERT_EQUAL(a->targets[0].luns[0].lun, 255);
+	CU_ASSERT_PTR_EQUAL(a->targets[0].luns[0].bdev, &cfg->bdevs[0]);
+	CU_ASSERT_EQUAL(a->targets[0].luns[0].read_only, false);
+	CU_ASSERT_PTR_NULL(a->targets[0].luns[0].serial);
+	CU_ASSERT_EQUAL(a->targets[0].luns[1].lun, 0);
+	CU_ASSERT_STRING_EQUAL(a->targets[0].luns[1].bdev_name, "d");
+	CU_ASSERT_EQUAL(a->targets[0].luns[1].read_only, true);
+	CU_ASSERT_EQUAL(a->targets[1].id, 0);
+	CU_ASSERT_PTR_EQUAL(a->targets[1].luns[0].bdev, &cfg->bdevs[1]);
+	CU_ASSERT_STRING_EQUAL(a->targets[1].luns[0].serial, "one disk");
+	CU_ASSERT_EQUAL(cfg->controllers[1].scsi.queues, 64);
+	CU_ASSERT_EQUAL(cfg->controllers[1].scsi.ntargets, 0);
+	config_free(cfg);
+}
+
+/* All numbers that there are. */
+static void all_luns(void)
+{
+	static char text[16384];
+	struct config *cfg;
+	int i;
+
+	strcpy(text, RAM "controllers:\n- {name: a, type: scsi, targets: [");
+	for (i = 0; i < CONFIG_SCSI_IDS; i++)
+		sprintf(text + strlen(text), "{id: %d, luns: [{lun: 0, bdev: r}]},", i);
+	strcat(text, "]}\n- {name: b, type: scsi, targets: [{id: 0, luns: [");
+	for (i = 0; i < CONFIG_SCSI_LUNS; i++)
+		sprintf(text + strlen(text), "{lun: %d, bdev: r},", i);
+	strcat(text, "]}]}\n");
+	cfg = load_good("all LUNs", text);
+	if (!cfg)
+		return;
+	CU_ASSERT_EQUAL(cfg->controllers[0].scsi.targets[255].id, 255);
+	CU_ASSERT_EQUAL(cfg->controllers[1].scsi.targets[0].luns[255].lun, 255);
+	config_free(cfg);
+}
+
 static void places(void)
 {
 	static const struct config_pos nowhere = {0};
@@ -511,6 +571,7 @@ static void names_of_enums(void)
 	CU_ASSERT_STRING_EQUAL(config_bdev_type_name(CONFIG_BDEV_NULL), "null");
 	CU_ASSERT_STRING_EQUAL(config_controller_type_name(CONFIG_CONTROLLER_NVME), "nvme");
 	CU_ASSERT_STRING_EQUAL(config_controller_type_name(CONFIG_CONTROLLER_BLK), "blk");
+	CU_ASSERT_STRING_EQUAL(config_controller_type_name(CONFIG_CONTROLLER_SCSI), "scsi");
 	CU_ASSERT_STRING_EQUAL(config_poll_name((enum config_poll)99), "unknown");
 }
 
@@ -525,6 +586,8 @@ static const struct test_case cases[] = {
 	{"derived_identities", derived_identities},
 	{"shared_bdev", shared_bdev},
 	{"blk", blk},
+	{"scsi", scsi},
+	{"all_luns", all_luns},
 	{"places", places},
 	{"socket_dir_override", socket_dir_override},
 	{"files_on_disk", files_on_disk},

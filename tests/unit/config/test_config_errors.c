@@ -9,6 +9,8 @@
 #define BDEV(keys)	 EMPTY "bdevs:\n - {" keys "}\n"
 #define NVME(keys)	 RAM "controllers:\n - {name: c, type: nvme, " keys "}\n"
 #define NAMESPACES(list) NVME("namespaces: [" list "]")
+#define SCSI(keys)	 RAM "controllers:\n - {name: c, type: scsi, " keys "}\n"
+#define LUNS(list)	 SCSI("targets: [{id: 7, luns: [" list "]}]")
 #define BLK(keys)	 RAM "controllers:\n - {name: c, type: blk" keys "}\n"
 
 struct row {
@@ -438,7 +440,7 @@ static void controllers(void)
 		  "2:15: controllers[0]: key 'type' is missing"}},
 		{"unknown type",
 		 RAM "controllers: [{name: c, type: nvm, namespaces: []}]\n",
-		 {"2:31: controller 'c': type: 'nvm' is not known (did you mean 'nvme'?); allowed: nvme, blk"}},
+		 {"2:31: controller 'c': type: 'nvm' is not known (did you mean 'nvme'?); allowed: nvme, blk, scsi"}},
 		{"no namespaces", NVME(""), {"3:4: controller 'c': key 'namespaces' is missing"}},
 		{"no queues",
 		 NVME("namespaces: [], io_queues: 0"),
@@ -575,7 +577,85 @@ static void blk(void)
 		 {"3:34: controller 'c': unknown key 'writecache' (did you mean 'write_cache'?)"}},
 		{"key of blk",
 		 NVME("namespaces: [], queues: 4"),
-		 {"3:42: controller 'c': key 'queues' is for type blk, not for type nvme"}},
+		 {"3:42: controller 'c': key 'queues' is for types blk, scsi, not for type nvme"}},
+	};
+
+	CHECK_ROWS(rows);
+}
+
+static void scsi(void)
+{
+	static const struct row rows[] = {
+		{"no targets", SCSI(""), {"3:4: controller 'c': key 'targets' is missing"}},
+		{"targets a mapping",
+		 SCSI("targets: {id: 1}"),
+		 {"3:35: controller 'c': targets: is a mapping; allowed: a list ([] for none)"}},
+		{"no queues",
+		 SCSI("targets: [], queues: 0"),
+		 {"3:47: controller 'c': queues: '0' is out of range; allowed: 1 to 64"}},
+		{"many queues",
+		 SCSI("targets: [], queues: 65"),
+		 {"3:47: controller 'c': queues: '65' is out of range; allowed: 1 to 64"}},
+		{"empty target",
+		 SCSI("targets: [{}]"),
+		 {"3:36: controller 'c': targets[0]: key 'id' is missing",
+		  "3:36: controller 'c': targets[0]: key 'luns' is missing"}},
+		{"no LUNs",
+		 SCSI("targets: [{id: 0, luns: []}]"),
+		 {"3:50: controller 'c': targets[0]: luns: lists 0 LUNs; allowed: 1 to 256"}},
+		{"id 256",
+		 SCSI("targets: [{id: 256, luns: [{lun: 0, bdev: r}]}]"),
+		 {"3:41: controller 'c': targets[0]: id: '256' is out of range; allowed: 0 to 255"}},
+		{"negative id",
+		 SCSI("targets: [{id: -1, luns: [{lun: 0, bdev: r}]}]"),
+		 {"3:41: controller 'c': targets[0]: id: '-1' is out of range; allowed: 0 to 255"}},
+		{"same id",
+		 RAM "controllers:\n - name: c\n   type: scsi\n   targets:\n"
+		     "   - {id: 9, luns: [{lun: 0, bdev: r}]}\n"
+		     "   - {id: 8, luns: [{lun: 0, bdev: r}]}\n"
+		     "   - {id: 9, luns: [{lun: 0, bdev: r}]}\n",
+		 {"8:11: controller 'c': targets[2]: id: 9 is taken by the target in line 6; allowed: each "
+		  "id once, 0 to 255"}},
+		{"two ids that can't be read are not the same",
+		 SCSI("targets: [{id: x, luns: [{lun: 0, bdev: r}]}, {id: y, luns: [{lun: 0, bdev: r}]}]"),
+		 {"3:41: controller 'c': targets[0]: id: 'x' is not a whole number",
+		  "3:77: controller 'c': targets[1]: id: 'y' is not a whole number"}},
+		{"target with an unknown key",
+		 SCSI("targets: [{id: 0, lun: [], luns: [{lun: 0, bdev: r}]}]"),
+		 {"3:44: controller 'c': targets[0]: unknown key 'lun' (did you mean 'luns'?); allowed: id, "
+		  "luns"}},
+		{"empty LUN",
+		 LUNS("{}"),
+		 {"3:51: controller 'c': targets[0]: luns[0]: key 'lun' is missing",
+		  "3:51: controller 'c': targets[0]: luns[0]: key 'bdev' is missing"}},
+		{"LUN a name",
+		 LUNS("r"),
+		 {"3:51: controller 'c': targets[0]: luns[0]: is a text; allowed: a mapping that describes "
+		  "a LUN"}},
+		{"LUN 256",
+		 LUNS("{lun: 256, bdev: r}"),
+		 {"3:57: controller 'c': targets[0]: luns[0]: lun: '256' is out of range; allowed: 0 to "
+		  "255"}},
+		{"same LUN",
+		 LUNS("{lun: 1, bdev: r}, {lun: 1, bdev: r}"),
+		 {"3:76: controller 'c': targets[0]: luns[1]: lun: 1 is taken by the LUN in line 3; "
+		  "allowed: each lun once, 0 to 255"}},
+		{"dangling",
+		 LUNS("{lun: 0, bdev: r}, {lun: 1, bdev: ram}"),
+		 {"3:85: controller 'c': targets[0]: luns[1]: bdev: there is no bdev 'ram'; allowed: r"}},
+		{"read-only of YAML 1.1",
+		 LUNS("{lun: 0, bdev: r, read_only: on}"),
+		 {"3:80: controller 'c': targets[0]: luns[0]: read_only: 'on' is not a boolean"}},
+		{"long serial",
+		 LUNS("{lun: 0, bdev: r, serial: 0123456789012345678901234567890123456}"),
+		 {"3:77: controller 'c': targets[0]: luns[0]: serial: '0123456789012345678901234567890123456'"
+		  " is 37 bytes long; allowed: 1 to 36"}},
+		{"key of nvme",
+		 SCSI("targets: [], io_queues: 4"),
+		 {"3:39: controller 'c': key 'io_queues' is for type nvme, not for type scsi"}},
+		{"key of both others",
+		 SCSI("targets: [], serial: x"),
+		 {"3:39: controller 'c': key 'serial' is for types nvme, blk, not for type scsi"}},
 	};
 
 	CHECK_ROWS(rows);
@@ -605,6 +685,20 @@ static void serials(void)
 		 " - {name: a, type: nvme, namespaces: []}\n",
 		 {"3:42: controller 'd': serial: 'SB3bc0fac3788f569587' is the serial of the controller in "
 		  "line 4"}},
+		{"of LUNs on two bdevs",
+		 "bdevs: [{name: r, type: null, size: 1MiB}, {name: q, type: null, size: 1MiB}]\n"
+		 "controllers:\n - name: c\n   type: scsi\n   targets:\n   - id: 0\n     luns:\n"
+		 "     - {lun: 0, bdev: r, serial: X}\n"
+		 "     - {lun: 1, bdev: q, serial: X}\n"
+		 "     - {lun: 2, bdev: r, serial: X}\n",
+		 {"9:34: controller 'c': targets[0]: luns[1]: serial: 'X' is the serial of the LUN in line "
+		  "8; allowed: one of its own, or the same for LUNs on one bdev"}},
+		{"of a LUN and a disk on the same bdev",
+		 RAM
+		 "controllers:\n - {name: a, type: blk, bdev: r, serial: X}\n"
+		 " - {name: c, type: scsi, targets: [{id: 0, luns: [{lun: 0, bdev: r, serial: X}]}]}\n",
+		 {"4:77: controller 'c': targets[0]: luns[0]: serial: 'X' is the serial of the controller "
+		  "in line 3"}},
 	};
 
 	CHECK_ROWS(rows);
@@ -687,6 +781,7 @@ static const struct test_case cases[] = {
 	{"bdevs", bdevs},
 	{"controllers", controllers},
 	{"blk", blk},
+	{"scsi", scsi},
 	{"serials", serials},
 	{"no_follow_ups", no_follow_ups},
 	{"several_in_order", several_in_order},
