@@ -129,14 +129,15 @@ static void read_at_home(struct vnvme_sync *sync)
 
 static void write_at_home(struct vnvme_sync *sync)
 {
-	const struct reg_access *access = sync->arg;
-	uint32_t low = (uint32_t)access->value, high = (uint32_t)(access->value >> 32);
+	/* A copy: once the write of CC has ended the sync, its caller's stack is gone. */
+	const struct reg_access access = *(const struct reg_access *)sync->arg;
+	uint32_t low = (uint32_t)access.value, high = (uint32_t)(access.value >> 32);
 	bool done;
 
 	/* CC, whose write may end the sync later, is an upper half: it comes last. */
-	done = write_dword(sync->ctrl, access->offset, low, sync);
-	if (access->size == 8)
-		done = write_dword(sync->ctrl, access->offset + 4, high, sync);
+	done = write_dword(sync->ctrl, access.offset, low, sync);
+	if (access.size == 8)
+		done = write_dword(sync->ctrl, access.offset + 4, high, sync);
 	if (done)
 		vnvme_sync_end(sync);
 }
