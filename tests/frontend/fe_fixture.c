@@ -25,18 +25,26 @@ bool fe_fixture_daemon(void)
 
 static bool report(const char *what, int err)
 {
-	if (err)
-		printf("# %s: %s (%d)\n", what, err < 0 ? strerror(-err) : "NVMe status", err);
-	return !err;
+	if (!err)
+		return true;
+	printf("# %s: %s (%d)\n", what, err < 0 ? strerror(-err) : "NVMe status", err);
+	fe_daemon_print_log(&fe_daemon, 2000);
+	return false;
 }
 
-bool fe_fixture_open(struct fe_nvme *n, const char *controller, const struct fe_nvme_opts *opts)
+bool fe_fixture_attach(struct fe_nvme *n, const char *controller, const struct fe_nvme_opts *opts)
 {
 	fe_nvme_close(n);
 	if (!fe_fixture_daemon())
 		return false;
-	return report("opening the controller",
-		      fe_nvme_open(n, fe_daemon_socket(&fe_daemon, controller), opts));
+	return report("attaching to the controller",
+		      fe_nvme_attach(n, fe_daemon_socket(&fe_daemon, controller), opts));
+}
+
+bool fe_fixture_open(struct fe_nvme *n, const char *controller, const struct fe_nvme_opts *opts)
+{
+	return fe_fixture_attach(n, controller, opts) &&
+	       report("enabling the controller", fe_nvme_enable(n));
 }
 
 bool fe_fixture_open_io(struct fe_nvme *n, const char *controller, struct fe_qpair *qp,

@@ -20,7 +20,9 @@ int fe_fixture_main(const char *suite, const struct test_case *cases, size_t n, 
 		    char **argv, const struct fe_daemon_config *cfg);
 /* Starts the daemon again if it isn't there. Whether one is there. */
 bool fe_fixture_daemon(void);
-/* Closes what is left of the last case's, then opens a controller of the daemon. */
+/* Closes what is left of the last case's, then attaches to a controller of the daemon. */
+bool fe_fixture_attach(struct fe_nvme *n, const char *controller, const struct fe_nvme_opts *opts);
+/* The same up to a ready controller. */
 bool fe_fixture_open(struct fe_nvme *n, const char *controller, const struct fe_nvme_opts *opts);
 /* The same, and I/O queue pair 1 with that many entries. */
 bool fe_fixture_open_io(struct fe_nvme *n, const char *controller, struct fe_qpair *qp,

@@ -21,8 +21,7 @@ static struct fe_qpair io;
 
 static bool attach(void)
 {
-	return fe_fixture_daemon() &&
-	       fe_nvme_attach(&ctrl, fe_daemon_socket(&fe_daemon, "nvme0"), NULL) == 0;
+	return fe_fixture_attach(&ctrl, "nvme0", NULL);
 }
 
 static uint64_t reg(uint32_t offset, uint32_t size)
