@@ -33,6 +33,7 @@ struct scsi_group;
 struct scsi_lu;
 struct scsi_target;
 struct scsi_task;
+struct scsi_tour;
 
 #define SCSI_MAX_TARGETS 256 /* target ids 0..255 */
 #define SCSI_MAX_LUNS	 256 /* of a target: LUNs 0..255 */
@@ -147,27 +148,28 @@ struct scsi_task {
 	const struct scsi_command *cmd;
 	struct scsi_task *next, **prevp; /* on the channel's list of tasks, in order of arrival */
 	uint64_t seq;
-	uint64_t lba;	  /* of the range that it writes, for COMPARE AND WRITE */
-	uint64_t nblocks; /* 0: none; UINT64_MAX: anything */
+	/* The range that it writes, for COMPARE AND WRITE. nblocks: UINT64_MAX: anything. */
+	uint64_t lba, nblocks;
 	uint64_t xferred; /* bytes moved in either direction */
-	void *buf;	  /* on the slow path only: malloc()ed, freed when the task ends */
-	struct scsi_task *next_parked;
-	/* Of a command of several I/Os. */
-	void (*step)(struct scsi_task *task);
-	union {
-		struct {
-			uint64_t lba, left; /* blocks */
-			uint32_t blocks;    /* of the I/O under way */
-			uint32_t index;
-			uint32_t count;
-		} range;
+	void *buf;	  /* of some commands: malloc()ed, freed when the task ends */
+	struct scsi_task *next_queued;
+	int (*step)(struct scsi_task *task); /* enum scsi_result; of a command of several I/Os */
+	void (*cancelled)(struct scsi_task *task); /* while it waits for a visit; may be NULL */
+	struct {
 		void *ptr;
-	} u;
-	struct iovec iov[2];
+		uint64_t lba, left; /* blocks */
+		uint32_t blocks;    /* of the I/O under way */
+		uint32_t index, count;
+		uint8_t phase;
+	} op;
+	struct iovec iov;
 	struct reactor_msg msg;
-	uint8_t phase;
-	uint8_t state; /* enum scsi_task_state */
-	uint8_t abort; /* enum scsi_response that an abort wants; 0: none */
+	uint8_t state;	 /* enum scsi_task_state */
+	uint8_t abort;	 /* enum scsi_response that an abort wants; 0: none */
+	bool queued;	 /* by medium.c, guarded by the disk's lock, as are the next two */
+	bool wants_turn; /* it is a COMPARE AND WRITE */
+	bool has_turn;
+	bool pass; /* it has waited for its turn, and may write once */
 	bool stepping, step_done;
 };
 
@@ -216,22 +218,27 @@ struct scsi_tmf {
 
 	/* Private; no need to initialise it. */
 	struct scsi_group *group;
-	struct scsi_visit {
-		struct reactor_msg msg;
-		struct reactor *home;
-		struct scsi_lu *lu;
-		struct scsi_channel *ch;
-		struct scsi_visit *next_waiting;
-		uint64_t upto_seq;
-		uint64_t tag, lba, nblocks;
-		const struct scsi_task *except;
-		void (*done)(struct scsi_visit *visit);
-		unsigned int next_reactor;
-		uint8_t what, abort;
-		bool found;
-	} visit;
 	struct scsi_target *target;
 	unsigned int next_lun;
+	struct scsi_tour {
+		struct scsi_visit {
+			struct reactor_msg msg;
+			struct reactor *home;
+			struct scsi_lu *lu;
+			struct scsi_channel *ch;
+			struct scsi_visit *next_waiting;
+			uint64_t upto_seq, tag, lba, nblocks;
+			const struct scsi_task *except;
+			uint64_t except_seq;
+			void (*done)(struct scsi_visit *visit);
+			unsigned int next_reactor;
+			uint8_t what, abort;
+			bool found;
+		} visit;
+		struct scsi_lu *(*next)(struct scsi_tour *tour);
+		void (*done)(struct scsi_tour *tour);
+		bool starting, visited;
+	} tour;
 };
 
 void scsi_tmf_start(struct scsi_group *g, struct scsi_tmf *tmf);

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Data between commands and the guest's buffers, whose lengths are the guest's word. A command that
+ * wants more than there are buffers for is an overrun (virtio 1.1, 5.6.6.1.1).
+ */
+#include <stdlib.h>
+
+#include "bdev/bdev_iov.h"
+#include "scsi/scsi_internal.h"
+
+#define BUF_ALIGN 4096 /* the strictest that a bdev wants */
+
+enum scsi_result scsi_overrun(struct scsi_task *task)
+{
+	task->response = SCSI_RESPONSE_OVERRUN;
+	return SCSI_DONE;
+}
+
+enum scsi_result scsi_busy(struct scsi_task *task)
+{
+	task->response = SCSI_RESPONSE_BUSY;
+	return SCSI_DONE;
+}
+
+enum scsi_result scsi_data_in(struct scsi_task *task, const void *data, size_t len, uint64_t alloc)
+{
+	struct bdev_iov_pos pos = {0};
+	size_t n = alloc < len ? (size_t)alloc : len;
+
+	if (n > task->in_len) {
+		n = (size_t)task->in_len;
+		scsi_overrun(task);
+	}
+	bdev_iov_copy(task->in_iov, task->in_cnt, &pos, (void *)(uintptr_t)data, n,
+		      BDEV_IOV_FROM_BUF);
+	task->xferred = n;
+	return SCSI_DONE;
+}
+
+bool scsi_data_out(struct scsi_task *task, void *buf, size_t len)
+{
+	struct bdev_iov_pos pos = {0};
+
+	if (len > task->out_len) {
+		scsi_overrun(task);
+		return false;
+	}
+	bdev_iov_copy(task->out_iov, task->out_cnt, &pos, buf, len, BDEV_IOV_TO_BUF);
+	task->xferred = len;
+	return true;
+}
+
+bool scsi_task_alloc(struct scsi_task *task, size_t len)
+{
+	task->buf = aligned_alloc(BUF_ALIGN, (len + BUF_ALIGN - 1) & ~(size_t)(BUF_ALIGN - 1));
+	if (!task->buf)
+		scsi_busy(task);
+	return task->buf;
+}
+
+/* The first `bytes` of an array that has as many: how many elements, the last shortened. */
+static uint32_t cut(struct iovec *iov, uint64_t bytes)
+{
+	uint32_t i;
+
+	for (i = 0; bytes; i++) {
+		if (iov[i].iov_len > bytes)
+			iov[i].iov_len = (size_t)bytes;
+		bytes -= iov[i].iov_len;
+	}
+	return i;
+}
+
+static bool use(struct scsi_task *task, struct iovec *iov, uint32_t cnt, uint64_t len,
+		uint64_t bytes)
+{
+	if (unlikely(bytes > len)) {
+		scsi_overrun(task);
+		return false;
+	}
+	if (unlikely(bytes < len))
+		cnt = cut(iov, bytes);
+	if (unlikely(cnt > UINT16_MAX)) {
+		scsi_fail_io(task, BDEV_STATUS_BAD_BUFFER);
+		return false;
+	}
+	task->io.iov = iov;
+	task->io.iovcnt = (uint16_t)cnt;
+	task->xferred = bytes;
+	return true;
+}
+
+bool scsi_use_out(struct scsi_task *task, uint64_t bytes)
+{
+	return use(task, task->out_iov, task->out_cnt, task->out_len, bytes);
+}
+
+bool scsi_use_in(struct scsi_task *task, uint64_t bytes)
+{
+	return use(task, task->in_iov, task->in_cnt, task->in_len, bytes);
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Devices, their targets and units, and the groups that make them accessible on a reactor. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "scsi/scsi_internal.h"
+#include "util/log.h"
+
+int scsi_device_create(const char *name, struct scsi_device **out)
+{
+	size_t len = strnlen(name, SCSI_PORT_MAX);
+	struct scsi_device *dev;
+
+	if (!len || len > SCSI_NAME_MAX)
+		return -EINVAL;
+	scsi_commands_init();
+	dev = calloc(1, sizeof(*dev));
+	if (!dev)
+		return -ENOMEM;
+	memcpy(dev->name, name, len);
+	*out = dev;
+	return 0;
+}
+
+static void free_target(struct scsi_target *target)
+{
+	unsigned int lun;
+
+	for (lun = 0; target && lun < SCSI_MAX_LUNS; lun++)
+		if (target->lus[lun])
+			scsi_lu_put(target->lus[lun]);
+	free(target);
+}
+
+void scsi_device_destroy(struct scsi_device *dev)
+{
+	unsigned int t;
+
+	if (!dev)
+		return;
+	for (t = 0; t < SCSI_MAX_TARGETS; t++)
+		free_target(dev->targets[t]);
+	free(dev);
+}
+
+/* --- units --- */
+
+static void lu_removed(struct bdev_desc *desc, void *arg)
+{
+	struct scsi_lu *lu = arg;
+
+	pthread_mutex_lock(&lu->disk->lock);
+	scsi_lu_set_special(lu, SCSI_LU_GONE, true);
+	pthread_mutex_unlock(&lu->disk->lock);
+	if (lu->removed)
+		lu->removed(desc, lu->removed_arg);
+}
+
+static int check_params(const struct scsi_device *dev, const struct scsi_lu_params *p,
+			char err[SCSI_ERR_MAX])
+{
+	if (p->target >= SCSI_MAX_TARGETS || p->lun >= SCSI_MAX_LUNS) {
+		snprintf(err, SCSI_ERR_MAX,
+			 "target %u, LUN %u: both must be below %d and %d, respectively", p->target,
+			 p->lun, SCSI_MAX_TARGETS, SCSI_MAX_LUNS);
+		return -EINVAL;
+	}
+	if (p->serial && strnlen(p->serial, SCSI_SERIAL_MAX + 1) > SCSI_SERIAL_MAX) {
+		snprintf(err, SCSI_ERR_MAX, "serial: longer than %d characters", SCSI_SERIAL_MAX);
+		return -EINVAL;
+	}
+	if (dev->targets[p->target] && dev->targets[p->target]->lus[p->lun]) {
+		snprintf(err, SCSI_ERR_MAX, "target %u has a LUN %u already", p->target, p->lun);
+		return -EEXIST;
+	}
+	return 0;
+}
+
+static struct scsi_target *need_target(struct scsi_device *dev, unsigned int id)
+{
+	if (!dev->targets[id]) {
+		dev->targets[id] = calloc(1, sizeof(struct scsi_target));
+		if (dev->targets[id]) {
+			dev->targets[id]->dev = dev;
+			dev->targets[id]->id = (uint16_t)id;
+		}
+	}
+	return dev->targets[id];
+}
+
+static void identify(struct scsi_lu *lu, const struct scsi_lu_params *p)
+{
+	unsigned int i;
+
+	memcpy(lu->uuid, p->uuid ? p->uuid : lu->bdev->uuid, sizeof(lu->uuid));
+	if (p->serial && p->serial[0]) {
+		memcpy(lu->serial, p->serial, strnlen(p->serial, SCSI_SERIAL_MAX));
+		return;
+	}
+	for (i = 0; i < sizeof(lu->uuid); i++)
+		snprintf(lu->serial + (size_t)2 * i, 3, "%02x", lu->uuid[i]);
+}
+
+/* Fills what does not depend on the bdev; it must be there when the bdev is opened. */
+static struct scsi_lu *new_lu(const struct scsi_device *dev, const struct scsi_lu_params *p)
+{
+	struct scsi_lu *lu = calloc(1, sizeof(*lu));
+
+	if (!lu)
+		return NULL;
+	memcpy(lu->port, dev->name, sizeof(lu->port));
+	lu->target = (uint16_t)p->target;
+	lu->lun = (uint16_t)p->lun;
+	lu->removed = p->removed;
+	lu->removed_arg = p->removed_arg;
+	lu->refs = 1;
+	return lu;
+}
+
+static void open_error(const struct scsi_lu_params *p, int rc, char err[SCSI_ERR_MAX])
+{
+	if (rc == -ENOENT)
+		snprintf(err, SCSI_ERR_MAX, "bdev: there is none called \"%s\"", p->bdev);
+	else if (rc == -EBUSY)
+		snprintf(err, SCSI_ERR_MAX, "bdev \"%s\" is claimed or being removed", p->bdev);
+	else if (rc == -EROFS)
+		snprintf(err, SCSI_ERR_MAX, "bdev \"%s\" is read-only; set read_only here, too",
+			 p->bdev);
+	else
+		snprintf(err, SCSI_ERR_MAX, "bdev \"%s\": %s", p->bdev, strerror(-rc));
+}
+
+/*
+ * The disk is needed when the bdev is removed, which may be as soon as it is open: it is got
+ * before, for a bdev that is looked up by name and compared afterwards.
+ */
+static int open_bdev(struct scsi_lu *lu, const struct scsi_lu_params *p, char err[SCSI_ERR_MAX])
+{
+	const struct bdev *bdev = bdev_find(p->bdev);
+	int rc = bdev ? 0 : -ENOENT;
+
+	if (!rc) {
+		lu->read_only = p->read_only || bdev->read_only;
+		lu->disk = scsi_disk_get(bdev);
+		rc = lu->disk ? 0 : -ENOMEM;
+	}
+	if (!rc)
+		rc = bdev_open(p->bdev, !lu->read_only, lu_removed, lu, &lu->desc);
+	if (!rc && bdev_desc_bdev(lu->desc) != bdev) {
+		bdev_close(lu->desc);
+		rc = -EBUSY;
+	}
+	if (rc) {
+		open_error(p, rc, err);
+		if (lu->disk)
+			scsi_disk_put(lu->disk);
+		return rc;
+	}
+	lu->bdev = bdev_desc_bdev(lu->desc);
+	return 0;
+}
+
+int scsi_device_add_lu(struct scsi_device *dev, const struct scsi_lu_params *p,
+		       char err[SCSI_ERR_MAX])
+{
+	int rc = check_params(dev, p, err);
+	struct scsi_target *target;
+	struct scsi_lu *lu;
+
+	if (rc)
+		return rc;
+	target = need_target(dev, p->target);
+	lu = target ? new_lu(dev, p) : NULL;
+	if (!lu) {
+		snprintf(err, SCSI_ERR_MAX, "out of memory");
+		return -ENOMEM;
+	}
+	rc = open_bdev(lu, p, err);
+	if (rc) {
+		free(lu);
+		return rc;
+	}
+	identify(lu, p);
+	scsi_disk_attach(lu->disk, lu);
+	scsi_lu_reset(lu, SCSI_ASC_POWER_ON);
+	target->lus[p->lun] = lu;
+	return 0;
+}
+
+/* --- all units --- */
+
+void scsi_device_reset(struct scsi_device *dev, enum scsi_reset how)
+{
+	static const enum scsi_asc ascs[] = {
+		[SCSI_RESET_POWER_ON] = SCSI_ASC_POWER_ON,
+		[SCSI_RESET_BUS] = SCSI_ASC_BUS_RESET,
+		[SCSI_RESET_NEXUS] = SCSI_ASC_NEXUS_LOSS,
+	};
+	unsigned int t, lun;
+
+	for (t = 0; t < SCSI_MAX_TARGETS; t++)
+		for (lun = 0; dev->targets[t] && lun < SCSI_MAX_LUNS; lun++)
+			if (dev->targets[t]->lus[lun])
+				scsi_lu_reset(dev->targets[t]->lus[lun], ascs[how]);
+}
+
+static void tell_capacity(struct scsi_target *target, const struct bdev *bdev)
+{
+	unsigned int lun;
+
+	for (lun = 0; lun < SCSI_MAX_LUNS; lun++) {
+		struct scsi_lu *lu = target->lus[lun];
+
+		if (!lu || lu->bdev != bdev)
+			continue;
+		pthread_mutex_lock(&lu->disk->lock);
+		scsi_ua_add_locked(lu, SCSI_ASC_CAPACITY_CHANGED);
+		pthread_mutex_unlock(&lu->disk->lock);
+	}
+}
+
+void scsi_device_capacity_changed(struct scsi_device *dev, const struct bdev *bdev)
+{
+	unsigned int t;
+
+	for (t = 0; t < SCSI_MAX_TARGETS; t++)
+		if (dev->targets[t])
+			tell_capacity(dev->targets[t], bdev);
+}
+
+/* --- groups --- */
+
+static void drop_channels(struct scsi_group *g)
+{
+	unsigned int t, lun;
+
+	for (t = 0; t < SCSI_MAX_TARGETS; t++) {
+		if (!g->channels[t])
+			continue;
+		for (lun = 0; lun < SCSI_MAX_LUNS; lun++)
+			if (g->channels[t][lun])
+				scsi_channel_put(g->channels[t][lun]);
+		free(g->channels[t]);
+	}
+}
+
+static int get_channels(struct scsi_group *g, const struct scsi_target *target)
+{
+	struct scsi_channel **channels = calloc(SCSI_MAX_LUNS, sizeof(struct scsi_channel *));
+	unsigned int lun;
+
+	if (!channels)
+		return -ENOMEM;
+	g->channels[target->id] = channels;
+	for (lun = 0; lun < SCSI_MAX_LUNS; lun++) {
+		if (!target->lus[lun])
+			continue;
+		channels[lun] = scsi_channel_get(target->lus[lun], g->reactor);
+		if (!channels[lun])
+			return -EIO;
+	}
+	return 0;
+}
+
+static int fill_group(struct scsi_group *g)
+{
+	unsigned int t;
+	int rc = 0;
+
+	for (t = 0; !rc && t < SCSI_MAX_TARGETS; t++)
+		if (g->dev->targets[t])
+			rc = get_channels(g, g->dev->targets[t]);
+	return rc;
+}
+
+int scsi_group_get(struct scsi_device *dev, struct scsi_group **out)
+{
+	struct reactor *r = reactor_self();
+	struct scsi_group *g = dev->groups[reactor_id(r)];
+	int rc;
+
+	if (!g) {
+		g = calloc(1, sizeof(*g));
+		if (!g)
+			return -ENOMEM;
+		g->dev = dev;
+		g->reactor = r;
+		rc = fill_group(g);
+		if (rc) {
+			drop_channels(g);
+			free(g);
+			return rc;
+		}
+		dev->groups[reactor_id(r)] = g;
+	}
+	g->refs++;
+	*out = g;
+	return 0;
+}
+
+void scsi_group_put(struct scsi_group *g)
+{
+	if (--g->refs)
+		return;
+	g->dev->groups[reactor_id(g->reactor)] = NULL;
+	drop_channels(g);
+	free(g);
+}
+
+/* --- addresses --- */
+
+/* SAM-5, 4.7.7: a single-level LUN below SCSI_MAX_LUNS; -1: another. */
+static int parse_lun(const uint8_t lun[8])
+{
+	unsigned int n;
+
+	if ((lun[2] & 0xc0) == 0x40) /* flat space */
+		n = (unsigned int)(lun[2] & 0x3f) << 8 | lun[3];
+	else if (!lun[2]) /* peripheral device, bus 0 */
+		n = lun[3];
+	else
+		return -1;
+	if (n >= SCSI_MAX_LUNS || lun[4] || lun[5] || lun[6] || lun[7])
+		return -1;
+	return (int)n;
+}
+
+bool scsi_group_find(struct scsi_group *g, const uint8_t lun[8], struct scsi_target **target,
+		     struct scsi_channel **ch)
+{
+	struct scsi_channel **channels = g->channels[lun[1]];
+	int n;
+
+	if (unlikely(lun[0] != 1 || !channels))
+		return false;
+	n = parse_lun(lun);
+	*target = g->dev->targets[lun[1]];
+	*ch = likely(n >= 0) ? channels[n] : NULL;
+	return true;
+}
+
+bool scsi_group_address(struct scsi_group *g, const uint8_t lun[8], struct scsi_task *task)
+{
+	return scsi_group_find(g, lun, &task->target, &task->ch);
+}

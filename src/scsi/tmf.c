@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Task management functions (SAM-5, 7): a tour through the units that they are about. */
+#include "scsi/scsi_internal.h"
+
+struct function {
+	uint8_t what;  /* enum scsi_visit_what */
+	uint8_t abort; /* enum scsi_response of the tasks that it ends */
+	bool supported, all_units;
+	enum scsi_asc reset; /* the unit attention afterwards; SCSI_ASC_NONE: it is no reset */
+};
+
+static const struct function functions[SCSI_TMF_COUNT] = {
+	[SCSI_TMF_ABORT_TASK] = {SCSI_VISIT_CANCEL_TAG, SCSI_RESPONSE_ABORTED, .supported = true},
+	[SCSI_TMF_ABORT_TASK_SET] = {SCSI_VISIT_CANCEL, SCSI_RESPONSE_ABORTED, .supported = true},
+	/* No auto contingent allegiance: NORMACA is 0. */
+	[SCSI_TMF_CLEAR_ACA] = {.supported = false},
+	/* The task set is the nexus' own: TST in the control mode page. */
+	[SCSI_TMF_CLEAR_TASK_SET] = {SCSI_VISIT_CANCEL, SCSI_RESPONSE_ABORTED, .supported = true},
+	[SCSI_TMF_NEXUS_RESET] = {SCSI_VISIT_CANCEL, SCSI_RESPONSE_RESET, true, true,
+				  SCSI_ASC_NEXUS_LOSS},
+	[SCSI_TMF_LU_RESET] = {SCSI_VISIT_CANCEL, SCSI_RESPONSE_RESET, true, false,
+			       SCSI_ASC_DEVICE_RESET},
+	[SCSI_TMF_TARGET_RESET] = {SCSI_VISIT_CANCEL, SCSI_RESPONSE_RESET, true, true,
+				   SCSI_ASC_DEVICE_RESET},
+	[SCSI_TMF_QUERY_TASK] = {SCSI_VISIT_FIND_TAG, .supported = true},
+	[SCSI_TMF_QUERY_TASK_SET] = {SCSI_VISIT_FIND, .supported = true},
+};
+
+/* The unit that was visited before has no more of the tasks that it had. */
+static struct scsi_lu *next_lu(struct scsi_tour *tour)
+{
+	struct scsi_tmf *tmf = container_of(tour, struct scsi_tmf, tour);
+	const struct function *f = &functions[tmf->function];
+	struct scsi_lu *lu = NULL;
+
+	if (tour->visit.lu && f->reset != SCSI_ASC_NONE)
+		scsi_lu_reset(tour->visit.lu, f->reset);
+	if (!f->all_units && tour->visit.lu)
+		return NULL;
+	for (; !lu && tmf->next_lun < SCSI_MAX_LUNS; tmf->next_lun++)
+		lu = tmf->target->lus[tmf->next_lun];
+	if (lu) {
+		pthread_mutex_lock(&lu->disk->lock);
+		scsi_lu_hold_locked(lu);
+		pthread_mutex_unlock(&lu->disk->lock);
+	}
+	return lu;
+}
+
+static void answer(struct scsi_tmf *tmf, enum scsi_tmf_response response)
+{
+	tmf->response = (uint8_t)response;
+	tmf->done(tmf);
+}
+
+static void tour_done(struct scsi_tour *tour)
+{
+	struct scsi_tmf *tmf = container_of(tour, struct scsi_tmf, tour);
+
+	answer(tmf, tour->visit.found ? SCSI_TMF_SUCCEEDED : SCSI_TMF_COMPLETE);
+}
+
+static void start_tour(struct scsi_tmf *tmf, const struct function *f)
+{
+	struct scsi_tour *tour = &tmf->tour;
+
+	tour->visit.what = f->what;
+	tour->visit.abort = f->abort;
+	tour->visit.tag = tmf->tag;
+	tour->visit.except = NULL;
+	tour->next = next_lu;
+	tour->done = tour_done;
+	scsi_tour_start(tour);
+}
+
+void scsi_tmf_start(struct scsi_group *g, struct scsi_tmf *tmf)
+{
+	const struct function *f;
+	struct scsi_channel *ch;
+
+	if (tmf->function >= SCSI_TMF_COUNT || !functions[tmf->function].supported) {
+		answer(tmf, SCSI_TMF_REJECTED);
+		return;
+	}
+	f = &functions[tmf->function];
+	if (!scsi_group_find(g, tmf->lun, &tmf->target, &ch)) {
+		answer(tmf, SCSI_TMF_BAD_TARGET);
+		return;
+	}
+	if (!f->all_units && !ch) {
+		answer(tmf, SCSI_TMF_INCORRECT_LUN);
+		return;
+	}
+	tmf->group = g;
+	tmf->next_lun = f->all_units ? 0 : ch->lu->lun;
+	start_tour(tmf, f);
+}

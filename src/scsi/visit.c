@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Going through the tasks of a unit on all reactors. A visit goes from channel to channel, each on
+ * its own reactor, so that no task is ever looked at from another thread; a tour goes from unit to
+ * unit. Only tasks that are older than the visit's arrival count: more may come meanwhile.
+ */
+#include "scsi/scsi_internal.h"
+
+/* --- on a channel's reactor --- */
+
+static bool matches(const struct scsi_visit *v, const struct scsi_task *task)
+{
+	if (task == v->except && task->seq == v->except_seq)
+		return false;
+	switch ((enum scsi_visit_what)v->what) {
+	case SCSI_VISIT_CANCEL:
+	case SCSI_VISIT_FIND:
+		return true;
+	case SCSI_VISIT_CANCEL_TAG:
+	case SCSI_VISIT_FIND_TAG:
+		return task->tag == v->tag;
+	case SCSI_VISIT_WRITES:
+		return !task->queued && scsi_medium_overlap(task, v->lba, v->nblocks);
+	}
+	return false;
+}
+
+/* Whether a task is left that the visit has to do with. */
+static bool pending(const struct scsi_visit *v)
+{
+	const struct scsi_channel *ch = v->ch;
+	const struct scsi_task *task;
+
+	/* task->queued changes with the lock only. */
+	pthread_mutex_lock(&ch->lu->disk->lock);
+	for (task = ch->tasks; task && task->seq < v->upto_seq; task = task->next)
+		if (matches(v, task))
+			break;
+	pthread_mutex_unlock(&ch->lu->disk->lock);
+	return task && task->seq < v->upto_seq;
+}
+
+/* Tasks that end meanwhile move the cursor. */
+static void cancel_tasks(struct scsi_visit *v)
+{
+	struct scsi_channel *ch = v->ch;
+	struct scsi_task *task;
+
+	ch->cancelling = true;
+	ch->cursor = ch->tasks;
+	while ((task = ch->cursor) && task->seq < v->upto_seq) {
+		ch->cursor = task->next;
+		if (matches(v, task))
+			scsi_task_cancel(task, v->abort);
+	}
+	ch->cursor = NULL;
+	ch->cancelling = false;
+}
+
+static void arrive(void *arg);
+
+static void send_to(struct scsi_visit *v, struct reactor *r, void (*fn)(void *arg))
+{
+	v->msg.fn = fn;
+	v->msg.arg = v;
+	reactor_send(r, &v->msg);
+}
+
+/* False: it isn't over yet here. */
+static bool look(struct scsi_visit *v)
+{
+	struct scsi_channel *ch = v->ch;
+	bool cancels = v->what == SCSI_VISIT_CANCEL || v->what == SCSI_VISIT_CANCEL_TAG;
+
+	if (cancels && ch->cancelling) { /* we are called by one that is being cancelled */
+		send_to(v, ch->reactor, arrive);
+		return false;
+	}
+	v->upto_seq = ch->next_seq;
+	if (v->what == SCSI_VISIT_FIND || v->what == SCSI_VISIT_FIND_TAG) {
+		v->found = v->found || pending(v);
+		return true;
+	}
+	if (cancels)
+		cancel_tasks(v);
+	if (!pending(v))
+		return true;
+	v->next_waiting = ch->waiting;
+	ch->waiting = v;
+	return false;
+}
+
+/* --- from channel to channel --- */
+
+/* The next channel, held. */
+static struct scsi_channel *next_channel(struct scsi_visit *v)
+{
+	struct scsi_channel *ch = NULL;
+
+	pthread_mutex_lock(&v->lu->disk->lock);
+	while (!ch && v->next_reactor < REACTOR_MAX)
+		ch = v->lu->channels[v->next_reactor++];
+	if (ch)
+		ch->refs++;
+	pthread_mutex_unlock(&v->lu->disk->lock);
+	return ch;
+}
+
+static void done_msg(void *arg)
+{
+	struct scsi_visit *v = arg;
+
+	v->done(v);
+}
+
+static void go_on(struct scsi_visit *v)
+{
+	while ((v->ch = next_channel(v))) {
+		if (v->ch->reactor != reactor_self()) {
+			send_to(v, v->ch->reactor, arrive);
+			return;
+		}
+		if (!look(v))
+			return;
+		scsi_channel_put(v->ch);
+	}
+	if (v->home == reactor_self())
+		v->done(v);
+	else
+		send_to(v, v->home, done_msg);
+}
+
+static void leave(struct scsi_visit *v)
+{
+	scsi_channel_put(v->ch);
+	go_on(v);
+}
+
+static void arrive(void *arg)
+{
+	struct scsi_visit *v = arg;
+
+	if (look(v))
+		leave(v);
+}
+
+static struct scsi_visit *take_ready(struct scsi_channel *ch)
+{
+	struct scsi_visit **at, *v;
+
+	for (at = &ch->waiting; (v = *at); at = &v->next_waiting) {
+		if (pending(v))
+			continue;
+		*at = v->next_waiting;
+		return v;
+	}
+	return NULL;
+}
+
+void scsi_visit_recheck(struct scsi_channel *ch)
+{
+	struct scsi_visit *v;
+
+	while ((v = take_ready(ch)))
+		leave(v);
+}
+
+/* --- from unit to unit --- */
+
+static void visit_done(struct scsi_visit *v);
+
+/* A loop, not a recursion through visit_done(): a visit may be over at once. */
+static void run_tour(struct scsi_tour *tour)
+{
+	struct scsi_visit *v = &tour->visit;
+	struct scsi_lu *lu, *before;
+
+	for (;;) {
+		before = v->lu;
+		lu = tour->next(tour);
+		if (before)
+			scsi_lu_put(before);
+		if (!lu)
+			break;
+		v->lu = lu;
+		v->next_reactor = 0;
+		v->done = visit_done;
+		tour->visited = false;
+		tour->starting = true;
+		go_on(v);
+		tour->starting = false;
+		if (!tour->visited)
+			return;
+	}
+	tour->done(tour);
+}
+
+static void visit_done(struct scsi_visit *v)
+{
+	struct scsi_tour *tour = container_of(v, struct scsi_tour, visit);
+
+	tour->visited = true;
+	if (!tour->starting)
+		run_tour(tour);
+}
+
+void scsi_tour_start(struct scsi_tour *tour)
+{
+	tour->visit.home = reactor_self();
+	tour->visit.lu = NULL;
+	tour->visit.found = false;
+	run_tour(tour);
+}
+
+struct scsi_lu *scsi_tour_next_on_disk(struct scsi_tour *tour, struct scsi_disk *disk)
+{
+	struct scsi_lu *lu;
+
+	pthread_mutex_lock(&disk->lock);
+	lu = tour->visit.lu ? tour->visit.lu->next : disk->lus;
+	if (lu)
+		scsi_lu_hold_locked(lu);
+	pthread_mutex_unlock(&disk->lock);
+	return lu;
+}
