@@ -25,12 +25,6 @@ static struct fe_nvme ctrl;
 static struct fe_qpair io;
 static struct fe_load load;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-
 /* Runs strace -c on a thread for `ms`; its summary is in `out`. Returns its exit status or -errno.
  */
 static int strace_thread(pid_t tid, unsigned int ms, char *out, size_t len)
@@ -228,12 +222,9 @@ static const struct test_case cases[] = {
 	{"idle_without_guests", test_idle_without_guests},
 	{"idle", test_idle},
 	{"idle_with_full_completion_queue", test_idle_with_full_completion_queue},
-#if !SANITIZED
-	/* A sanitizer makes calls of its own. */
 	{"strace_sees_calls", test_strace_sees_calls},
 	{"no_system_call_busy", test_no_system_call_busy},
 	{"no_system_call_adaptive", test_no_system_call_adaptive},
-#endif
 };
 
 FE_TEST_MAIN("nvme_cpu", cases, &config)
