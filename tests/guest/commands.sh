@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # out is set in guest-lib.sh
 # nvme-cli's commands on a controller with three namespaces: 1 with blocks of 512 bytes, 2 with
 # blocks of 4096 bytes, 3 read-only. SIZE1..3 are their sizes in bytes.
 

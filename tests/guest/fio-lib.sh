@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # out is set in guest-lib.sh
 # fio with verification: writes, and reads back with a checksum of each block.
 
 # allow_file_create: a device that is gone must not come back as a file.

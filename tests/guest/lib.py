@@ -26,7 +26,7 @@ KERNEL_COMPLAINTS = re.compile(
     re.IGNORECASE)
 
 # Said by this kernel in a machine that has nothing wrong.
-HARMLESS = re.compile(r"report a bug|MP-BIOS bug", re.IGNORECASE)
+HARMLESS = re.compile(r"report a bug|MP-BIOS bug|Shutdown timeout set to", re.IGNORECASE)
 
 
 class Failure(Exception):
