@@ -79,6 +79,7 @@ struct bdev_io {
 	/* Set by the bdev layer. */
 	uint8_t state;
 	struct bdev_channel *channel;
+	struct bdev_channel *part; /* whose I/O this is while `channel` is that of a part's base */
 	/* The backend's own, valid from submit() to done(). */
 	union {
 		uint64_t words[12];
@@ -196,6 +197,16 @@ int bdev_open(const char *name, bool write, bdev_removed_fn removed, void *arg,
 /* All channels got through the descriptor have been put. */
 void bdev_close(struct bdev_desc *desc);
 struct bdev *bdev_desc_bdev(const struct bdev_desc *desc);
+
+#define BDEV_HOLDER_MAX 96 /* bytes of a holder's name, with the final NUL */
+/*
+ * Keeps others from opening the bdev for writing until this descriptor is closed; reading stays
+ * possible. `holder` says who it is, for messages. -EBUSY: it is claimed, or somebody else has it
+ * open for writing.
+ */
+int bdev_claim(struct bdev_desc *desc, const char *holder);
+/* Whether there is such a bdev and it is claimed; by whom. */
+bool bdev_claimed(const char *name, char holder[BDEV_HOLDER_MAX]);
 
 /*
  * The channel of the calling reactor, made at the first get; counted. NULL: out of memory or no

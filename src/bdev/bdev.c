@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,8 @@ struct bdev_private {
 	atomic_bool removed; /* read without the lock on the I/O path */
 	unsigned int refs;
 	struct bdev_desc *descs;
+	const struct bdev_desc *claim; /* nobody else may open it for writing */
+	char claimed_by[BDEV_HOLDER_MAX];
 	struct bdev_channel *channels;
 	/* The descriptor whose removed_fn is running, and where. */
 	struct bdev_desc *telling;
@@ -183,19 +186,28 @@ void bdev_remove(struct bdev *bdev, void (*done)(void *arg), void *arg)
 
 /* --- descriptors --- */
 
-static int open_check(const struct bdev_private *priv, bool write)
+/* The lock is held. */
+static int open_check(const struct bdev_private *priv, bool write, char holder[BDEV_HOLDER_MAX])
 {
 	if (!priv)
 		return -ENOENT;
 	if (priv->removed)
 		return -EBUSY;
-	return write && priv->bdev->read_only ? -EROFS : 0;
+	if (!write)
+		return 0;
+	if (priv->bdev->read_only)
+		return -EROFS;
+	if (!priv->claim)
+		return 0;
+	memcpy(holder, priv->claimed_by, BDEV_HOLDER_MAX);
+	return -EBUSY;
 }
 
 int bdev_open(const char *name, bool write, bdev_removed_fn removed, void *arg,
 	      struct bdev_desc **out)
 {
 	struct bdev_desc *desc = calloc(1, sizeof(*desc));
+	char holder[BDEV_HOLDER_MAX] = "";
 	struct bdev_private *priv;
 	int rc;
 
@@ -203,10 +215,13 @@ int bdev_open(const char *name, bool write, bdev_removed_fn removed, void *arg,
 		return -ENOMEM;
 	pthread_mutex_lock(&lock);
 	priv = find(name);
-	rc = open_check(priv, write);
+	rc = open_check(priv, write, holder);
 	if (rc) {
 		pthread_mutex_unlock(&lock);
 		free(desc);
+		if (holder[0])
+			log_error("bdev %s: it can't be opened for writing: %s has it", name,
+				  holder);
 		return rc;
 	}
 	desc->bdev = priv->bdev;
@@ -236,6 +251,8 @@ void bdev_close(struct bdev_desc *desc)
 	for (at = &priv->descs; *at != desc; at = &(*at)->next)
 		;
 	*at = desc->next;
+	if (priv->claim == desc)
+		priv->claim = NULL;
 	pthread_mutex_unlock(&lock);
 	free(desc);
 	put_ref(priv);
@@ -244,6 +261,47 @@ void bdev_close(struct bdev_desc *desc)
 struct bdev *bdev_desc_bdev(const struct bdev_desc *desc)
 {
 	return desc->bdev;
+}
+
+/* The lock is held. */
+static bool others_write(const struct bdev_private *priv, const struct bdev_desc *self)
+{
+	const struct bdev_desc *desc;
+
+	for (desc = priv->descs; desc; desc = desc->next)
+		if (desc != self && desc->write)
+			return true;
+	return false;
+}
+
+int bdev_claim(struct bdev_desc *desc, const char *holder)
+{
+	struct bdev_private *priv = desc->bdev->priv;
+	int rc = 0;
+
+	pthread_mutex_lock(&lock);
+	if (priv->claim || others_write(priv, desc)) {
+		rc = -EBUSY;
+	} else {
+		priv->claim = desc;
+		snprintf(priv->claimed_by, sizeof(priv->claimed_by), "%s", holder);
+	}
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+bool bdev_claimed(const char *name, char holder[BDEV_HOLDER_MAX])
+{
+	const struct bdev_private *priv;
+	bool claimed;
+
+	pthread_mutex_lock(&lock);
+	priv = find(name);
+	claimed = priv && priv->claim;
+	if (claimed)
+		memcpy(holder, priv->claimed_by, BDEV_HOLDER_MAX);
+	pthread_mutex_unlock(&lock);
+	return claimed;
 }
 
 /* --- channels --- */

@@ -34,10 +34,22 @@ struct bdev_file_params {
 	bool read_only;
 };
 
+/* Parts of another bdev, which is claimed while there is one of them. */
+struct bdev_split_params {
+	const char *name; /* the parts': this one with a number, counted from 0 */
+	const char *base;
+	uint32_t count;
+	uint64_t size_bytes; /* of each; 0: equal shares of the base */
+	const uint8_t (*uuids)[16];
+};
+
+#define BDEV_SPLIT_PARTS_MAX 256
+
 #define BDEV_ERR_MAX 256
 int bdev_malloc_create(const struct bdev_malloc_params *p, char err[BDEV_ERR_MAX]);
 int bdev_null_create(const struct bdev_null_params *p, char err[BDEV_ERR_MAX]);
 int bdev_file_create(const struct bdev_file_params *p, char err[BDEV_ERR_MAX]);
+int bdev_split_create(const struct bdev_split_params *p, char err[BDEV_ERR_MAX]);
 
 /* Shared by the makers: the common parameters; 0 or -EINVAL and *err. */
 int bdev_params_check(const struct bdev_params *p, bool size_needed, char err[BDEV_ERR_MAX]);

@@ -157,6 +157,7 @@ static void prepare_child(struct bdev_emu *emu)
 	size_t bytes = (size_t)n << parent->channel->bdev->block_shift;
 
 	child->channel = parent->channel;
+	child->part = NULL;
 	child->state = BDEV_IO_CHILD;
 	child->lba = emu->lba;
 	child->nblocks = n;
@@ -329,5 +330,5 @@ void bdev_write_zeroes_by_writing(struct bdev_io *io)
 	emu->kind = BDEV_EMU_ZERO;
 	emu->max_step = max_step(emu->parent, BDEV_EMU_ZERO);
 	io->nblocks = 0;
-	bdev_emu_child_done(io, BDEV_STATUS_OK);
+	bdev_io_complete(io, BDEV_STATUS_OK);
 }

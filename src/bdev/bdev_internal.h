@@ -29,6 +29,7 @@ struct bdev_channel_private {
 	struct bdev_emu_pool emu;
 	/* &bdev->priv->removed, so that the I/O path takes one step less. */
 	const atomic_bool *removed;
+	uint64_t first_lba; /* of a part: where it begins in its base */
 };
 
 enum bdev_emu_kind {
@@ -43,5 +44,13 @@ void bdev_emu_pool_fini(struct bdev_emu_pool *pool);
 void bdev_emu_start(struct bdev_io *io, enum bdev_emu_kind kind);
 void bdev_emu_child_done(struct bdev_io *child, enum bdev_status status);
 void bdev_emu_cancel(struct bdev_io *io);
+
+/*
+ * For a bdev that is a part of another: an I/O that its submit() got becomes one of the base, by
+ * the same struct, until bdev_io_complete() undoes that. `base` is a channel of the base on this
+ * reactor; the limits of both are the same. The backend of the base sees nothing of it, and it can
+ * be cancelled as an I/O of the base.
+ */
+void bdev_io_pass_on(struct bdev_io *io, struct bdev_channel *base);
 
 #endif

@@ -128,6 +128,7 @@ void bdev_submit(struct bdev_channel *ch, struct bdev_io *io)
 	enum bdev_status status = check(ch, io);
 
 	io->channel = ch;
+	io->part = NULL;
 	io->state = BDEV_IO_SUBMITTED;
 	OWNED_ADD(ch->inflight, 1);
 	if (likely(status == BDEV_STATUS_OK))
@@ -148,8 +149,27 @@ static void count(struct bdev_channel *ch, const struct bdev_io *io, enum bdev_s
 		OWNED_ADD(ch->stats.blocks[io->op], io->nblocks);
 }
 
+void bdev_io_pass_on(struct bdev_io *io, struct bdev_channel *base)
+{
+	io->part = io->channel;
+	io->channel = base;
+	io->lba += io->part->priv->first_lba;
+	OWNED_ADD(base->inflight, 1);
+	base->bdev->ops->submit(base, io);
+}
+
+static void come_back(struct bdev_io *io, enum bdev_status status)
+{
+	count(io->channel, io, status);
+	io->lba -= io->part->priv->first_lba;
+	io->channel = io->part;
+	io->part = NULL;
+}
+
 void bdev_io_complete(struct bdev_io *io, enum bdev_status status)
 {
+	if (io->part)
+		come_back(io, status);
 	if (io->state == BDEV_IO_CHILD) {
 		bdev_emu_child_done(io, status);
 		return;

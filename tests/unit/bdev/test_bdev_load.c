@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Many I/Os at once on two reactors, each of which is verified, on all backends that keep data; and
- * bdevs that are removed under such a load. Each slot of a worker has a range of its own and goes
- * through write, compare, read, zero, read, again and again.
+ * bdevs that are removed under such a load, also as parts of another. Each slot of a worker has a
+ * range of its own and goes through write, compare, read, zero, read, again and again.
  */
 #include "file_test.h"
 
@@ -198,7 +198,8 @@ static void worker_fini(struct worker *w)
 
 static struct worker workers[REACTORS];
 
-static void run(const char *name, bool cancels)
+/* Worker i on names[i]. */
+static void run_on(const char *const names[REACTORS], bool cancels)
 {
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 	uint32_t rounds = 5;
@@ -208,7 +209,7 @@ static void run(const char *name, bool cancels)
 	int i;
 
 	for (i = 0; i < REACTORS; i++) {
-		if (!worker_init(&workers[i], i, name, rounds))
+		if (!worker_init(&workers[i], i, names[i], rounds))
 			return;
 		workers[i].cancels = cancels;
 	}
@@ -225,15 +226,23 @@ static void run(const char *name, bool cancels)
 		worker_fini(&workers[i]);
 }
 
-static void run_and_remove(const char *name)
+static void run(const char *name, bool cancels)
 {
-	struct bdev *bdev = bdev_find(name);
+	const char *const names[REACTORS] = {name, name};
+
+	run_on(names, cancels);
+}
+
+/* `removed` has the names, or is what they are parts of. */
+static void run_on_and_remove(const char *const names[REACTORS], const char *removed)
+{
+	struct bdev *bdev = bdev_find(removed);
 	sem_t gone;
 	int i;
 
 	sem_init(&gone, 0, 0);
 	for (i = 0; i < REACTORS; i++)
-		if (!worker_init(&workers[i], i, name, FOR_EVER))
+		if (!worker_init(&workers[i], i, names[i], FOR_EVER))
 			return;
 	for (i = 0; i < REACTORS; i++)
 		reactor_call(workers[i].d.reactor, start_fn, &workers[i]);
@@ -250,13 +259,20 @@ static void run_and_remove(const char *name)
 	for (i = 0; i < REACTORS; i++)
 		worker_fini(&workers[i]);
 	test_wait(&gone, "removal");
-	CU_ASSERT_PTR_NULL(bdev_find(name));
+	CU_ASSERT_PTR_NULL(bdev_find(removed));
 }
 
-static bool make_ram(uint32_t block_size)
+static void run_and_remove(const char *name)
+{
+	const char *const names[REACTORS] = {name, name};
+
+	run_on_and_remove(names, name);
+}
+
+static bool make_ram(uint32_t block_size, uint64_t size)
 {
 	struct bdev_malloc_params p = {
-		.common = {.name = "load", .size_bytes = SIZE, .block_size = block_size},
+		.common = {.name = "load", .size_bytes = size, .block_size = block_size},
 		.numa_node = -1,
 	};
 	char err[BDEV_ERR_MAX];
@@ -267,7 +283,7 @@ static bool make_ram(uint32_t block_size)
 
 static void ram(void)
 {
-	if (!make_ram(512))
+	if (!make_ram(512, SIZE))
 		return;
 	run("load", true);
 	test_remove("load");
@@ -275,8 +291,55 @@ static void ram(void)
 
 static void ram_removed(void)
 {
-	if (make_ram(4096))
+	if (make_ram(4096, SIZE))
 		run_and_remove("load");
+}
+
+/* Of "load", each as large as what the workers use. */
+static const char *const parts[REACTORS] = {"part0", "part1"};
+
+static bool split(void)
+{
+	static const uint8_t uuids[REACTORS][16] = {{1}, {2}};
+	struct bdev_split_params p = {
+		.name = "part", .base = "load", .count = REACTORS, .uuids = uuids};
+	char err[BDEV_ERR_MAX];
+
+	CU_ASSERT_EQUAL(bdev_split_create(&p, err), 0);
+	return bdev_find(parts[1]);
+}
+
+static void ram_parts(void)
+{
+	if (!make_ram(512, REACTORS * SIZE) || !split())
+		return;
+	run_on(parts, true);
+	/* Both reactors on one of them. */
+	run(parts[1], true);
+	test_remove("load");
+}
+
+static void ram_parts_removed(void)
+{
+	if (!make_ram(4096, REACTORS * SIZE) || !split())
+		return;
+	run_on_and_remove(parts, "load");
+	CU_ASSERT_PTR_NULL(bdev_find(parts[0]));
+}
+
+static void file_parts(void)
+{
+	char folder[TEST_PATH_MAX], path[TEST_PATH_MAX + 16], err[BDEV_ERR_MAX] = "";
+
+	CU_ASSERT(test_folder(folder, NULL));
+	snprintf(path, sizeof(path), "%s/image", folder);
+	CU_ASSERT_EQUAL(test_create_file("load", path, 512, REACTORS * SIZE, false, err), 0);
+	if (bdev_find("load") && split()) {
+		run_on(parts, true);
+		run_on_and_remove(parts, "load");
+	}
+	unlink(path);
+	rmdir(folder);
 }
 
 static void on_file(const char *parent, uint32_t block_size, bool direct, bool remove, bool cancels)
@@ -335,6 +398,9 @@ static const struct test_case cases[] = {
 	{"file_buffered", file_buffered},
 	{"file_tmpfs", file_tmpfs},
 	{"file_removed", file_removed},
+	{"ram_parts", ram_parts},
+	{"ram_parts_removed", ram_parts_removed},
+	{"file_parts", file_parts},
 };
 
 TEST_MAIN("bdev_load", cases)
