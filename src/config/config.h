@@ -24,7 +24,8 @@
 #define CONFIG_SOCKET_PATH_MAX	107  /* bytes, without the final NUL: sun_path of unix(7) */
 #define CONFIG_CPUS_MAX		8192 /* CPU numbers are below this */
 #define CONFIG_REACTORS_MAX	256  /* CPUs in a list */
-#define CONFIG_BDEVS_MAX	4096
+#define CONFIG_BDEVS_MAX	4096 /* with the parts of splits */
+#define CONFIG_PARTS_MAX	256  /* of a split */
 #define CONFIG_CONTROLLERS_MAX	1024
 #define CONFIG_NAMESPACES_MAX	256 /* per controller; also the highest nsid */
 #define CONFIG_IO_QUEUES_MAX	64  /* I/O queue pairs per controller */
@@ -80,6 +81,8 @@ enum config_bdev_type {
 	CONFIG_BDEV_MALLOC = 1,
 	CONFIG_BDEV_FILE,
 	CONFIG_BDEV_NULL,
+	CONFIG_BDEV_SPLIT, /* no disk itself: its parts are */
+	CONFIG_BDEV_PART,  /* only in config_bdev_split.parts */
 };
 
 struct config_bdev_malloc {
@@ -100,16 +103,31 @@ struct config_bdev_null {
 	uint32_t latency_us; /* each I/O completes that much later */
 };
 
+struct config_bdev_split {
+	const char *base_name;
+	const struct config_bdev *base; /* one of config.bdevs, of another type */
+	uint32_t count;			/* 1..CONFIG_PARTS_MAX, given or as many as fit */
+	uint64_t size_bytes; /* of each part, a multiple of block_size; 0: equal shares */
+	const struct config_bdev *parts; /* count of them, named by the split's name and a number */
+};
+
+struct config_bdev_part {
+	const struct config_bdev *split;
+};
+
 struct config_bdev {
-	struct config_pos pos;
-	const char *name; /* unique among the bdevs */
+	struct config_pos pos; /* of a part: its split's */
+	const char *name;      /* unique among the bdevs and parts */
 	enum config_bdev_type type;
 	uint32_t block_size; /* bytes: 512 or 4096 */
 	uint8_t uuid[16]; /* RFC 4122 byte order; never nil: derived from the name if not given */
+	const struct config_bdev *split; /* whose base this is: nobody else uses it; or NULL */
 	union {
 		struct config_bdev_malloc malloc;
 		struct config_bdev_file file;
 		struct config_bdev_null null;
+		struct config_bdev_split split_of;
+		struct config_bdev_part part;
 	};
 };
 
@@ -122,7 +140,7 @@ enum config_controller_type {
 struct config_namespace {
 	struct config_pos pos;
 	const char *bdev_name;
-	const struct config_bdev *bdev; /* one of config.bdevs */
+	const struct config_bdev *bdev; /* one of config.bdevs, or a part */
 	uint32_t nsid;			/* 1..CONFIG_NAMESPACES_MAX, unique in its controller */
 	bool read_only;			/* as written here: the bdev may be read-only without it */
 };
@@ -138,7 +156,7 @@ struct config_nvme {
 
 struct config_blk {
 	const char *bdev_name;
-	const struct config_bdev *bdev; /* one of config.bdevs */
+	const struct config_bdev *bdev; /* one of config.bdevs, or a part */
 	uint32_t queues;		/* request virtqueues, 1..CONFIG_QUEUES_MAX */
 	bool read_only;			/* as written here: the bdev may be read-only without it */
 	bool write_cache;		/* what the guest finds; it may switch it */
@@ -149,7 +167,7 @@ struct config_lun {
 	struct config_pos pos;
 	uint32_t lun; /* below CONFIG_SCSI_LUNS, unique in its target */
 	const char *bdev_name;
-	const struct config_bdev *bdev; /* one of config.bdevs */
+	const struct config_bdev *bdev; /* one of config.bdevs, or a part */
 	bool read_only;			/* as written here: the bdev may be read-only without it */
 	/*
 	 * NULL: from the bdev's UUID. Else 1..CONFIG_LUN_SERIAL_MAX printable ASCII characters,

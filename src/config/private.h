@@ -79,16 +79,33 @@ const char *config_where_format(struct config_where *out, const struct config_co
 /* validate_serials.c: derives the serial numbers that are not given, and refuses duplicates. */
 void config_validate_serials(struct config *cfg, struct config_errors *errors);
 
+/*
+ * validate_split.c: the parts of all splits. Returns false if there may be parts of which nothing
+ * is known.
+ */
+bool config_validate_splits(struct config *cfg, struct config_errors *errors);
+
+/* How many parts of it are known. */
+size_t config_parts(const struct config_bdev *bdev);
+
+/* Lists what a reference may name: the parts of splits, and the bdevs that are in no parts. */
+struct config_nearest;
+void config_words_add_disks(struct config_words *words, struct config_nearest *nearest,
+			    const struct config *cfg);
+void config_words_add_parts(struct config_words *words, const struct config_bdev *split);
+
 /* validate_bdev.c: sizes, files and UUIDs of all bdevs. */
 void config_validate_bdevs(struct config *cfg, struct config_errors *errors);
 
 /* Sets the paths of all sockets; they must fit. */
 void config_validate_sockets(struct config *cfg, struct config_errors *errors);
 
-/* Names of one kind of object, sorted. */
+/* names.c: names of one kind of object, sorted. */
 struct config_index_entry {
 	const char *name;
-	size_t i; /* in the file's order */
+	size_t i;			/* in the file's order */
+	struct config_pos pos;		/* of the name */
+	const struct config_bdev *bdev; /* NULL: something else has the name */
 };
 
 struct config_index {
@@ -97,6 +114,16 @@ struct config_index {
 	bool incomplete; /* some object's name could not be read: absence proves nothing */
 };
 
+/*
+ * Sorts the names of bdevs and their parts, or of controllers, and reports those that are there
+ * before.
+ */
+void config_index_bdevs(struct config *cfg, struct config_errors *errors,
+			struct config_index *index);
+void config_index_controllers(struct config *cfg, struct config_errors *errors,
+			      struct config_index *index);
+
+/* NULL: there is none. */
 const struct config_index_entry *config_index_find(const struct config_index *index,
 						   const char *name);
 

@@ -80,10 +80,20 @@ static const struct config_key null_keys[] = {
 	{0},
 };
 
+static const struct config_key split_keys[] = {
+	{"base", config_read_name, FIELD(bdev, split_of.base_name), .required = true},
+	{"count", config_read_uint32, FIELD(bdev, split_of.count), .min = 1,
+	 .max = CONFIG_PARTS_MAX},
+	{"size", config_read_size, FIELD(bdev, split_of.size_bytes), .min = 512,
+	 .max = DISK_BYTES_MAX},
+	{0},
+};
+
 static const struct config_variant bdev_variants[] = {
 	{"malloc", CONFIG_BDEV_MALLOC, malloc_keys},
 	{"file", CONFIG_BDEV_FILE, file_keys},
 	{"null", CONFIG_BDEV_NULL, null_keys},
+	{"split", CONFIG_BDEV_SPLIT, split_keys},
 	{0},
 };
 

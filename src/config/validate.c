@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "config/private.h"
@@ -29,97 +28,6 @@ const char *config_cpus_format(struct config_cpus_text *out, const bool *set)
 		first = last;
 	}
 	return out->text;
-}
-
-static int compare_entries(const void *a, const void *b)
-{
-	const struct config_index_entry *x = a;
-	const struct config_index_entry *y = b;
-	int order = strcmp(x->name, y->name);
-
-	if (order)
-		return order;
-	return x->i < y->i ? -1 : x->i > y->i;
-}
-
-const struct config_index_entry *config_index_find(const struct config_index *index,
-						   const char *name)
-{
-	size_t low = 0;
-	size_t high = index->n;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (strcmp(index->entries[mid].name, name) < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	if (low == index->n || strcmp(index->entries[low].name, name) != 0)
-		return NULL;
-	return &index->entries[low];
-}
-
-/* The name and position of the element of a list of objects. */
-typedef const char *(*get_name_fn)(const struct config *cfg, size_t i, const char *const **field,
-				   struct config_pos *pos);
-
-static const char *bdev_name(const struct config *cfg, size_t i, const char *const **field,
-			     struct config_pos *pos)
-{
-	*field = &cfg->bdevs[i].name;
-	*pos = cfg->bdevs[i].pos;
-	return cfg->bdevs[i].name;
-}
-
-static const char *controller_name(const struct config *cfg, size_t i, const char *const **field,
-				   struct config_pos *pos)
-{
-	*field = &cfg->controllers[i].name;
-	*pos = cfg->controllers[i].pos;
-	return cfg->controllers[i].name;
-}
-
-static struct config_pos name_pos(const struct config *cfg, get_name_fn get, size_t i)
-{
-	const char *const *field;
-	struct config_pos pos;
-
-	get(cfg, i, &field, &pos);
-	return config_locate(cfg, field, pos);
-}
-
-/* Sorts the names of a list and reports those that are there before. */
-static void build_index(struct config *cfg, struct config_errors *errors, const char *noun,
-			get_name_fn get, size_t n, struct config_index *index)
-{
-	index->entries = config_arena_alloc(&cfg->priv->arena, n, sizeof(*index->entries));
-	if (!index->entries)
-		return;
-	for (size_t i = 0; i < n; i++) {
-		const char *const *field;
-		struct config_pos pos;
-		const char *name = get(cfg, i, &field, &pos);
-
-		if (name)
-			index->entries[index->n++] =
-				(struct config_index_entry){.name = name, .i = i};
-		else
-			index->incomplete = true;
-	}
-	qsort(index->entries, index->n, sizeof(*index->entries), compare_entries);
-	for (size_t k = 1; k < index->n; k++) {
-		const struct config_index_entry *before = &index->entries[k - 1];
-		const struct config_index_entry *entry = &index->entries[k];
-
-		if (strcmp(before->name, entry->name) == 0)
-			config_errors_add(
-				errors, name_pos(cfg, get, entry->i),
-				"%s %s: name: %s is the name of the %s in line %u; allowed: one of its own",
-				noun, CONFIG_QUOTE(entry->name), CONFIG_QUOTE(entry->name), noun,
-				name_pos(cfg, get, before->i).line);
-	}
 }
 
 /* The CPUs of a list that are not allowed; returns whether there are any. */
@@ -239,8 +147,10 @@ void config_validate(struct config *cfg, struct config_errors *errors,
 	struct config_index controllers = {.n = 0};
 
 	check_target_cpus(cfg, errors, host);
-	build_index(cfg, errors, "bdev", bdev_name, cfg->bdevs ? cfg->nbdevs : 0, &bdevs);
-	build_index(cfg, errors, "controller", controller_name, cfg->ncontrollers, &controllers);
+	if (!config_validate_splits(cfg, errors))
+		bdevs.incomplete = true;
+	config_index_bdevs(cfg, errors, &bdevs);
+	config_index_controllers(cfg, errors, &controllers);
 	if (cfg->priv->arena.failed)
 		return;
 	config_validate_bdevs(cfg, errors);

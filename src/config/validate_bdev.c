@@ -182,6 +182,9 @@ static void check_by_type(struct bdev_check *c, size_t i)
 	case CONFIG_BDEV_NULL:
 		check_size(c, bdev, &bdev->null.size_bytes);
 		break;
+	case CONFIG_BDEV_SPLIT: /* validate_split.c */
+	case CONFIG_BDEV_PART:
+		break;
 	}
 }
 
@@ -189,6 +192,20 @@ static void derive_uuid(const struct config *cfg, struct config_bdev *bdev)
 {
 	if (!config_places_has(cfg, bdev->uuid))
 		config_uuid_from_name(bdev->name, bdev->uuid);
+}
+
+/* The first bdev with that UUID among a bdev and its parts, or NULL. */
+static const struct config_bdev *find_uuid(const struct config_bdev *bdev, const uint8_t uuid[16])
+{
+	if (memcmp(bdev->uuid, uuid, sizeof(bdev->uuid)) == 0)
+		return bdev;
+	for (size_t i = 0; i < config_parts(bdev); i++) {
+		const struct config_bdev *part = &bdev->split_of.parts[i];
+
+		if (memcmp(part->uuid, uuid, sizeof(part->uuid)) == 0)
+			return part;
+	}
+	return NULL;
 }
 
 /* Of two that are written out, the second one is wrong; a derived one never is. */
@@ -200,10 +217,10 @@ static void check_uuid(struct bdev_check *c, size_t i)
 	if (!config_places_has(c->cfg, bdev->uuid) || !memcmp(bdev->uuid, unread, sizeof(unread)))
 		return;
 	for (size_t k = 0; k < c->cfg->nbdevs; k++) {
-		const struct config_bdev *other = &c->cfg->bdevs[k];
+		const struct config_bdev *other = find_uuid(&c->cfg->bdevs[k], bdev->uuid);
 		char text[37];
 
-		if (k == i || memcmp(bdev->uuid, other->uuid, sizeof(bdev->uuid)) != 0)
+		if (k == i || !other)
 			continue;
 		if (!other->name || (k > i && config_places_has(c->cfg, other->uuid)))
 			continue;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The bdevs of a configuration. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bdev/bdev_backends.h"
@@ -17,6 +18,30 @@ static struct bdev_params common_params(const struct config_bdev *b, uint64_t si
 
 	memcpy(p.uuid, b->uuid, sizeof(p.uuid));
 	return p;
+}
+
+static int create_split(const struct config_bdev *b, char err[BDEV_ERR_MAX])
+{
+	const struct config_bdev_split *split = &b->split_of;
+	uint8_t(*uuids)[16] = calloc(split->count, sizeof(*uuids));
+	uint32_t i;
+	int rc;
+
+	if (!uuids)
+		return -ENOMEM;
+	for (i = 0; i < split->count; i++)
+		memcpy(uuids[i], split->parts[i].uuid, sizeof(uuids[i]));
+	rc = bdev_split_create(
+		&(struct bdev_split_params){
+			.name = b->name,
+			.base = split->base_name,
+			.count = split->count,
+			.size_bytes = split->size_bytes,
+			.uuids = uuids,
+		},
+		err);
+	free(uuids);
+	return rc;
 }
 
 static int create_bdev(const struct config_bdev *b, char err[BDEV_ERR_MAX])
@@ -46,11 +71,15 @@ static int create_bdev(const struct config_bdev *b, char err[BDEV_ERR_MAX])
 				.latency_us = b->null.latency_us,
 			},
 			err);
+	case CONFIG_BDEV_SPLIT:
+		return create_split(b, err);
+	case CONFIG_BDEV_PART:
+		break;
 	}
 	return -EINVAL;
 }
 
-int target_create_bdevs(struct target *t)
+static int create_bdevs(struct target *t, bool splits)
 {
 	char err[BDEV_ERR_MAX] = "";
 	size_t i;
@@ -59,6 +88,8 @@ int target_create_bdevs(struct target *t)
 	for (i = 0; i < t->cfg->nbdevs; i++) {
 		const struct config_bdev *b = &t->cfg->bdevs[i];
 
+		if ((b->type == CONFIG_BDEV_SPLIT) != splits)
+			continue;
 		rc = create_bdev(b, err);
 		if (rc) {
 			log_error("%s:%u:%u: bdev \"%s\": %s", t->cfg->path, b->pos.line,
@@ -70,12 +101,24 @@ int target_create_bdevs(struct target *t)
 	return 0;
 }
 
+/* A split may stand before its base in the file. */
+int target_create_bdevs(struct target *t)
+{
+	int rc = create_bdevs(t, false);
+
+	return rc ? rc : create_bdevs(t, true);
+}
+
+/* Those that have been made. The parts of a split go with their base. */
 void target_remove_bdevs(struct target *t)
 {
-	while (t->nbdevs) {
-		struct bdev *bdev = bdev_find(t->cfg->bdevs[--t->nbdevs].name);
+	size_t i;
+
+	for (i = t->cfg->nbdevs; i; i--) {
+		struct bdev *bdev = bdev_find(t->cfg->bdevs[i - 1].name);
 
 		if (bdev)
 			bdev_remove(bdev, NULL, NULL);
 	}
+	t->nbdevs = 0;
 }

@@ -280,6 +280,58 @@ static void shared_bdev(void)
 	config_free(cfg);
 }
 
+static void splits(void)
+{
+	struct config *cfg = load_good(
+		"splits",
+		"bdevs:\n"
+		"  - {name: part, type: split, base: r, count: 3}\n"
+		"  - {name: r, type: malloc, size: 1MiB, block_size: 4096}\n"
+		"  - {name: n, type: null, size: 1GiB}\n"
+		"  - {name: q, type: split, base: n, size: 300MiB, uuid: "
+		"6f1c2a52-8d0e-4b0c-a3f4-5e1f7a9b3c10}\n"
+		"  - {name: f, type: file, path: /tmp/no.such.file, size: 1GiB, create: true}\n"
+		"  - {name: s-, type: split, base: f, size: 512, count: 256}\n"
+		"controllers:\n"
+		"  - {name: a, type: blk, bdev: part0}\n"
+		"  - {name: b, type: nvme, namespaces: [{bdev: part2}, {bdev: q2}, {bdev: part0}]}\n"
+		"  - {name: c, type: scsi, targets: [{id: 0, luns: [{lun: 0, bdev: s-255}]}]}\n");
+	const struct config_bdev *part, *q, *s;
+	uint8_t uuid[16];
+
+	if (!cfg)
+		return;
+	CU_ASSERT_EQUAL(cfg->nbdevs, 6);
+	part = &cfg->bdevs[0];
+	q = &cfg->bdevs[3];
+	s = &cfg->bdevs[5];
+	CU_ASSERT_EQUAL(part->type, CONFIG_BDEV_SPLIT);
+	CU_ASSERT_PTR_EQUAL(part->split_of.base, &cfg->bdevs[1]);
+	CU_ASSERT_PTR_EQUAL(cfg->bdevs[1].split, part);
+	CU_ASSERT_PTR_NULL(part->split);
+	CU_ASSERT_EQUAL(part->split_of.count, 3);
+	CU_ASSERT_EQUAL(part->split_of.size_bytes, 0);
+	CU_ASSERT_EQUAL(part->split_of.parts[2].type, CONFIG_BDEV_PART);
+	CU_ASSERT_STRING_EQUAL(part->split_of.parts[2].name, "part2");
+	CU_ASSERT_EQUAL(part->split_of.parts[2].block_size, 4096);
+	CU_ASSERT_EQUAL(part->split_of.parts[2].pos.line, 2);
+	CU_ASSERT_PTR_EQUAL(part->split_of.parts[2].part.split, part);
+	config_uuid_from_name("part2", uuid);
+	CU_ASSERT_EQUAL(memcmp(part->split_of.parts[2].uuid, uuid, 16), 0);
+	CU_ASSERT_EQUAL(q->split_of.count, 3);
+	CU_ASSERT_EQUAL(q->split_of.size_bytes, UINT64_C(300) << 20);
+	config_uuid_from_name("6f1c2a52-8d0e-4b0c-a3f4-5e1f7a9b3c10/2", uuid);
+	CU_ASSERT_EQUAL(memcmp(q->split_of.parts[2].uuid, uuid, 16), 0);
+	CU_ASSERT_EQUAL(s->split_of.count, 256);
+	CU_ASSERT_STRING_EQUAL(s->split_of.parts[255].name, "s-255");
+	CU_ASSERT_PTR_EQUAL(cfg->controllers[0].blk.bdev, &part->split_of.parts[0]);
+	CU_ASSERT_PTR_EQUAL(cfg->controllers[1].nvme.namespaces[1].bdev, &q->split_of.parts[2]);
+	CU_ASSERT_PTR_EQUAL(cfg->controllers[1].nvme.namespaces[2].bdev, &part->split_of.parts[0]);
+	CU_ASSERT_PTR_EQUAL(cfg->controllers[2].scsi.targets[0].luns[0].bdev,
+			    &s->split_of.parts[255]);
+	config_free(cfg);
+}
+
 static void blk(void)
 {
 	struct config *cfg = load_good(
@@ -473,6 +525,37 @@ static void files_on_disk(void)
 	CU_ASSERT_EQUAL(rmdir(dir), 0);
 }
 
+/* The size of a base that the file doesn't say is that on the disk. */
+static void split_of_file(void)
+{
+	char path[] = "/tmp/test_config.XXXXXX", text[512];
+	int fd = mkstemp(path);
+	struct config *cfg;
+	char *errors = NULL;
+
+	CU_ASSERT_FATAL(fd >= 0);
+	CU_ASSERT_EQUAL(ftruncate(fd, 5 << 20), 0);
+	close(fd);
+	snprintf(text, sizeof(text),
+		 "bdevs: [{name: f, type: file, path: %s}, {name: p, type: split, base: f, size: "
+		 "2MiB}]\n" EMPTY,
+		 path);
+	cfg = load_good("split of a file", text);
+	if (cfg)
+		CU_ASSERT_EQUAL(cfg->bdevs[1].split_of.count, 2);
+	config_free(cfg);
+	snprintf(text, sizeof(text),
+		 "bdevs: [{name: f, type: file, path: %s}, {name: p, type: split, base: f, size: "
+		 "6MiB}]\n" EMPTY,
+		 path);
+	CU_ASSERT_EQUAL(load_text(text, strlen(text), &cfg, &errors), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(errors);
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(errors, "size: 6MiB is more than 'f' has; allowed: up to 5MiB"));
+	free(errors);
+	CU_ASSERT_EQUAL(unlink(path), 0);
+}
+
 /* Loads a file bdev over path; expects an error with this text, or none. */
 static void check_backing(const char *path, const char *keys, const char *error)
 {
@@ -569,6 +652,7 @@ static void names_of_enums(void)
 	CU_ASSERT_STRING_EQUAL(config_poll_name(CONFIG_POLL_BUSY), "busy");
 	CU_ASSERT_STRING_EQUAL(config_poll_name(CONFIG_POLL_INTERRUPT), "interrupt");
 	CU_ASSERT_STRING_EQUAL(config_bdev_type_name(CONFIG_BDEV_NULL), "null");
+	CU_ASSERT_STRING_EQUAL(config_bdev_type_name(CONFIG_BDEV_SPLIT), "split");
 	CU_ASSERT_STRING_EQUAL(config_controller_type_name(CONFIG_CONTROLLER_NVME), "nvme");
 	CU_ASSERT_STRING_EQUAL(config_controller_type_name(CONFIG_CONTROLLER_BLK), "blk");
 	CU_ASSERT_STRING_EQUAL(config_controller_type_name(CONFIG_CONTROLLER_SCSI), "scsi");
@@ -585,6 +669,8 @@ static const struct test_case cases[] = {
 	{"bdev_values", bdev_values},
 	{"derived_identities", derived_identities},
 	{"shared_bdev", shared_bdev},
+	{"splits", splits},
+	{"split_of_file", split_of_file},
 	{"blk", blk},
 	{"scsi", scsi},
 	{"all_luns", all_luns},

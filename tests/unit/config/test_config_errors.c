@@ -5,8 +5,10 @@
 #include "tests/unit/config/load.h"
 
 /* The first lines of a text whose second line is the case's own. */
-#define TARGET(keys)	 RAM CTRL "target: {" keys "}\n"
-#define BDEV(keys)	 EMPTY "bdevs:\n - {" keys "}\n"
+#define TARGET(keys) RAM CTRL "target: {" keys "}\n"
+#define BDEV(keys)   EMPTY "bdevs:\n - {" keys "}\n"
+#define SPLIT(keys)                                                                                \
+	"bdevs:\n - {name: r, type: malloc, size: 1MiB}\n - {name: p, type: split, " keys "}\n"
 #define NVME(keys)	 RAM "controllers:\n - {name: c, type: nvme, " keys "}\n"
 #define NAMESPACES(list) NVME("namespaces: [" list "]")
 #define SCSI(keys)	 RAM "controllers:\n - {name: c, type: scsi, " keys "}\n"
@@ -540,6 +542,180 @@ static void controllers(void)
 	CHECK_ROWS(rows);
 }
 
+static void splits(void)
+{
+	static const struct row rows[] = {
+		{"all missing",
+		 SPLIT("") EMPTY,
+		 {"3:4: bdev 'p': key 'base' is missing",
+		  "3:4: bdev 'p': neither count nor size says how to split; allowed: count, size or "
+		  "both"}},
+		{"no base", SPLIT("count: 2") EMPTY, {"3:4: bdev 'p': key 'base' is missing"}},
+		{"neither count nor size",
+		 SPLIT("base: r") EMPTY,
+		 {"3:4: bdev 'p': neither count nor size says how to split"}},
+		{"no parts",
+		 SPLIT("base: r, count: 0") EMPTY,
+		 {"3:43: bdev 'p': count: '0' is out of range; allowed: 1 to 256"}},
+		{"many parts",
+		 SPLIT("base: r, count: 257") EMPTY,
+		 {"3:43: bdev 'p': count: '257' is out of range; allowed: 1 to 256"}},
+		{"2^32 + 2 parts",
+		 SPLIT("base: r, count: 4294967298") EMPTY,
+		 {"3:43: bdev 'p': count: '4294967298' is out of range"}},
+		{"size that can't be read",
+		 SPLIT("base: r, size: 1MB") CTRL,
+		 {"3:42: bdev 'p': size: '1MB' has an unknown unit"}},
+		{"dangling",
+		 SPLIT("base: rr, count: 2") EMPTY,
+		 {"3:33: bdev 'p': base: there is no bdev 'rr'; allowed: r"}},
+		{"dangling, with a hint",
+		 "bdevs:\n - {name: disk0, type: null, size: 1MiB}\n"
+		 " - {name: p, type: split, base: dick0, count: 2}\n" EMPTY,
+		 {"3:33: bdev 'p': base: there is no bdev 'dick0' (did you mean 'disk0'?); allowed: disk0"}},
+		{"of nothing",
+		 "bdevs:\n - {name: p, type: split, base: r, count: 2}\n" EMPTY,
+		 {"2:33: bdev 'p': base: there is no bdev 'r'; allowed: none, as there is no bdev to split"}},
+		{"of itself",
+		 SPLIT("base: p, count: 2") EMPTY,
+		 {"3:33: bdev 'p': base: 'p' is a split itself; allowed: a bdev of another type"}},
+		{"of a part of itself",
+		 SPLIT("base: p1, count: 2") EMPTY,
+		 {"3:33: bdev 'p': base: there is no bdev 'p1'"}},
+		{"of a split",
+		 SPLIT("base: r, count: 2") " - {name: q, type: split, base: p, count: 2}\n" EMPTY,
+		 {"4:33: bdev 'q': base: 'p' is a split itself; allowed: a bdev of another type"}},
+		{"of a part",
+		 SPLIT("base: r, count: 2") " - {name: q, type: split, base: p0, count: 2}\n" EMPTY,
+		 {"4:33: bdev 'q': base: 'p0' is a part of the split in line 3; allowed: a bdev of another "
+		  "type"}},
+		{"twice",
+		 SPLIT("base: r, count: 2") " - {name: q, type: split, base: r, count: 2}\n" EMPTY,
+		 {"4:33: bdev 'q': base: 'r' is the base of the split in line 3 already; allowed: one split "
+		  "per bdev"}},
+		{"too large",
+		 SPLIT("base: r, size: 2MiB") EMPTY,
+		 {"3:42: bdev 'p': size: 2MiB is more than 'r' has; allowed: up to 1MiB"}},
+		{"too large together",
+		 SPLIT("base: r, size: 256KiB, count: 5") EMPTY,
+		 {"3:57: bdev 'p': count: 5 parts of 256KiB are more than the 1MiB of 'r'; allowed: up to "
+		  "4, or a smaller size"}},
+		{"more parts than blocks",
+		 "bdevs:\n - {name: r, type: malloc, size: 2KiB}\n"
+		 " - {name: p, type: split, base: r, count: 5}\n" EMPTY,
+		 {"3:43: bdev 'p': count: 5 parts are more than the blocks of 'r'; allowed: up to 4"}},
+		{"too many",
+		 SPLIT("base: r, size: 2KiB") EMPTY,
+		 {"3:42: bdev 'p': size: 2KiB makes 512 parts of the 1MiB of 'r'; allowed: up to 256, with "
+		  "a larger size or a count"}},
+		{"half a block",
+		 "bdevs:\n - {name: r, type: null, size: 1MiB, block_size: 4096}\n"
+		 " - {name: p, type: split, base: r, size: 6KiB}\n" EMPTY,
+		 {"3:42: bdev 'p': size: 6KiB is no multiple of the block_size of 'r'; allowed: multiples "
+		  "of 4096"}},
+		{"block size",
+		 SPLIT("base: r, count: 2, block_size: 512") EMPTY,
+		 {"3:58: bdev 'p': block_size: the parts of a split have that of their base; allowed: leave "
+		  "block_size out"}},
+		{"key of another type",
+		 SPLIT("base: r, count: 2, read_only: true") EMPTY,
+		 {"3:46: bdev 'p': key 'read_only' is for type file, not for type split"}},
+		{"long names",
+		 "bdevs:\n - {name: r, type: null, size: 1MiB}\n"
+		 " - {name: a23456789012345678901234567890123456789012345678901234567890, type: split, base: "
+		 "r, count: 101}\n"
+		 " - {name: s, type: null, size: 1MiB}\n"
+		 " - {name: b234567890123456789012345678901234567890123456789012345678901, type: split, base: "
+		 "s, count: 101}\n" EMPTY,
+		 {"5:11: bdev 'b234567890123456789012345678901234567890123456789012345678901': name: with "
+		  "the number of a part it is longer than 63 characters; allowed: up to 60, for 101 parts"}},
+		{"a name that is taken",
+		 SPLIT("base: r, count: 2") " - {name: p1, type: null, size: 1MiB}\n" EMPTY,
+		 {"4:11: bdev 'p1': name: 'p1' is the name of a part of the bdev in line 3; allowed: one of "
+		  "its own"}},
+		{"a part with a name that is taken",
+		 "bdevs:\n - {name: p1, type: null, size: 1MiB}\n"
+		 " - {name: p, type: split, base: p1, count: 2}\n" EMPTY,
+		 {"3:11: bdev 'p': name: its part 'p1' has the name of the bdev in line 2; allowed: another "
+		  "name"}},
+		{"parts of two splits",
+		 "bdevs:\n - {name: r, type: null, size: 1MiB}\n - {name: s, type: null, size: 1MiB}\n"
+		 " - {name: p, type: split, base: r, count: 11}\n"
+		 " - {name: p1, type: split, base: s, count: 1}\n" EMPTY,
+		 {"5:11: bdev 'p1': name: 'p1' is the name of a part of the bdev in line 4",
+		  "5:11: bdev 'p1': name: its part 'p10' has the name of a part of the bdev in line 4"}},
+		{"the same split twice",
+		 "bdevs:\n - {name: r, type: null, size: 1MiB}\n - {name: s, type: null, size: 1MiB}\n"
+		 " - {name: p, type: split, base: r, count: 2}\n"
+		 " - {name: p, type: split, base: s, count: 2}\n" EMPTY,
+		 {"5:11: bdev 'p': name: 'p' is the name of the bdev in line 4"}},
+		{"UUID of a part",
+		 SPLIT("base: r, count: 2") " - {name: a, type: null, size: 1MiB, uuid: "
+					    "e1f2e38e-7f33-5d05-85f3-7f12995e13b5}\n" EMPTY,
+		 {"4:44: bdev 'a': uuid: e1f2e38e-7f33-5d05-85f3-7f12995e13b5 is the UUID of the bdev in "
+		  "line 3"}},
+	};
+
+	CHECK_ROWS(rows);
+}
+
+/* Who uses what is split, the split, or a part that is not there. */
+static void uses_of_splits(void)
+{
+	static const struct row rows[] = {
+		{"base as a namespace",
+		 SPLIT("base: r, count: 2") CTRL,
+		 {"4:57: controller 'c': namespaces[0]: bdev: 'r' is used in parts, by the split in line 3; "
+		  "allowed: the parts, p0, p1"}},
+		{"base as a disk",
+		 SPLIT("base: r, count: 2") "controllers: [{name: c, type: blk, bdev: r}]\n",
+		 {"4:42: controller 'c': bdev: 'r' is used in parts, by the split in line 3"}},
+		{"base as a LUN",
+		 SPLIT("base: r, count: 2") "controllers:\n - name: c\n   type: scsi\n   targets:\n"
+					    "    - {id: 0, luns: [{lun: 0, bdev: p0}, {lun: 1, bdev: r, read_only: true}]}\n",
+		 {"8:57: controller 'c': targets[0]: luns[1]: bdev: 'r' is used in parts, by the split in "
+		  "line 3"}},
+		{"the split",
+		 SPLIT("base: r, count: 2") "controllers: [{name: c, type: blk, bdev: p}]\n",
+		 {"4:42: controller 'c': bdev: 'p' is a split, not a disk; allowed: its parts, p0, p1"}},
+		{"a part too many",
+		 SPLIT("base: r, count: 2") "controllers: [{name: c, type: blk, bdev: p2}]\n",
+		 {"4:42: controller 'c': bdev: there is no bdev 'p2' (did you mean 'p0'?); allowed: p0, "
+		  "p1"}},
+		{"a part of a split that is wrong",
+		 SPLIT("base: r, count: 0") "controllers: [{name: c, type: blk, bdev: p2}]\n",
+		 {"3:43: bdev 'p': count: '0' is out of range"}},
+		{"base of a split that is wrong",
+		 SPLIT("base: r, size: 3MiB") CTRL,
+		 {"3:42: bdev 'p': size: 3MiB is more than 'r' has"}},
+		{"a part of a split of a file that is not there",
+		 "bdevs:\n - {name: f, type: file, path: /tmp/no.such}\n"
+		 " - {name: p, type: split, base: f, size: 1MiB}\n"
+		 "controllers: [{name: c, type: blk, bdev: p0}]\n",
+		 {"2:32: bdev 'f': path: '/tmp/no.such' does not exist"}},
+	};
+
+	CHECK_ROWS(rows);
+}
+
+/* 16 splits of 256 parts are 4096 bdevs by themselves. */
+static void many_parts(void)
+{
+	static char text[8192] = EMPTY "bdevs:\n";
+	const struct row row = {
+		"many parts",
+		text,
+		{"34:4: bdev 'p15-': with its 256 parts there are 4128 bdevs; allowed: up to 4096"}};
+
+	for (int i = 0; i < 16; i++)
+		sprintf(text + strlen(text),
+			" - {name: b%d, type: null, size: 1MiB}\n"
+			" - {name: p%d-, type: split, base: b%d, count: 256}\n",
+			i, i, i);
+	CU_ASSERT_FATAL(strlen(text) < sizeof(text));
+	check_row(&row);
+}
+
 static void blk(void)
 {
 	static const struct row rows[] = {
@@ -780,6 +956,9 @@ static const struct test_case cases[] = {
 	{"target", target},
 	{"bdevs", bdevs},
 	{"controllers", controllers},
+	{"splits", splits},
+	{"uses_of_splits", uses_of_splits},
+	{"many_parts", many_parts},
 	{"blk", blk},
 	{"scsi", scsi},
 	{"serials", serials},

@@ -115,6 +115,26 @@ static void many_wrong_references(void)
 	free(text);
 }
 
+static void many_wrong_splits(void)
+{
+	char *text = malloc(CONFIG_FILE_BYTES_MAX + 256);
+	size_t len = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+	len += sprintf(text, "bdevs:\n- {name: b, type: null, size: 1MiB}\n");
+	len += sprintf(text + len, "- {name: s, type: split, base: b, count: 256}\n");
+	for (int i = 2; i < CONFIG_BDEVS_MAX - 256; i++)
+		len += sprintf(text + len, "- {name: x%d-, type: split, base: s%d, count: 256}\n",
+			       i, i);
+	len += sprintf(text + len, "controllers:\n");
+	for (int c = 0; len < CONFIG_FILE_BYTES_MAX - 8000; c++)
+		len += sprintf(text + len, "- {name: c%d, type: blk, bdev: %s}\n", c,
+			       c % 2 ? "b" : "s");
+	refuse("splits", text, len,
+	       "t:4:34: bdev 'x2-': base: 's2' is a part of the split in line 3");
+	free(text);
+}
+
 static void limits_of_lists(void)
 {
 	char *text = malloc(CONFIG_FILE_BYTES_MAX);
@@ -131,6 +151,18 @@ static void limits_of_lists(void)
 	len += sprintf(text + len, "]}\n");
 	refuse("namespaces", text, len,
 	       "t:3:37: controller 'c': namespaces: lists 257 namespaces; allowed: 0 to 256\n");
+	len = sprintf(text, RAM "controllers:\n- {name: c, type: scsi, targets: [{id: 0, luns: [");
+	for (int i = 0; i <= CONFIG_SCSI_LUNS; i++)
+		len += sprintf(text + len, "{lun: %d, bdev: r},", i);
+	len += sprintf(text + len, "]}]}\n");
+	refuse("LUNs", text, len,
+	       "t:3:49: controller 'c': targets[0]: luns: lists 257 LUNs; allowed: 1 to 256\n");
+	len = sprintf(text, RAM "controllers:\n- {name: c, type: scsi, targets: [");
+	for (int i = 0; i <= CONFIG_SCSI_IDS; i++)
+		len += sprintf(text + len, "{id: %d, luns: [{lun: 0, bdev: r}]},", i);
+	len += sprintf(text + len, "]}\n");
+	refuse("targets", text, len,
+	       "t:3:34: controller 'c': targets: lists 257 targets; allowed: 0 to 256\n");
 	free(text);
 }
 
@@ -141,6 +173,52 @@ static uint64_t next_random(uint64_t *state)
 	*state ^= *state << 25;
 	*state ^= *state >> 27;
 	return *state * UINT64_C(0x2545f4914f6cdd1d);
+}
+
+/* A reference leads to a disk. */
+static bool is_disk(const struct config_bdev *bdev)
+{
+	return bdev && bdev->name && bdev->block_size && !bdev->split &&
+	       bdev->type != CONFIG_BDEV_SPLIT;
+}
+
+/* All that a user of a valid configuration relies on. */
+static void check_controller(const struct config_controller *ctrl)
+{
+	CU_ASSERT(ctrl->name && ctrl->socket_path);
+	switch (ctrl->type) {
+	case CONFIG_CONTROLLER_NVME:
+		CU_ASSERT(ctrl->nvme.serial && ctrl->nvme.model);
+		for (size_t k = 0; k < ctrl->nvme.nnamespaces; k++)
+			CU_ASSERT(is_disk(ctrl->nvme.namespaces[k].bdev) &&
+				  ctrl->nvme.namespaces[k].nsid);
+		return;
+	case CONFIG_CONTROLLER_BLK:
+		CU_ASSERT(ctrl->blk.serial && is_disk(ctrl->blk.bdev) && ctrl->blk.queues);
+		return;
+	case CONFIG_CONTROLLER_SCSI:
+		for (size_t t = 0; t < ctrl->scsi.ntargets; t++) {
+			const struct config_scsi_target *target = &ctrl->scsi.targets[t];
+
+			CU_ASSERT(target->id < CONFIG_SCSI_IDS && target->nluns);
+			for (size_t k = 0; k < target->nluns; k++)
+				CU_ASSERT(target->luns[k].lun < CONFIG_SCSI_LUNS &&
+					  is_disk(target->luns[k].bdev));
+		}
+		return;
+	}
+	CU_FAIL("a controller without type");
+}
+
+static void check_bdev(const struct config_bdev *bdev)
+{
+	CU_ASSERT(bdev->name && bdev->type && bdev->block_size);
+	if (bdev->type != CONFIG_BDEV_SPLIT)
+		return;
+	CU_ASSERT_FATAL(bdev->split_of.base && bdev->split_of.parts && bdev->split_of.count);
+	CU_ASSERT(bdev->split_of.base->split == bdev);
+	for (size_t k = 0; k < bdev->split_of.count; k++)
+		CU_ASSERT(is_disk(&bdev->split_of.parts[k]));
 }
 
 /* Whatever comes in: a configuration, or an error text in which each line names the file. */
@@ -155,13 +233,10 @@ static void check_outcome(const char *name, const char *text, size_t len)
 		fail_case(__FILE__, __LINE__, name, "result and outputs don't agree");
 	if (errors && (strncmp(errors, "t:", 2) != 0 || errors[n - 1] != '\n'))
 		fail_case(__FILE__, __LINE__, name, errors);
-	for (size_t i = 0; cfg && i < cfg->ncontrollers; i++) {
-		const struct config_nvme *nvme = &cfg->controllers[i].nvme;
-
-		CU_ASSERT(nvme->serial && nvme->model && cfg->controllers[i].socket_path);
-		for (size_t k = 0; k < nvme->nnamespaces; k++)
-			CU_ASSERT(nvme->namespaces[k].bdev && nvme->namespaces[k].nsid);
-	}
+	for (size_t i = 0; cfg && i < cfg->nbdevs; i++)
+		check_bdev(&cfg->bdevs[i]);
+	for (size_t i = 0; cfg && i < cfg->ncontrollers; i++)
+		check_controller(&cfg->controllers[i]);
 	free(errors);
 	config_free(cfg);
 }
@@ -210,11 +285,11 @@ static void insert_at(struct buffer *b, size_t at, const char *piece, size_t n)
 static void mutate(struct buffer *b, uint64_t *state)
 {
 	static const char *const pieces[] = {
-		"*a",	 "&a ", "!x ",	"<<: ", "{",	    "}",
-		"[",	 "]",	": ",	"- ",	", ",	    "\n",
-		"\"",	 "'",	"|\n",	"0",	"-1",	    "99999999999999999999",
-		"TiB",	 "~",	"null", "\xff", "\xc3\xa4", "  ",
-		"---\n", "nvme"};
+		"*a",	 "&a ",	 "!x ",	 "<<: ", "{",	     "}",
+		"[",	 "]",	 ": ",	 "- ",	 ", ",	     "\n",
+		"\"",	 "'",	 "|\n",	 "0",	 "-1",	     "99999999999999999999",
+		"TiB",	 "~",	 "null", "\xff", "\xc3\xa4", "  ",
+		"---\n", "nvme", "blk",	 "scsi", "split",    "256"};
 	size_t at = b->len ? next_random(state) % b->len : 0;
 	const char *piece = pieces[next_random(state) % (sizeof(pieces) / sizeof(pieces[0]))];
 	char copied[64];
@@ -288,6 +363,7 @@ static const struct test_case cases[] = {
 	{"masses", masses},
 	{"nul_bytes", nul_bytes},
 	{"many_wrong_references", many_wrong_references},
+	{"many_wrong_splits", many_wrong_splits},
 	{"limits_of_lists", limits_of_lists},
 	{"random_bytes", random_bytes},
 	{"mutated_examples", mutated_examples},
