@@ -262,6 +262,7 @@ int reactor_create(int cpu, struct reactor **out)
 
 	if (cpu < 0 || cpu >= CPU_SETSIZE)
 		return -EINVAL;
+	reactor_signal_init();
 	id = take_id();
 	if (id < 0)
 		return id;

@@ -99,6 +99,22 @@ void reactor_wake_fd_remove(struct reactor *r, int fd);
 void reactor_timer_start(struct reactor *r, struct reactor_timer *t, uint64_t delay_ns);
 void reactor_timer_cancel(struct reactor_timer *t);
 
+/*
+ * Signals an eventfd that another process shares. That one could make the write block: then the
+ * watchdog ends it. 0, also when the counter is full: the reader has been told; -EINTR: it blocked;
+ * or -errno. Reactor.
+ */
+int reactor_signal(struct reactor *r, int fd);
+/*
+ * A thread that looks at these reactors a few times per second and ends writes of reactor_signal()
+ * that last. Stopped before they are destroyed; `reactors` stays the caller's. Main thread. 0 or
+ * -errno.
+ */
+struct reactor_watchdog;
+int reactor_watchdog_start(struct reactor *const *reactors, size_t n,
+			   struct reactor_watchdog **out);
+void reactor_watchdog_stop(struct reactor_watchdog *w);
+
 /* What a reactor has done since it started; approximate while it runs. Any thread. */
 struct reactor_stats {
 	uint64_t rounds, busy_rounds, sleeps, messages;

@@ -25,13 +25,18 @@ struct reactor {
 	/* Written by other threads. */
 	_Alignas(CACHE_LINE) _Atomic(struct reactor_msg *) inbox; /* newest first */
 	atomic_bool sleeping;
-	int event_fd; /* wakes the sleeper */
+	atomic_uint signals;	   /* odd: in the write of reactor_signal() */
+	unsigned int signals_seen; /* by the watchdog */
+	int event_fd;		   /* wakes the sleeper */
 };
 
 /* timer.c; both return the number of timers fired. */
 unsigned int reactor_timers_run(struct reactor *r, uint64_t now_ns);
 /* Milliseconds to the next deadline, rounded up; -1: none. */
 int reactor_timers_wait_ms(const struct reactor *r, uint64_t now_ns);
+
+/* signal.c */
+void reactor_signal_init(void);
 
 /* sleep.c */
 void reactor_rest(struct reactor *r, uint64_t now_ns);

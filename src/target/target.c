@@ -30,7 +30,7 @@ static int start_reactors(struct target *t)
 		}
 		t->nreactors++;
 	}
-	return 0;
+	return reactor_watchdog_start(t->reactors, t->nreactors, &t->watchdog);
 }
 
 /* --- all of it --- */
@@ -70,6 +70,7 @@ void target_stop(struct target *t)
 		return;
 	target_destroy_controllers(t);
 	target_remove_bdevs(t);
+	reactor_watchdog_stop(t->watchdog);
 	while (t->nreactors)
 		reactor_destroy(t->reactors[--t->nreactors]);
 	free(t->reactors);

@@ -23,6 +23,7 @@ struct target {
 	bool vhost_started;
 	struct reactor **reactors; /* as cfg->target.cpus */
 	size_t nreactors;
+	struct reactor_watchdog *watchdog;
 	size_t nbdevs;			       /* made so far, of cfg->bdevs */
 	struct target_controller *controllers; /* as cfg->controllers */
 	size_t ncontrollers;

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
+#include "reactor/reactor.h"
 #include "util/util.h"
 #include "virtio/virtq_inflight.h"
 
@@ -230,9 +230,9 @@ void virtq_flush(struct virtq *vq)
 	__atomic_store_n((uint16_t *)&vq->used->idx, htole16(vq->used_idx), __ATOMIC_RELEASE);
 	vq->published = vq->used_idx;
 	virtq_inflight_flush(vq);
-	if (wants_notification(vq, old) && vq->call_fd >= 0) {
+	if (wants_notification(vq, old)) {
 		vq->notified++;
-		(void)eventfd_write(vq->call_fd, 1);
+		virtq_kick_guest(vq);
 	} else {
 		vq->suppressed++;
 	}
@@ -240,8 +240,8 @@ void virtq_flush(struct virtq *vq)
 
 void virtq_kick_guest(struct virtq *vq)
 {
-	if (vq->call_fd >= 0)
-		(void)eventfd_write(vq->call_fd, 1);
+	if (vq->call_fd >= 0 && reactor_signal(reactor_self(), vq->call_fd) == -EINTR)
+		broken(vq, "its notification eventfd blocks, as its counter is full", 0);
 }
 
 bool virtq_arm(struct virtq *vq)
