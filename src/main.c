@@ -142,7 +142,9 @@ static int run(const struct config *cfg)
 	log_info("ready");
 	while (sigwait(&set, &sig))
 		;
-	log_info("%s: stopping", strsignal(sig));
+	/* A second one ends the process at once: the default action. */
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	log_info("%s: stopping when the I/O in flight has ended", strsignal(sig));
 	target_stop(target);
 	log_info("stopped");
 	return EXIT_SUCCESS;

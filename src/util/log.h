@@ -29,7 +29,7 @@ __attribute__((format(printf, 2, 3))) void log_line(enum log_level level, const 
 
 /* A bucket of lines: at most LOG_LIMIT_BURST in LOG_LIMIT_SECONDS. One per object that can flood.
  */
-#define LOG_LIMIT_BURST	  10
+#define LOG_LIMIT_BURST	  500
 #define LOG_LIMIT_SECONDS 10
 struct log_limit {
 	uint64_t window_start_ns;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "vhost/guest_mem.h"
 #include "vhost/vhost_internal.h"
 
 #define QUEUE_ALIGN 64
@@ -22,8 +23,10 @@ static size_t queue_bytes(uint32_t queue_size)
 
 void vhost_inflight_drop(struct vhost_socket *sock)
 {
-	if (sock->inflight_map)
+	if (sock->inflight_map) {
+		guest_mem_unguard(sock->inflight_map);
 		munmap(sock->inflight_map, sock->inflight_map_size);
+	}
 	sock->inflight_map = NULL;
 	sock->inflight_queues = 0;
 	if (sock->inflight_fd >= 0)
@@ -31,12 +34,13 @@ void vhost_inflight_drop(struct vhost_socket *sock)
 	sock->inflight_fd = -1;
 }
 
-static bool sizes_ok(const struct vhost_socket *sock, const struct vhost_wire_inflight *inf)
+static bool sizes_ok(struct vhost_socket *sock, const struct vhost_wire_inflight *inf)
 {
 	if (inf->num_queues && inf->num_queues <= sock->ops->max_vrings && inf->queue_size &&
 	    inf->queue_size <= VHOST_MAX_VRING_SIZE)
 		return true;
-	log_warn(
+	vhost_warn(
+		sock,
 		"%s: in-flight region for %u queues of %u entries refused: 1 to %u queues of up to %u",
 		sock->name, inf->num_queues, inf->queue_size, sock->ops->max_vrings,
 		VHOST_MAX_VRING_SIZE);
@@ -51,6 +55,10 @@ static bool map_region(struct vhost_socket *sock, int fd, const struct vhost_wir
 	if (map == MAP_FAILED)
 		return false;
 	vhost_inflight_drop(sock);
+	if (guest_mem_guard(map, size, &sock->inflight_lost)) {
+		munmap(map, size);
+		return false;
+	}
 	sock->inflight_map = map;
 	sock->inflight_map_size = size;
 	sock->inflight_offset = (size_t)inf->mmap_offset;
@@ -105,13 +113,14 @@ bool vhost_inflight_set(struct vhost_socket *sock, struct vhost_wire_msg *msg)
 	if (msg->size < 20 || msg->size > sizeof(inf) || msg->nfds != 1 || any_started(sock) ||
 	    !sizes_ok(sock, &inf))
 		return false;
-	if (fstat(msg->fds[0], &st) || !S_ISREG(st.st_mode) || inf.mmap_offset % QUEUE_ALIGN ||
-	    inf.mmap_size > UINT64_MAX - inf.mmap_offset ||
+	if (!vhost_is_memory_file(msg->fds[0]) || fstat(msg->fds[0], &st) ||
+	    inf.mmap_offset % QUEUE_ALIGN || inf.mmap_size > UINT64_MAX - inf.mmap_offset ||
 	    inf.mmap_offset + inf.mmap_size > (uint64_t)st.st_size ||
 	    inf.mmap_size < inf.num_queues * queue_bytes(inf.queue_size)) {
-		log_warn("%s: in-flight region of %" PRIu64 " bytes at %" PRIu64
-			 " refused: not in its file, or too small",
-			 sock->name, inf.mmap_size, inf.mmap_offset);
+		vhost_warn(sock,
+			   "%s: in-flight region of %" PRIu64 " bytes at %" PRIu64
+			   " refused: not in its file, or too small",
+			   sock->name, inf.mmap_size, inf.mmap_offset);
 		return false;
 	}
 	return map_region(sock, msg->fds[0], &inf);

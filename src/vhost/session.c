@@ -3,10 +3,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -20,7 +22,9 @@
  * librte_vhost has one thread for all sessions and reads and writes their sockets blocking: a
  * front-end that stops in the middle of a message would stop the others. It gets this long.
  */
-#define SOCKET_TIMEOUT_SECONDS 2
+#define SOCKET_TIMEOUT_MS 250
+/* Bytes of answers, with what the kernel adds, that a front-end may leave unread. */
+#define UNREAD_MAX 65536
 
 /* --- connect and disconnect --- */
 
@@ -41,23 +45,23 @@ static bool is_limited(int fd)
 	struct timeval tv = {0};
 	socklen_t len = sizeof(tv);
 
-	return !getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, &len) && tv.tv_sec;
+	return !getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, &len) && (tv.tv_sec || tv.tv_usec);
 }
 
 /*
  * librte_vhost does not tell a session's file descriptor: find it by its socket's name. One that
  * already has a limit is of an older session (see ended_unnoticed()). -1: not found.
  */
-static int limit_blocking(const struct vhost_socket *sock)
+static int limit_blocking(struct vhost_socket *sock)
 {
-	struct timeval tv = {.tv_sec = SOCKET_TIMEOUT_SECONDS};
+	struct timeval tv = {.tv_usec = SOCKET_TIMEOUT_MS * 1000};
 	DIR *dir = opendir("/proc/self/fd");
 	struct dirent *d;
 	int found = -1;
 
 	if (!dir) {
-		log_warn("%s: /proc is not mounted: a stalled front-end can delay others",
-			 sock->name);
+		vhost_warn(sock, "%s: /proc is not mounted: a stalled front-end can delay others",
+			   sock->name);
 		return -1;
 	}
 	while (found < 0 && (d = readdir(dir))) {
@@ -101,10 +105,10 @@ static int start_session(struct vhost_socket *sock, int vid)
 	if (sock->connected && ended_unnoticed(sock))
 		vhost_session_end(sock);
 	if (sock->connected) {
-		log_limited(&sock->limit, LOG_LEVEL_WARN, sock->name,
-			    "%s: a second front-end was refused: one is connected already; give "
-			    "each guest a controller of its own",
-			    sock->name);
+		vhost_warn(sock,
+			   "%s: a second front-end was refused: one is connected already; give "
+			   "each guest a controller of its own",
+			   sock->name);
 		return -1;
 	}
 	if (rte_vhost_extern_callback_register(vid, &extern_ops, sock))
@@ -175,7 +179,8 @@ static enum rte_vhost_msg_result own_message(struct vhost_socket *sock, struct v
 	struct vhost_own_msg msg = {.request = wire->request, .size = wire->size};
 
 	if (vhost_wire_close_fds(wire) || wire->size > VHOST_MAX_PAYLOAD || !sock->ops->message) {
-		log_warn(
+		vhost_warn(
+			sock,
 			"%s: message %#x with %u bytes of payload is not of this protocol: session "
 			"closed",
 			sock->name, wire->request, wire->size);
@@ -188,7 +193,8 @@ static enum rte_vhost_msg_result own_message(struct vhost_socket *sock, struct v
 		memcpy(wire->payload.bytes, msg.payload, msg.size);
 		return RTE_VHOST_MSG_RESULT_REPLY;
 	case VHOST_NOT_HANDLED:
-		log_warn("%s: unknown message %#x: session closed", sock->name, wire->request);
+		vhost_warn(sock, "%s: unknown message %#x: session closed", sock->name,
+			   wire->request);
 		return close_session(wire);
 	case VHOST_CLOSE:
 	default:
@@ -222,9 +228,11 @@ static enum rte_vhost_msg_result vring_fd_message(struct vhost_socket *sock,
 
 	if (msg->size != sizeof(value) || msg->nfds != (nofd ? 0 : 1) ||
 	    (!nofd && !vhost_is_eventfd(msg->fds[0]))) {
-		log_warn("%s: vring %u: the file descriptor must be one eventfd, or none with the "
-			 "flag for it",
-			 sock->name, (unsigned int)(value & VHOST_USER_VRING_INDEX));
+		vhost_warn(
+			sock,
+			"%s: vring %u: the file descriptor must be one eventfd, or none with the "
+			"flag for it",
+			sock->name, (unsigned int)(value & VHOST_USER_VRING_INDEX));
 		return vhost_refuse(msg);
 	}
 	if (!nofd && set) {
@@ -253,19 +261,35 @@ static enum rte_vhost_msg_result mem_table_message(struct vhost_socket *sock,
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
+/* Each answer more would take the socket's whole timeout. */
+static bool reads_answers(const struct vhost_socket *sock)
+{
+	int unread;
+
+	return sock->session_fd < 0 || ioctl(sock->session_fd, SIOCOUTQ, &unread) ||
+	       unread <= UNREAD_MAX;
+}
+
 static enum rte_vhost_msg_result pre_message_locked(struct vhost_socket *sock, int vid,
 						    struct vhost_wire_msg *msg)
 {
 	if (sock->closing || !sock->connected || sock->vid != vid)
 		return close_session(msg);
+	if (!reads_answers(sock)) {
+		vhost_warn(sock, "%s: the front-end does not read the answers: session closed",
+			   sock->name);
+		return close_session(msg);
+	}
 	if (sock->mem_changing) {
-		log_warn("%s: the memory table could not be mapped: session closed", sock->name);
+		vhost_warn(sock, "%s: the memory table could not be mapped: session closed",
+			   sock->name);
 		return close_session(msg);
 	}
 	if (msg->request >= VHOST_OWN_REQUESTS)
 		return own_message(sock, msg);
 	if (msg->request >= 64 || !(sock->ops->allowed_requests >> msg->request & 1)) {
-		log_warn(
+		vhost_warn(
+			sock,
 			"%s: message %u has no meaning for this kind of controller: session closed",
 			sock->name, msg->request);
 		return close_session(msg);
@@ -351,7 +375,8 @@ static enum rte_vhost_msg_result post_message(int vid, void *ctx)
 	if (msg->request == VHOST_USER_SET_FEATURES)
 		sock->features = msg->payload.u64;
 	else if (sock->closing || !sock->connected || sock->vid != vid || hand_over_memory(sock)) {
-		log_warn("%s: the memory table was not accepted: session closed", sock->name);
+		vhost_warn(sock, "%s: the memory table was not accepted: session closed",
+			   sock->name);
 		result = close_session(msg);
 	}
 	pthread_mutex_unlock(&sock->lock);

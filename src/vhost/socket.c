@@ -222,6 +222,17 @@ static int start_listening(const struct vhost_socket_params *p)
 	return set_access(p);
 }
 
+/* librte_vhost does not report the end of sessions that it closes itself. */
+static void close_socket(struct vhost_socket *sock)
+{
+	pthread_mutex_lock(&sock->lock);
+	sock->closing = true;
+	vhost_session_end(sock);
+	pthread_mutex_unlock(&sock->lock);
+	rte_vhost_driver_unregister(sock->path);
+	unlink_socket(sock);
+}
+
 int vhost_socket_create(const struct vhost_socket_params *p, const struct vhost_ops *ops, void *arg,
 			struct vhost_socket **out)
 {
@@ -257,8 +268,7 @@ int vhost_socket_create(const struct vhost_socket_params *p, const struct vhost_
 	return 0;
 
 unregister:
-	rte_vhost_driver_unregister(sock->path);
-	unlink_socket(sock);
+	close_socket(sock);
 drop:
 	drop_lock(sock);
 free_vrings:
@@ -273,13 +283,7 @@ void vhost_socket_destroy(struct vhost_socket *sock)
 {
 	if (!sock)
 		return;
-	/* librte_vhost does not report the end of sessions that it closes itself. */
-	pthread_mutex_lock(&sock->lock);
-	sock->closing = true;
-	vhost_session_end(sock);
-	pthread_mutex_unlock(&sock->lock);
-	rte_vhost_driver_unregister(sock->path);
-	unlink_socket(sock);
+	close_socket(sock);
 	drop_lock(sock);
 	vhost_vrings_destroy(sock);
 	pthread_mutex_destroy(&sock->lock);

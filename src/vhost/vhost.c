@@ -51,7 +51,7 @@ int vhost_init(void)
 	char *argv[] = {"shadowbell",  "--no-huge",
 			"-m",	       "64",
 			"--no-pci",    "--no-telemetry",
-			"--no-shconf", "-l",
+			"--no-shconf", "--lcores",
 			cpu,	       "--log-level=lib.*:error",
 			NULL};
 	cpu_set_t before;
@@ -67,7 +67,7 @@ int vhost_init(void)
 	sched_getaffinity(0, sizeof(before), &before);
 	for (i = 0; i < CPU_SETSIZE && !CPU_ISSET(i, &before); i++)
 		;
-	snprintf(cpu, sizeof(cpu), "%d", i);
+	snprintf(cpu, sizeof(cpu), "0@%d", i); /* DPDK numbers only so many CPUs */
 	rc = rte_eal_init(ARRAY_SIZE(argv) - 1, argv);
 	sched_setaffinity(0, sizeof(before), &before);
 	if (rc < 0) {

@@ -3,6 +3,7 @@
 #define VHOST_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <rte_vhost.h>
 
@@ -52,11 +53,15 @@ struct vhost_socket {
 	struct vring_region regions[VHOST_MAX_REGIONS];
 	unsigned int nregions;
 	void *inflight_map;
-	int inflight_fd; /* until it has been sent; -1: none */
+	atomic_bool inflight_lost; /* cut off by the front-end; nothing follows from it */
+	int inflight_fd;	   /* until it has been sent; -1: none */
 	size_t inflight_map_size;
 	size_t inflight_offset;
 	uint16_t inflight_queues, inflight_queue_size;
 };
+
+/* A front-end can make these as fast as its socket goes. With the lock held. */
+#define vhost_warn(sock, ...) log_limited(&(sock)->limit, LOG_LEVEL_WARN, (sock)->name, __VA_ARGS__)
 
 /* vring.c; with the lock held. */
 enum rte_vhost_msg_result vhost_vring_message(struct vhost_socket *sock,
@@ -82,8 +87,10 @@ void vhost_session_end(struct vhost_socket *sock); /* with the lock held */
 /* socket.c: the socket of a session; NULL if none. */
 struct vhost_socket *vhost_socket_of(int vid);
 
+/* wire.c: whether a file descriptor is of memory: a memfd, tmpfs or hugetlbfs. */
+bool vhost_is_memory_file(int fd);
 /* wire.c: DPDK's message context, as its handlers pass it on. */
 bool vhost_wire_close_fds(void *ctx);
-bool vhost_wire_check_mem_table(const struct vhost_socket *sock, void *ctx);
+bool vhost_wire_check_mem_table(struct vhost_socket *sock, void *ctx);
 
 #endif

@@ -78,16 +78,16 @@ static void start(struct vhost_socket *sock, unsigned int index)
 	int rc;
 
 	if (!map_vring(sock, v, &vring)) {
-		log_limited(&sock->limit, LOG_LEVEL_WARN, sock->name,
-			    "%s: queue %u cannot start: its rings of %u entries at %#" PRIx64
-			    ", %#" PRIx64 ", %#" PRIx64
-			    " are not aligned or not in the memory table",
-			    sock->name, index, v->size, v->desc, v->avail, v->used);
+		vhost_warn(sock,
+			   "%s: queue %u cannot start: its rings of %u entries at %#" PRIx64
+			   ", %#" PRIx64 ", %#" PRIx64
+			   " are not aligned or not in the memory table",
+			   sock->name, index, v->size, v->desc, v->avail, v->used);
 		return;
 	}
 	rc = sock->ops->vring_start(sock->arg, index, &vring);
 	if (rc)
-		log_warn("%s: queue %u cannot start: %s", sock->name, index, strerror(-rc));
+		vhost_warn(sock, "%s: queue %u cannot start: %s", sock->name, index, strerror(-rc));
 	else
 		v->started = true;
 }
@@ -187,7 +187,8 @@ static struct vring_state *vring_of(struct vhost_socket *sock, const struct vhos
 {
 	if (msg->size == size && index < sock->ops->max_vrings)
 		return &sock->vrings[index];
-	log_warn(
+	vhost_warn(
+		sock,
 		"%s: message %u for queue %u with %u bytes: there are %u queues, and it has %u bytes",
 		sock->name, msg->request, index, msg->size, sock->ops->max_vrings, size);
 	return NULL;
@@ -201,7 +202,8 @@ static enum rte_vhost_msg_result set_num(struct vhost_socket *sock, struct vhost
 	if (!v)
 		return vhost_refuse(msg);
 	if (v->started || s.num < 2 || s.num > VHOST_MAX_VRING_SIZE || s.num & (s.num - 1)) {
-		log_warn(
+		vhost_warn(
+			sock,
 			"%s: queue %u: size %u refused: a power of 2 from 2 to %u, before it starts",
 			sock->name, s.index, s.num, VHOST_MAX_VRING_SIZE);
 		return vhost_refuse(msg);
@@ -238,7 +240,8 @@ static enum rte_vhost_msg_result set_base(struct vhost_socket *sock, struct vhos
 	struct vring_state *v = vring_of(sock, msg, sizeof(s), s.index);
 
 	if (v && v->started)
-		log_warn("%s: queue %u: its base cannot be set while it runs", sock->name, s.index);
+		vhost_warn(sock, "%s: queue %u: its base cannot be set while it runs", sock->name,
+			   s.index);
 	if (!v || v->started)
 		return vhost_refuse(msg);
 	v->base = (uint16_t)s.num;
@@ -281,9 +284,11 @@ static enum rte_vhost_msg_result set_fd(struct vhost_socket *sock, struct vhost_
 	int fd, old;
 
 	if (!v || !take_eventfd(msg, &fd)) {
-		log_warn("%s: queue %u: the file descriptor must be one eventfd, or none with the "
-			 "flag for it",
-			 sock->name, index);
+		vhost_warn(
+			sock,
+			"%s: queue %u: the file descriptor must be one eventfd, or none with the "
+			"flag for it",
+			sock->name, index);
 		return vhost_refuse(msg);
 	}
 	if (msg->request == VHOST_USER_SET_VRING_ERR) {

@@ -2,7 +2,9 @@
 /* Checks of what came over the socket, before librte_vhost acts on it. */
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "vhost/guest_mem.h"
@@ -26,28 +28,45 @@ bool vhost_wire_close_fds(void *ctx)
 	return n > 0;
 }
 
-static bool region_ok(const struct vhost_socket *sock, uint32_t i,
-		      const struct vhost_wire_region *r, int fd)
+/*
+ * A page fault on a file of FUSE or NFS can last for ever, and a reactor with it: memory must be
+ * memory.
+ */
+bool vhost_is_memory_file(int fd)
+{
+	struct statfs fs;
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISREG(st.st_mode) && !fstatfs(fd, &fs) &&
+	       (fs.f_type == TMPFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC);
+}
+
+static bool region_ok(struct vhost_socket *sock, uint32_t i, const struct vhost_wire_region *r,
+		      int fd)
 {
 	struct stat st;
 
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-		log_warn("%s: memory region %u: its file descriptor is not of a memory file",
-			 sock->name, i);
+	if (!vhost_is_memory_file(fd) || fstat(fd, &st)) {
+		vhost_warn(sock,
+			   "%s: memory region %u is no shared memory: use memory-backend-memfd, or "
+			   "memory-backend-file on tmpfs or hugetlbfs, with share=on",
+			   sock->name, i);
 		return false;
 	}
 	if (!r->size || r->size > UINT64_MAX - r->mmap_offset ||
 	    r->size + r->mmap_offset > (uint64_t)st.st_size) {
-		log_warn("%s: memory region %u: offset %#" PRIx64 " and size %#" PRIx64
-			 " are not within its file of %#" PRIx64 " bytes",
-			 sock->name, i, r->mmap_offset, r->size, (uint64_t)st.st_size);
+		vhost_warn(sock,
+			   "%s: memory region %u: offset %#" PRIx64 " and size %#" PRIx64
+			   " are not within its file of %#" PRIx64 " bytes",
+			   sock->name, i, r->mmap_offset, r->size, (uint64_t)st.st_size);
 		return false;
 	}
 	/* What is aligned for the guest must be so for us: atomic accesses depend on it. */
-	if ((r->gpa | r->mmap_offset) % REGION_ALIGN) {
-		log_warn("%s: memory region %u: guest address %#" PRIx64 " and offset %#" PRIx64
-			 " are to be multiples of %u",
-			 sock->name, i, r->gpa, r->mmap_offset, REGION_ALIGN);
+	if ((r->gpa | r->user_addr | r->mmap_offset) % REGION_ALIGN) {
+		vhost_warn(sock,
+			   "%s: memory region %u: guest address %#" PRIx64 " and offset %#" PRIx64
+			   " are to be multiples of %u",
+			   sock->name, i, r->gpa, r->mmap_offset, REGION_ALIGN);
 		return false;
 	}
 	return true;
@@ -57,7 +76,7 @@ static bool region_ok(const struct vhost_socket *sock, uint32_t i,
  * The table as a whole: librte_vhost takes overlapping regions and files that are too short, and
  * drops the old table before it looks at the new one.
  */
-bool vhost_wire_check_mem_table(const struct vhost_socket *sock, void *ctx)
+bool vhost_wire_check_mem_table(struct vhost_socket *sock, void *ctx)
 {
 	const struct vhost_wire_msg *msg = ctx;
 	struct vhost_wire_mem_table table = msg->payload.mem;
@@ -68,10 +87,11 @@ bool vhost_wire_check_mem_table(const struct vhost_socket *sock, void *ctx)
 	    table.nregions > VHOST_MAX_REGIONS || (int)table.nregions != msg->nfds ||
 	    msg->size < offsetof(struct vhost_wire_mem_table, regions) +
 				table.nregions * sizeof(table.regions[0])) {
-		log_warn("%s: memory table of %u regions in %u bytes with %d file descriptors "
-			 "refused; 1 to %d regions of %zu bytes with one each are possible",
-			 sock->name, table.nregions, msg->size, msg->nfds, VHOST_MAX_REGIONS,
-			 sizeof(table.regions[0]));
+		vhost_warn(sock,
+			   "%s: memory table of %u regions in %u bytes with %d file descriptors "
+			   "refused; 1 to %d regions of %zu bytes with one each are possible",
+			   sock->name, table.nregions, msg->size, msg->nfds, VHOST_MAX_REGIONS,
+			   sizeof(table.regions[0]));
 		return false;
 	}
 	for (i = 0; i < table.nregions; i++) {
@@ -80,10 +100,11 @@ bool vhost_wire_check_mem_table(const struct vhost_socket *sock, void *ctx)
 		if (!region_ok(sock, i, r, msg->fds[i]))
 			return false;
 		if (guest_mem_add(&scratch, r->gpa, r->size, NULL)) {
-			log_warn("%s: memory region %u: %#" PRIx64
-				 " bytes at guest address %#" PRIx64
-				 " overlap another region or the end of the address space",
-				 sock->name, i, r->size, r->gpa);
+			vhost_warn(sock,
+				   "%s: memory region %u: %#" PRIx64
+				   " bytes at guest address %#" PRIx64
+				   " overlap another region or the end of the address space",
+				   sock->name, i, r->size, r->gpa);
 			return false;
 		}
 	}

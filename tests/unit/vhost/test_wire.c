@@ -66,8 +66,11 @@ static void regions(void)
 		{{{TOP - 0xfff, 0x1000, 0, 0}}, true},
 		{{{TOP - 0xfff, 0x2000, 0, 0}}, false}, /* around the end */
 		{{{TOP & ~0xfffull, 0x1001, 0, 0}}, false},
-		/* The user address is not ours to judge. */
-		{{{0, 0x1000, TOP, 0}}, true},
+		/* Virtqueues are found by user addresses: where they are does not matter, alignment
+		   does. */
+		{{{0, 0x1000, TOP - 0xfff, 0}}, true},
+		{{{0, 0x1000, TOP, 0}}, false},
+		{{{0, 0x1000, 0x1008, 0}}, false},
 		/* Several: apart, neighbours, overlapping by a byte, equal, one in the other. */
 		{{{0, 0x1000, 0, 0}, {0x10000, 0x1000, 0, 0}}, true},
 		{{{0, 0x1000, 0, 0}, {0x1000, 0x1000, 0, 0}}, true},
