@@ -2,50 +2,46 @@
 /* Abort (NVMe 1.4, 5.1): the victim's I/O is cancelled in its backend; Abort completes after it. */
 #include "nvme/vnvme_internal.h"
 
-struct abort_op {
-	struct vnvme_op op;
-	struct vnvme_req *req;
-	struct vnvme_sq *sq;
-	uint16_t cid;
-	struct vnvme_abort abort;
-};
-
-static void find_and_cancel(struct vnvme_group *g, struct vnvme_op *op)
+static void abort_at_home(void *arg)
 {
-	struct abort_op *aop = container_of(op, struct abort_op, op);
-	struct vnvme_sq *sq = aop->sq;
-	uint16_t i;
+	struct vnvme_abort *abort = arg;
+
+	abort->req->sq->group->ctrl->aborts--;
+	abort->req->result = abort->aborted ? 0 : 1; /* bit 0: it was not aborted */
+	vnvme_req_complete(abort->req, 0);
+	free(abort);
+}
+
+void vnvme_abort_finish(struct vnvme_abort *abort, bool aborted)
+{
+	abort->aborted = aborted;
+	abort->msg = (struct reactor_msg){.fn = abort_at_home, .arg = abort};
+	reactor_send(abort->req->sq->group->reactor, &abort->msg);
+}
+
+/*
+ * On the victim's reactor. The queue is still there: home sends the operation that would delete it
+ * after this message. It is a message because an operation would make others wait for the victim.
+ */
+static void find_and_cancel(void *arg)
+{
+	struct vnvme_abort *abort = arg;
+	struct vnvme_sq *sq = abort->sq;
+	uint32_t i;
 
 	/* The victim was submitted before its Abort, but may not have been fetched yet. */
-	if (!g->paused)
+	if (!sq->group->paused)
 		vnvme_sq_poll(sq, sq->size);
-	for (i = 0; i < sq->size; i++) {
+	for (i = 0; i < sq->nreqs; i++) {
 		struct vnvme_req *victim = &sq->reqs[i];
 
-		if (!victim->io_running || victim->sqe.cid != aop->cid || victim->abort)
+		if (!victim->io_running || victim->sqe.cid != abort->cid || victim->abort)
 			continue;
-		aop->abort.found = true;
-		victim->abort = &aop->abort;
+		victim->abort = abort;
 		bdev_io_cancel(&victim->io);
 		return;
 	}
-}
-
-static bool victim_gone(struct vnvme_group *g, struct vnvme_op *op)
-{
-	const struct abort_op *aop = container_of(op, struct abort_op, op);
-
-	return !aop->abort.found || aop->abort.finished;
-}
-
-static void abort_done(struct vnvme_op *op)
-{
-	struct abort_op *aop = container_of(op, struct abort_op, op);
-
-	op->ctrl->aborts--;
-	aop->req->result = aop->abort.aborted ? 0 : 1; /* bit 0: it was not aborted */
-	vnvme_req_complete(aop->req, 0);
-	free(aop);
+	vnvme_abort_finish(abort, false);
 }
 
 /* An Asynchronous Event Request waits at home. True if it was there. */
@@ -71,9 +67,9 @@ uint16_t vnvme_admin_abort(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 {
 	uint32_t cdw10 = le32toh(req->sqe.cdw10), sqid = cdw10 & 0xffff;
 	uint16_t cid = htole16((uint16_t)(cdw10 >> 16)); /* compared as it stands in the SQE */
-	struct abort_op *aop;
+	struct vnvme_abort *abort;
 
-	if (sqid > ctrl->io_queues || (sqid && !ctrl->sqs[sqid]))
+	if (sqid > vnvme_max_qid(ctrl) || (sqid && !ctrl->sqs[sqid]))
 		return VNVME_DNR(NVME_SC_INVALID_FIELD);
 	if (!sqid) {
 		req->result = !abort_async_event(ctrl, cid);
@@ -81,19 +77,14 @@ uint16_t vnvme_admin_abort(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 	}
 	if (ctrl->aborts == VNVME_ACL)
 		return NVME_SCT_CMD_SPECIFIC << NVME_SCT_SHIFT | NVME_SC_ABORT_LIMIT;
-	aop = calloc(1, sizeof(*aop));
-	if (!aop)
+	abort = calloc(1, sizeof(*abort));
+	if (!abort)
 		return NVME_SC_INTERNAL;
 	ctrl->aborts++;
-	aop->req = req;
-	aop->sq = ctrl->sqs[sqid];
-	aop->cid = cid;
-	aop->op = (struct vnvme_op){
-		.start = find_and_cancel,
-		.ready = victim_gone,
-		.done = abort_done,
-		.only = aop->sq->group,
-	};
-	vnvme_op_run(ctrl, &aop->op);
+	abort->req = req;
+	abort->sq = ctrl->sqs[sqid];
+	abort->cid = cid;
+	abort->msg = (struct reactor_msg){.fn = find_and_cancel, .arg = abort};
+	reactor_send(abort->sq->group->reactor, &abort->msg);
 	return VNVME_PENDING;
 }

@@ -46,7 +46,7 @@ static uint16_t check_create(const struct vnvme_ctrl *ctrl, const struct vnvme_r
 	uint64_t gpa = le64toh(req->sqe.prp1);
 
 	qop->qid = (uint16_t)cdw10;
-	if (!qop->qid || qop->qid > ctrl->io_queues || used)
+	if (!qop->qid || qop->qid > vnvme_max_qid(ctrl) || used)
 		return VNVME_CMD(NVME_SC_QID_INVALID);
 	if (entries < 2 || entries > VNVME_MAX_ENTRIES)
 		return VNVME_CMD(NVME_SC_QUEUE_SIZE);
@@ -68,7 +68,7 @@ static uint16_t check_create(const struct vnvme_ctrl *ctrl, const struct vnvme_r
 /* Whether an id is in range; the arrays may be indexed with it then. */
 static bool qid_ok(const struct vnvme_ctrl *ctrl, uint32_t qid)
 {
-	return qid && qid <= ctrl->io_queues;
+	return qid && qid <= vnvme_max_qid(ctrl);
 }
 
 /* --- Create I/O Completion Queue (5.3) --- */
@@ -108,6 +108,9 @@ uint16_t vnvme_admin_create_cq(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 
 	if (status)
 		return status;
+	/* Without interrupts the vector means nothing. */
+	if (!qop.irq_enabled)
+		qop.vector = 0;
 	if (qop.vector >= vnvme_vectors(ctrl))
 		return VNVME_CMD(NVME_SC_INVALID_VECTOR);
 	qop.op.only = ctrl->groups[ctrl->next_group++ % ctrl->ngroups];
@@ -167,10 +170,10 @@ uint16_t vnvme_admin_create_sq(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 static void stop_sq(struct vnvme_group *g, struct vnvme_op *op)
 {
 	struct vnvme_sq *sq = queue_op_of(op)->sq;
-	uint16_t i;
+	uint32_t i;
 
 	sq->deleting = true;
-	for (i = 0; i < sq->size; i++)
+	for (i = 0; i < sq->nreqs; i++)
 		if (sq->reqs[i].io_running)
 			bdev_io_cancel(&sq->reqs[i].io);
 }

@@ -35,8 +35,7 @@ static uint16_t aborted_status(struct vnvme_req *req, uint16_t status)
 	bool aborted = status == NVME_SC_ABORT_REQ;
 
 	if (req->abort) {
-		req->abort->finished = true;
-		req->abort->aborted = aborted;
+		vnvme_abort_finish(req->abort, aborted);
 		req->abort = NULL;
 	} else if (aborted && req->sq->deleting) {
 		return NVME_SC_ABORT_QUEUE;

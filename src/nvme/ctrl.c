@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The controller's life and what a transport does with it: vnvme.h. */
 #include <stdio.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "nvme/vnvme_internal.h"
@@ -169,8 +168,10 @@ static bool group_paused(struct vnvme_group *g, struct vnvme_op *op)
 {
 	if (!vnvme_op_idle(g, op))
 		return false;
-	if (why_of(op) == VNVME_PAUSE_MEMORY)
+	if (why_of(op) == VNVME_PAUSE_MEMORY) {
 		g->mem = NULL;
+		vnvme_queues_unmap(g);
+	}
 	return true;
 }
 
@@ -201,9 +202,15 @@ static void resume_group(struct vnvme_group *g, struct vnvme_op *op)
 	vnvme_group_update_idle(g);
 }
 
+static void resumed(struct vnvme_op *op)
+{
+	vnvme_event_deliver(op->ctrl);
+	vnvme_sync_op_done(op);
+}
+
 static void resume_at_home(struct vnvme_sync *sync)
 {
-	sync->op = (struct vnvme_op){.start = resume_group, .done = vnvme_sync_op_done};
+	sync->op = (struct vnvme_op){.start = resume_group, .done = resumed};
 	vnvme_op_run(sync->ctrl, &sync->op);
 }
 
@@ -269,14 +276,27 @@ void vnvme_memory_start(struct vnvme_ctrl *ctrl, const struct guest_mem *mem, vo
 
 /* --- eventfds --- */
 
-static void grace_at_home(struct vnvme_sync *sync)
+static void come_by(void *arg)
 {
-	sync->op = (struct vnvme_op){.done = vnvme_sync_op_done};
-	vnvme_op_run(sync->ctrl, &sync->op);
+}
+
+struct signal_call {
+	struct reactor *home;
+	int fd;
+};
+
+/* On a reactor, as only there a write that blocks is ended. */
+static void signal_new(void *arg)
+{
+	const struct signal_call *call = arg;
+
+	reactor_signal(call->home, call->fd);
 }
 
 int vnvme_set_irq(struct vnvme_ctrl *ctrl, uint32_t vector, int fd)
 {
+	struct signal_call call = {.home = ctrl->home, .fd = fd};
+	size_t i;
 	int old;
 
 	if (vector >= vnvme_vectors(ctrl)) {
@@ -285,15 +305,18 @@ int vnvme_set_irq(struct vnvme_ctrl *ctrl, uint32_t vector, int fd)
 		return -EINVAL;
 	}
 	old = atomic_exchange(&ctrl->irq_fds[vector], fd);
+	/*
+	 * A reactor may be about to write to the old one: it is closed when each has come by. And
+	 * each looks at the interrupts that are due, which may have waited for the new one.
+	 */
+	for (i = 0; i < ctrl->ngroups; i++)
+		reactor_call(ctrl->groups[i]->reactor, come_by, NULL);
 	if (old < 0)
 		return 0;
-	/* A reactor may be about to write to it: close it when each has come by. */
-	vnvme_sync_run(ctrl, grace_at_home, NULL);
 	close(old);
 	/* What the old one was signalled for may not have arrived. */
-	if (fd >= 0 && eventfd_write(fd, 1))
-		log_warn("%s: vector %u cannot be signalled: %s", ctrl->name, vector,
-			 strerror(errno));
+	if (fd >= 0)
+		reactor_call(ctrl->home, signal_new, &call);
 	return 0;
 }
 
@@ -321,7 +344,7 @@ static void kick_at_home(struct vnvme_sync *sync)
 	vnvme_op_run(sync->ctrl, &sync->op);
 }
 
-int vnvme_set_kick(struct vnvme_ctrl *ctrl, int fd)
+void vnvme_set_kick(struct vnvme_ctrl *ctrl, int fd)
 {
 	struct kick_call call = {.fd = fd};
 
@@ -333,7 +356,6 @@ int vnvme_set_kick(struct vnvme_ctrl *ctrl, int fd)
 		log_info("%s: doorbells are mapped into the guest: its queues are polled as long "
 			 "as the controller is enabled, and the reactor does not sleep",
 			 ctrl->name);
-	return 0;
 }
 
 /* --- attach, reset, detach --- */
@@ -355,11 +377,10 @@ static void attach_at_home(struct vnvme_sync *sync)
 	vnvme_op_run(ctrl, &sync->op);
 }
 
-int vnvme_attach(struct vnvme_ctrl *ctrl)
+void vnvme_attach(struct vnvme_ctrl *ctrl)
 {
 	ctrl->kick_fd = -1;
 	vnvme_sync_run(ctrl, attach_at_home, NULL);
-	return 0;
 }
 
 static void reset_at_home(struct vnvme_sync *sync)
@@ -368,12 +389,12 @@ static void reset_at_home(struct vnvme_sync *sync)
 
 	if (ctrl->enabled && !vnvme_was_shut_down(ctrl) && !ctrl->disabling)
 		ctrl->unsafe_shutdowns++;
-	if (!ctrl->enabled) {
+	if (!ctrl->enabled && !ctrl->shutting_down) {
 		vnvme_regs_reset(ctrl);
 		vnvme_sync_end(sync);
 		return;
 	}
-	ctrl->resetting = sync;
+	ctrl->resetting = sync; /* ended by disabled(), or shutdown_complete() */
 	vnvme_ctrl_disable(ctrl);
 }
 
@@ -395,7 +416,6 @@ void vnvme_detach(struct vnvme_ctrl *ctrl)
 {
 	unsigned int i;
 
-	/* A shutdown's flush may be in flight on a controller that is not enabled. */
 	vnvme_reset(ctrl);
 	vnvme_memory_stop(ctrl);
 	vnvme_sync_run(ctrl, detach_at_home, NULL);

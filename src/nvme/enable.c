@@ -83,13 +83,13 @@ static const char *make_admin_queues(struct vnvme_ctrl *ctrl)
 	return NULL;
 }
 
-/* Ends the waiter, if any, when RDY or CFS is set. */
-void vnvme_ctrl_enable(struct vnvme_ctrl *ctrl, struct vnvme_sync *waiter)
+/* Sets RDY or CFS; later, if the host did not wait for RDY = 0 before it set CC.EN again. */
+void vnvme_ctrl_enable(struct vnvme_ctrl *ctrl)
 {
 	const char *error;
 
 	if (ctrl->disabling) {
-		ctrl->enabling = waiter; /* it goes on in disabled() */
+		ctrl->enable_again = true; /* it goes on in disabled() */
 		return;
 	}
 	ctrl->enabled = true;
@@ -106,17 +106,15 @@ void vnvme_ctrl_enable(struct vnvme_ctrl *ctrl, struct vnvme_sync *waiter)
 		log_debug("%s: enabled", ctrl->name);
 		ctrl->csts |= CSTS_RDY;
 	}
-	if (waiter)
-		vnvme_sync_end(waiter);
 }
 
 /* --- disabling --- */
 
 static void cancel_all(const struct vnvme_sq *sq)
 {
-	uint16_t i;
+	uint32_t i;
 
-	for (i = 0; i < sq->size; i++)
+	for (i = 0; i < sq->nreqs; i++)
 		if (sq->reqs[i].io_running)
 			bdev_io_cancel(&sq->reqs[i].io);
 }
@@ -149,7 +147,8 @@ bool vnvme_op_queues_drained(struct vnvme_group *g, struct vnvme_op *op)
 static void disabled(struct vnvme_op *op)
 {
 	struct vnvme_ctrl *ctrl = op->ctrl;
-	struct vnvme_sync *waiter = ctrl->enabling, *resetting = ctrl->resetting;
+	struct vnvme_sync *resetting = ctrl->resetting;
+	bool again = ctrl->enable_again && ctrl->cc & 1;
 
 	memset(ctrl->sqs, 0, sizeof(ctrl->sqs));
 	memset(ctrl->cqs, 0, sizeof(ctrl->cqs));
@@ -160,16 +159,15 @@ static void disabled(struct vnvme_op *op)
 	ctrl->csts = 0;
 	ctrl->enabled = false;
 	ctrl->disabling = false;
-	ctrl->enabling = NULL;
+	ctrl->enable_again = false;
 	ctrl->resetting = NULL;
 	log_debug("%s: disabled", ctrl->name);
 	if (resetting) {
 		vnvme_regs_reset(ctrl);
 		vnvme_sync_end(resetting);
+	} else if (again) {
+		vnvme_ctrl_enable(ctrl);
 	}
-	/* The host did not wait for RDY = 0 before it enabled the controller again. */
-	if (waiter)
-		vnvme_ctrl_enable(ctrl, waiter);
 }
 
 /* CSTS.RDY becomes 0 when no I/O is in flight any more. */
@@ -193,7 +191,15 @@ void vnvme_ctrl_disable(struct vnvme_ctrl *ctrl)
 
 static void shutdown_complete(struct vnvme_ctrl *ctrl)
 {
+	struct vnvme_sync *resetting = ctrl->enabled ? NULL : ctrl->resetting;
+
 	ctrl->shutting_down = false;
+	if (resetting) { /* of a controller that was not enabled: see reset_at_home() */
+		ctrl->resetting = NULL;
+		vnvme_regs_reset(ctrl);
+		vnvme_sync_end(resetting);
+		return;
+	}
 	if (ctrl->disabling)
 		return;
 	ctrl->csts = (ctrl->csts & ~CSTS_SHST_MASK) | CSTS_SHST_COMPLETE;
@@ -287,7 +293,7 @@ static void paused_fatal(struct vnvme_op *op)
 {
 }
 
-/* Nothing more is fetched or posted until the host resets the controller. */
+/* Nothing more is fetched until the host resets the controller. */
 void vnvme_ctrl_fatal(struct vnvme_ctrl *ctrl, const char *reason)
 {
 	if (!ctrl->enabled || ctrl->disabling || ctrl->csts & CSTS_CFS)

@@ -4,9 +4,12 @@
 
 /* Hands pending events to waiting requests; a type that was told stays masked until its log is
  * read. */
-static void deliver(struct vnvme_ctrl *ctrl)
+void vnvme_event_deliver(struct vnvme_ctrl *ctrl)
 {
 	unsigned int type;
+
+	if (ctrl->home_group->paused)
+		return; /* the rings are to be left alone; resuming looks here again */
 
 	for (type = 0; type < ARRAY_SIZE(ctrl->events) && ctrl->naers; type++) {
 		struct vnvme_event *ev = &ctrl->events[type];
@@ -35,7 +38,7 @@ void vnvme_event_raise(struct vnvme_ctrl *ctrl, unsigned int type, uint8_t info,
 		.info = info,
 		.log_page = log_page,
 	};
-	deliver(ctrl);
+	vnvme_event_deliver(ctrl);
 }
 
 /* The host has read a log page without Retain Asynchronous Event. */
@@ -46,7 +49,7 @@ void vnvme_event_log_read(struct vnvme_ctrl *ctrl, uint8_t log_page)
 	for (type = 0; type < ARRAY_SIZE(ctrl->events); type++)
 		if (ctrl->events[type].log_page == log_page)
 			ctrl->events[type].masked = false;
-	deliver(ctrl);
+	vnvme_event_deliver(ctrl);
 }
 
 void vnvme_event_reset(struct vnvme_ctrl *ctrl)
@@ -63,6 +66,6 @@ uint16_t vnvme_admin_async_event(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 	req->sq->outstanding--;
 	req->sq->group->outstanding--;
 	ctrl->aers[ctrl->naers++] = req;
-	deliver(ctrl);
+	vnvme_event_deliver(ctrl);
 	return VNVME_PENDING;
 }

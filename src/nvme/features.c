@@ -14,6 +14,7 @@
 #define CAP_CHANGEABLE	(1u << 2)
 
 #define BURST_NO_LIMIT	     7 /* NVMe 1.4, 5.21.1.1 */
+#define BURST_DEFAULT	     5 /* 2^5 commands, as Identify recommends */
 #define TEMP_THRESHOLD_OVER  (273 + 70)
 #define TEMP_THRESHOLD_UNDER 0
 
@@ -21,9 +22,9 @@
 #define ASYNC_CONFIG_MASK 0xffu
 
 struct feature {
-	uint16_t (*get)(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *value);
+	uint16_t (*get)(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11, uint32_t *value);
 	/* Optional: NULL is not changeable. cdw11 is the new value. */
-	uint16_t (*set)(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *result);
+	uint16_t (*set)(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11, uint32_t *result);
 	uint32_t capabilities;
 };
 
@@ -34,13 +35,15 @@ static uint16_t invalid_field(void)
 
 /* --- Arbitration (01h) --- */
 
-static uint16_t get_arbitration(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *value)
+static uint16_t get_arbitration(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11,
+				uint32_t *value)
 {
 	*value = ctrl->features.arbitration;
 	return 0;
 }
 
-static uint16_t set_arbitration(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *result)
+static uint16_t set_arbitration(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11,
+				uint32_t *result)
 {
 	unsigned int burst = cdw11 & 7;
 
@@ -52,13 +55,13 @@ static uint16_t set_arbitration(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_
 
 /* --- Power Management (02h): one state --- */
 
-static uint16_t get_power(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *value)
+static uint16_t get_power(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11, uint32_t *value)
 {
 	*value = ctrl->features.power;
 	return 0;
 }
 
-static uint16_t set_power(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *result)
+static uint16_t set_power(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11, uint32_t *result)
 {
 	if (cdw11 & 0x1f) /* power state; NPSS is 0 */
 		return invalid_field();
@@ -82,7 +85,8 @@ static uint16_t *threshold_of(struct vnvme_ctrl *ctrl, uint32_t cdw11)
 	}
 }
 
-static uint16_t get_temperature(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *value)
+static uint16_t get_temperature(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11,
+				uint32_t *value)
 {
 	const uint16_t *threshold = threshold_of(ctrl, cdw11);
 
@@ -92,7 +96,8 @@ static uint16_t get_temperature(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_
 	return 0;
 }
 
-static uint16_t set_temperature(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *result)
+static uint16_t set_temperature(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11,
+				uint32_t *result)
 {
 	uint32_t sensors = cdw11 >> 16 & 0xf;
 	uint16_t *threshold = threshold_of(ctrl, sensors == 0xf ? cdw11 & ~0xf0000u : cdw11);
@@ -106,23 +111,30 @@ static uint16_t set_temperature(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_
 
 /* --- Error Recovery (05h): per namespace; TLER is kept, DULBE not supported --- */
 
-static uint16_t get_error_recovery(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *value)
+static uint16_t get_error_recovery(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11,
+				   uint32_t *value)
 {
-	*value = ctrl->features.error_recovery;
+	*value = ctrl->features.error_recovery[nsid];
 	return 0;
 }
 
-static uint16_t set_error_recovery(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *result)
+static uint16_t set_error_recovery(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11,
+				   uint32_t *result)
 {
+	uint32_t i;
+
 	if (cdw11 & 1u << 16)
 		return invalid_field();
-	ctrl->features.error_recovery = cdw11 & 0xffff;
+	for (i = 1; i <= ctrl->max_nsid; i++)
+		if (nsid == NVME_NSID_ALL || nsid == i)
+			ctrl->features.error_recovery[i] = (uint16_t)cdw11;
 	return 0;
 }
 
 /* --- Volatile Write Cache (06h) --- */
 
-static uint16_t get_write_cache(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *value)
+static uint16_t get_write_cache(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11,
+				uint32_t *value)
 {
 	if (!vnvme_has_write_cache(ctrl))
 		return invalid_field();
@@ -130,7 +142,8 @@ static uint16_t get_write_cache(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_
 	return 0;
 }
 
-static uint16_t set_write_cache(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *result)
+static uint16_t set_write_cache(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11,
+				uint32_t *result)
 {
 	if (!vnvme_has_write_cache(ctrl))
 		return invalid_field();
@@ -141,7 +154,8 @@ static uint16_t set_write_cache(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_
 
 /* --- Number of Queues (07h): 0's based, submission 15:0, completion 31:16 --- */
 
-static uint16_t get_num_queues(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *value)
+static uint16_t get_num_queues(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11,
+			       uint32_t *value)
 {
 	*value = ctrl->features.num_queues;
 	return 0;
@@ -151,13 +165,14 @@ static bool any_io_queue(const struct vnvme_ctrl *ctrl)
 {
 	uint32_t i;
 
-	for (i = 1; i <= ctrl->io_queues; i++)
+	for (i = 1; i <= vnvme_max_qid(ctrl); i++)
 		if (ctrl->cqs[i] || ctrl->sqs[i] || ctrl->cq_busy[i] || ctrl->sq_busy[i])
 			return true;
 	return false;
 }
 
-static uint16_t set_num_queues(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *result)
+static uint16_t set_num_queues(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11,
+			       uint32_t *result)
 {
 	if ((cdw11 & 0xffff) == 0xffff || cdw11 >> 16 == 0xffff)
 		return invalid_field();
@@ -169,20 +184,23 @@ static uint16_t set_num_queues(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t
 
 /* --- Interrupt Coalescing (08h) and Interrupt Vector Configuration (09h) --- */
 
-static uint16_t get_coalescing(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *value)
+static uint16_t get_coalescing(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11,
+			       uint32_t *value)
 {
 	*value = ctrl->features.irq_coalescing;
 	return 0;
 }
 
 /* Recommendations, which a controller may ignore: completions are batched by the poll round. */
-static uint16_t set_coalescing(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *result)
+static uint16_t set_coalescing(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11,
+			       uint32_t *result)
 {
 	ctrl->features.irq_coalescing = cdw11 & 0xffff;
 	return 0;
 }
 
-static uint16_t get_vector_config(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *value)
+static uint16_t get_vector_config(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11,
+				  uint32_t *value)
 {
 	uint32_t vector = cdw11 & 0xffff;
 
@@ -192,7 +210,8 @@ static uint16_t get_vector_config(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint3
 	return 0;
 }
 
-static uint16_t set_vector_config(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *result)
+static uint16_t set_vector_config(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11,
+				  uint32_t *result)
 {
 	uint32_t vector = cdw11 & 0xffff;
 
@@ -204,26 +223,30 @@ static uint16_t set_vector_config(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint3
 
 /* --- Write Atomicity Normal (0Ah) and Asynchronous Event Configuration (0Bh) --- */
 
-static uint16_t get_atomicity(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *value)
+static uint16_t get_atomicity(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11,
+			      uint32_t *value)
 {
 	*value = ctrl->features.write_atomicity;
 	return 0;
 }
 
 /* AWUN and AWUPF are both one block: there is nothing to give up. */
-static uint16_t set_atomicity(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *result)
+static uint16_t set_atomicity(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11,
+			      uint32_t *result)
 {
 	ctrl->features.write_atomicity = cdw11 & 1;
 	return 0;
 }
 
-static uint16_t get_async_config(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *value)
+static uint16_t get_async_config(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11,
+				 uint32_t *value)
 {
 	*value = ctrl->features.async_config;
 	return 0;
 }
 
-static uint16_t set_async_config(struct vnvme_ctrl *ctrl, uint32_t cdw11, uint32_t *result)
+static uint16_t set_async_config(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11,
+				 uint32_t *result)
 {
 	/* Linux asks for what OAES offers; notices that are not offered read back as 0. */
 	ctrl->features.async_config = cdw11 & ASYNC_CONFIG_MASK;
@@ -246,7 +269,7 @@ static const struct feature features[] = {
 };
 
 static const struct vnvme_features defaults = {
-	.arbitration = BURST_NO_LIMIT,
+	.arbitration = BURST_DEFAULT,
 	.write_cache = 1,
 	.async_config = 0,
 	.temp_over = TEMP_THRESHOLD_OVER,
@@ -259,7 +282,7 @@ void vnvme_features_reset(struct vnvme_ctrl *ctrl)
 
 	ctrl->features = defaults;
 	ctrl->features.num_queues = queues << 16 | queues;
-	atomic_store(&ctrl->burst, VNVME_MAX_ENTRIES);
+	atomic_store(&ctrl->burst, 1u << BURST_DEFAULT);
 	atomic_store(&ctrl->write_through, false);
 }
 
@@ -269,8 +292,8 @@ static const struct feature *feature_of(uint32_t fid)
 }
 
 /* The value that a reset gives: read it out of a controller in that state. */
-static uint16_t get_default(struct vnvme_ctrl *ctrl, const struct feature *f, uint32_t cdw11,
-			    uint32_t *value)
+static uint16_t get_default(struct vnvme_ctrl *ctrl, const struct feature *f, uint32_t nsid,
+			    uint32_t cdw11, uint32_t *value)
 {
 	struct vnvme_features current = ctrl->features;
 	uint32_t num_queues = current.num_queues;
@@ -278,7 +301,7 @@ static uint16_t get_default(struct vnvme_ctrl *ctrl, const struct feature *f, ui
 
 	ctrl->features = defaults;
 	ctrl->features.num_queues = num_queues;
-	status = f->get(ctrl, cdw11, value);
+	status = f->get(ctrl, nsid, cdw11, value);
 	ctrl->features = current;
 	return status;
 }
@@ -307,6 +330,7 @@ uint16_t vnvme_admin_get_features(struct vnvme_ctrl *ctrl, struct vnvme_req *req
 {
 	uint32_t cdw10 = le32toh(req->sqe.cdw10), cdw11 = le32toh(req->sqe.cdw11);
 	const struct feature *f = feature_of(cdw10 & 0xff);
+	uint32_t nsid = le32toh(req->sqe.nsid);
 	unsigned int select = cdw10 >> 8 & 7;
 	uint16_t status;
 
@@ -314,15 +338,15 @@ uint16_t vnvme_admin_get_features(struct vnvme_ctrl *ctrl, struct vnvme_req *req
 		log_debug("%s: get features: %02xh is not supported", ctrl->name, cdw10 & 0xff);
 		return invalid_field();
 	}
-	status = check_nsid(ctrl, f, le32toh(req->sqe.nsid), false);
+	status = check_nsid(ctrl, f, nsid, false);
 	if (status)
 		return status;
 	switch (select) {
 	case SELECT_CURRENT:
-		return f->get(ctrl, cdw11, &req->result);
+		return f->get(ctrl, nsid, cdw11, &req->result);
 	case SELECT_DEFAULT:
 	case SELECT_SAVED: /* not saveable: the default (NVMe 1.4, figure 184) */
-		return get_default(ctrl, f, cdw11, &req->result);
+		return get_default(ctrl, f, nsid, cdw11, &req->result);
 	case SELECT_CAPABILITIES:
 		req->result = f->capabilities;
 		return 0;
@@ -333,7 +357,7 @@ uint16_t vnvme_admin_get_features(struct vnvme_ctrl *ctrl, struct vnvme_req *req
 
 uint16_t vnvme_admin_set_features(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 {
-	uint32_t cdw10 = le32toh(req->sqe.cdw10);
+	uint32_t cdw10 = le32toh(req->sqe.cdw10), nsid = le32toh(req->sqe.nsid);
 	const struct feature *f = feature_of(cdw10 & 0xff);
 	uint16_t status;
 
@@ -343,8 +367,8 @@ uint16_t vnvme_admin_set_features(struct vnvme_ctrl *ctrl, struct vnvme_req *req
 	}
 	if (cdw10 & 1u << 31)
 		return VNVME_CMD(NVME_SC_FEATURE_NOT_SAVEABLE);
-	status = check_nsid(ctrl, f, le32toh(req->sqe.nsid), true);
+	status = check_nsid(ctrl, f, nsid, true);
 	if (status)
 		return status;
-	return f->set(ctrl, le32toh(req->sqe.cdw11), &req->result);
+	return f->set(ctrl, nsid, le32toh(req->sqe.cdw11), &req->result);
 }

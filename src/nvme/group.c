@@ -16,12 +16,20 @@ static unsigned int poll_sqs(struct vnvme_group *g)
 	uint32_t i, at = g->next_sq, n = g->nsqs;
 	unsigned int fetched = 0;
 
+	g->round_bytes = 0;
 	for (i = 0; i < n; i++, at++) {
 		if (at >= n)
 			at = 0;
 		fetched += vnvme_sq_poll(g->sqs[at], burst);
+		/* Not only at the end of the round, which may be long. */
+		if (g->sqs[at]->cq->irq_due)
+			vnvme_cq_interrupt(g->sqs[at]->cq, false);
+		if (unlikely(g->round_bytes >= VNVME_ROUND_BYTES))
+			break;
 	}
-	if (++g->next_sq >= n)
+	/* The next round begins behind the queue that this one ended with. */
+	g->next_sq = i < n ? at + 1 : g->next_sq + 1;
+	if (g->next_sq >= n)
 		g->next_sq = 0;
 	return fetched;
 }
@@ -89,16 +97,26 @@ static unsigned int group_poll(void *arg)
 	return work;
 }
 
+static void end_busy_time(struct vnvme_group *g)
+{
+	if (!g->busy_since_ns || g->outstanding)
+		return;
+	vnvme_count(&g->counters.busy_ns, time_now_ns() - g->busy_since_ns);
+	g->busy_since_ns = 0;
+}
+
 static bool group_arm(void *arg)
 {
 	struct vnvme_group *g = arg;
 	bool work = false;
 	uint32_t i;
 
+	end_busy_time(g);
 	if (g->paused)
 		return false;
 	if (memory_lost(g))
 		return true;
+	g->round_bytes = 0;
 	for (i = 0; i < g->ncqs; i++)
 		work |= vnvme_cq_arm(g->cqs[i]);
 	for (i = 0; i < g->nsqs; i++)

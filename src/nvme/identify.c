@@ -13,6 +13,8 @@
 
 #define CSI_NVM 0
 
+#define RTD3_US 30000000u
+
 /* ASCII, padded with spaces, without a final NUL. */
 static void put_text(char *field, size_t size, const char *text)
 {
@@ -39,10 +41,14 @@ static void identify_ctrl(const struct vnvme_ctrl *ctrl, struct nvme_id_ctrl *id
 	put_text(id->sn, sizeof(id->sn), ctrl->serial);
 	put_text(id->mn, sizeof(id->mn), ctrl->model);
 	put_text(id->fr, sizeof(id->fr), SB_VERSION);
-	id->rab = 6; /* 2^6 commands */
+	id->rab = 5; /* 2^5 commands */
 	id->mdts = VNVME_MDTS;
 	id->cntlid = htole16(ctrl->cntlid);
 	id->ver = htole32(vnvme_vs(ctrl));
+	/* As much as the slowest flush may take: Linux waits for a shutdown that long. */
+	id->rtd3r = htole32(RTD3_US);
+	id->rtd3e = htole32(RTD3_US);
+	id->crdt1 = htole16(1); /* 100 ms, for what was short of memory */
 	id->cntrltype = NVME_CTRL_CNTRLTYPE_IO;
 	id->oacs = htole16(NVME_CTRL_OACS_DBBUF_CFG);
 	id->acl = VNVME_ACL - 1;

@@ -34,7 +34,7 @@ uint16_t vnvme_status_of(enum bdev_status status, enum bdev_op op)
 	case BDEV_STATUS_CONFLICT:
 		return VNVME_DNR(NVME_SC_RESERVATION_CONFLICT);
 	case BDEV_STATUS_NO_MEMORY:
-		return NVME_SC_CMD_INTERRUPTED;
+		return NVME_SC_CMD_INTERRUPTED | VNVME_CRD1;
 	case BDEV_STATUS_BAD_BUFFER:
 		return VNVME_DNR(NVME_SC_DATA_XFER_ERROR);
 	case BDEV_STATUS_ABORTED:
@@ -113,6 +113,7 @@ static uint16_t set_range_and_data(struct vnvme_req *req, const struct vnvme_ns 
 	status = set_range(req, ns);
 	if (unlikely(status))
 		return status;
+	req->sq->group->round_bytes += (uint32_t)len;
 	return vnvme_req_map(req, (uint32_t)len);
 }
 

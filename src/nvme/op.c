@@ -2,7 +2,8 @@
 /*
  * How home reaches into the groups, and how other threads reach home. Structural changes (queues
  * come and go, pause, memory) are operations, which run one at a time and in order: two of them
- * never meet in a group.
+ * never meet in a group. An operation that a request waits for must end without another one: that
+ * could be queued behind a pause, which waits for the request.
  */
 #include <semaphore.h>
 
@@ -65,6 +66,8 @@ static void start_op(struct vnvme_ctrl *ctrl, struct vnvme_op *op)
 {
 	size_t i;
 
+	if (op->prepare)
+		op->prepare(op);
 	if (op->only) {
 		op->pending = 1;
 		send_op(op->only, op);

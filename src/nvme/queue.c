@@ -7,6 +7,9 @@
 /* NVMe 1.4, 5.2: Asynchronous Event Information of Error status. */
 #define EVENT_INVALID_DOORBELL_VALUE 1
 
+/* Poll rounds for which an interrupt is held back at most. */
+#define HELD_ROUNDS 16384
+
 /* --- making and mapping --- */
 
 /* `cq`: 0 for a submission queue's tail, 1 for a completion queue's head (NVMe 1.4, 3.1.24). */
@@ -50,6 +53,17 @@ static bool map_sq(struct vnvme_sq *sq)
 {
 	sq->ring = map_ring(sq->group, sq->gpa, (size_t)sq->size << NVME_SQE_SHIFT);
 	return sq->ring;
+}
+
+/* No pointer into memory that is about to go may be used by mistake. */
+void vnvme_queues_unmap(struct vnvme_group *g)
+{
+	uint32_t i;
+
+	for (i = 0; i < g->ncqs; i++)
+		g->cqs[i]->ring = NULL;
+	for (i = 0; i < g->nsqs; i++)
+		g->sqs[i]->ring = NULL;
 }
 
 /* The memory table is a new one: false if a queue is not in it any more. */
@@ -111,7 +125,7 @@ struct vnvme_sq *vnvme_sq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t
 				 struct vnvme_cq *cq)
 {
 	struct vnvme_sq *sq = calloc(1, sizeof(*sq));
-	uint16_t i;
+	uint32_t i;
 
 	if (!sq)
 		return NULL;
@@ -121,13 +135,14 @@ struct vnvme_sq *vnvme_sq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t
 	sq->size = size;
 	sq->gpa = gpa;
 	sq->bad_doorbell = VNVME_NO_DOORBELL;
-	sq->reqs = calloc(size, sizeof(*sq->reqs));
+	sq->nreqs = size + (qid ? 0 : VNVME_AERL);
+	sq->reqs = calloc(sq->nreqs, sizeof(*sq->reqs));
 	if (!sq->reqs || !map_sq(sq)) {
 		free(sq->reqs);
 		free(sq);
 		return NULL;
 	}
-	for (i = size; i-- > 0;) {
+	for (i = sq->nreqs; i-- > 0;) {
 		sq->reqs[i].sq = sq;
 		sq->reqs[i].next = sq->free;
 		sq->free = &sq->reqs[i];
@@ -156,7 +171,7 @@ void vnvme_sq_free(struct vnvme_sq *sq)
 	for (i = 0; i < g->nsqs && g->sqs[i] != sq; i++)
 		;
 	g->sqs[i] = g->sqs[--g->nsqs];
-	for (i = 0; i < sq->size; i++)
+	for (i = 0; i < sq->nreqs; i++)
 		free(sq->reqs[i].big);
 	free(sq->reqs);
 	free(sq);
@@ -211,7 +226,7 @@ static void update_head(struct vnvme_cq *cq)
 	cq->head = (uint16_t)value;
 	cq->consumed += moved;
 	/* While we poll, EventIdx trails behind where the host does not come past it. */
-	if (cq->consumed - cq->eventidx_at >= cq->size / 2u)
+	if (cq->consumed - cq->eventidx_at >= cq->size / 4u)
 		vnvme_cq_disarm(cq);
 }
 
@@ -228,7 +243,7 @@ static void post(struct vnvme_cq *cq, struct vnvme_req *req)
 	struct nvme_cqe *cqe = &cq->ring[cq->tail];
 	const struct vnvme_sq *sq = req->sq;
 	uint32_t last =
-		htole32((uint32_t)req->sqe.cid | (uint32_t)(req->status << 1 | cq->phase) << 16);
+		htole32(le16toh(req->sqe.cid) | (uint32_t)(req->status << 1 | cq->phase) << 16);
 
 	cqe->result = htole32(req->result);
 	cqe->reserved = 0;
@@ -251,7 +266,7 @@ static void post(struct vnvme_cq *cq, struct vnvme_req *req)
 /* Posts a completed request, or keeps it until the host makes room. */
 void vnvme_cq_post(struct vnvme_cq *cq, struct vnvme_req *req)
 {
-	if (likely(!cq->waiting && has_room(cq))) {
+	if (likely(!cq->waiting && cq->ring && has_room(cq))) {
 		post(cq, req);
 		return;
 	}
@@ -262,7 +277,7 @@ void vnvme_cq_post(struct vnvme_cq *cq, struct vnvme_req *req)
 
 void vnvme_cq_flush(struct vnvme_cq *cq)
 {
-	while (cq->waiting && has_room(cq)) {
+	while (cq->waiting && cq->ring && has_room(cq)) {
 		struct vnvme_req *req = cq->waiting;
 
 		cq->waiting = req->next;
@@ -277,23 +292,29 @@ static void signal_vector(struct vnvme_cq *cq)
 {
 	struct vnvme_group *g = cq->group;
 	int fd = atomic_load_explicit(&g->ctrl->irq_fds[cq->vector], memory_order_acquire);
-	uint64_t one = 1;
+	int rc;
 
-	cq->announced = cq->posted;
 	if (fd < 0)
-		return;
+		return; /* it stays due until there is one */
+	cq->irq_due = false;
+	cq->announced = cq->posted;
+	cq->held_rounds = 0;
 	vnvme_count(&g->counters.interrupts, 1);
-	if (write(fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+	rc = reactor_signal(g->reactor, fd);
+	if (rc)
 		log_limited(&g->limit, LOG_LEVEL_WARN, g->ctrl->name,
 			    "%s: vector %u cannot be signalled: %s", g->ctrl->name, cq->vector,
-			    strerror(errno));
+			    strerror(-rc));
+	if (rc == -EINTR)
+		vnvme_group_fatal(g, "an interrupt eventfd blocks: its counter is full");
 }
 
 /*
  * One interrupt for what was posted. As long as the host has not yet consumed what the last
  * interrupt told of, its handler is still to run, or to go round its loop: another one would be for
  * nothing. It is due again when the host's head has come that far and entries are left behind it,
- * which the poller sees; `now` is for when it will not look again.
+ * which the poller sees; `now` is for when it will not look again. After many rounds it is sent
+ * all the same: a host that lost one comes late, and does not hang.
  */
 void vnvme_cq_interrupt(struct vnvme_cq *cq, bool now)
 {
@@ -307,10 +328,9 @@ void vnvme_cq_interrupt(struct vnvme_cq *cq, bool now)
 			cq->irq_due = false; /* the host polls, or was quicker */
 			return;
 		}
-		if ((int32_t)(cq->consumed - cq->announced) < 0)
+		if ((int32_t)(cq->consumed - cq->announced) < 0 && ++cq->held_rounds < HELD_ROUNDS)
 			return;
 	}
-	cq->irq_due = false;
 	signal_vector(cq);
 }
 
@@ -319,7 +339,7 @@ void vnvme_cq_interrupt(struct vnvme_cq *cq, bool now)
 static void refresh_eventidx(struct vnvme_sq *sq, unsigned int fetched)
 {
 	sq->since_eventidx = (uint16_t)(sq->since_eventidx + fetched);
-	if (sq->since_eventidx >= sq->size / 2)
+	if (sq->since_eventidx >= sq->size / 4)
 		vnvme_sq_disarm(sq);
 }
 
@@ -347,7 +367,8 @@ static inline void fetch(struct vnvme_sq *sq)
 
 static inline bool can_fetch(const struct vnvme_sq *sq)
 {
-	return sq->free && !sq->cq->waiting && !sq->deleting;
+	return sq->free && !sq->cq->waiting && !sq->deleting &&
+	       sq->group->round_bytes < VNVME_ROUND_BYTES;
 }
 
 /* Fetches and executes up to `burst` commands; returns how many. */

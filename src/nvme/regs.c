@@ -70,8 +70,7 @@ static void write_half(uint64_t *reg, uint32_t offset, uint32_t value)
 	*reg = (*reg & ~(0xffffffffull << shift)) | (uint64_t)value << shift;
 }
 
-/* Ends the sync, now or when the controller has become ready. */
-static void write_cc(struct vnvme_ctrl *ctrl, uint32_t value, struct vnvme_sync *sync)
+static void write_cc(struct vnvme_ctrl *ctrl, uint32_t value)
 {
 	uint32_t old = ctrl->cc;
 
@@ -80,24 +79,17 @@ static void write_cc(struct vnvme_ctrl *ctrl, uint32_t value, struct vnvme_sync 
 	ctrl->cc = value;
 	if (CC_SHN(value) && !CC_SHN(old))
 		vnvme_ctrl_shutdown(ctrl);
-	if (value & CC_EN && !(old & CC_EN)) {
-		vnvme_ctrl_enable(ctrl, sync);
-		return;
-	}
-	if (!(value & CC_EN) && old & CC_EN)
+	if (value & CC_EN && !(old & CC_EN))
+		vnvme_ctrl_enable(ctrl);
+	else if (!(value & CC_EN) && old & CC_EN)
 		vnvme_ctrl_disable(ctrl);
-	vnvme_sync_end(sync);
 }
 
-/* A 4-byte write. True: done; false: write_cc() ends the sync. */
-static bool write_dword(struct vnvme_ctrl *ctrl, uint32_t offset, uint32_t value,
-			struct vnvme_sync *sync)
+static void write_dword(struct vnvme_ctrl *ctrl, uint32_t offset, uint32_t value)
 {
 	if (offset == NVME_REG_CC) {
-		write_cc(ctrl, value, sync);
-		return false;
-	}
-	if (offset == NVME_REG_INTMS) {
+		write_cc(ctrl, value);
+	} else if (offset == NVME_REG_INTMS) {
 		ctrl->intms |= value;
 	} else if (offset == NVME_REG_INTMC) {
 		ctrl->intms &= ~value;
@@ -109,7 +101,6 @@ static bool write_dword(struct vnvme_ctrl *ctrl, uint32_t offset, uint32_t value
 	} else {
 		write_half(offset < NVME_REG_ACQ ? &ctrl->asq : &ctrl->acq, offset, value);
 	}
-	return true;
 }
 
 struct reg_access {
@@ -129,17 +120,12 @@ static void read_at_home(struct vnvme_sync *sync)
 
 static void write_at_home(struct vnvme_sync *sync)
 {
-	/* A copy: once the write of CC has ended the sync, its caller's stack is gone. */
-	const struct reg_access access = *(const struct reg_access *)sync->arg;
-	uint32_t low = (uint32_t)access.value, high = (uint32_t)(access.value >> 32);
-	bool done;
+	const struct reg_access *access = sync->arg;
 
-	/* CC, whose write may end the sync later, is an upper half: it comes last. */
-	done = write_dword(sync->ctrl, access.offset, low, sync);
-	if (access.size == 8)
-		done = write_dword(sync->ctrl, access.offset + 4, high, sync);
-	if (done)
-		vnvme_sync_end(sync);
+	write_dword(sync->ctrl, access->offset, (uint32_t)access->value);
+	if (access->size == 8)
+		write_dword(sync->ctrl, access->offset + 4, (uint32_t)(access->value >> 32));
+	vnvme_sync_end(sync);
 }
 
 int vnvme_reg_read(struct vnvme_ctrl *ctrl, uint32_t offset, uint32_t size, uint64_t *value)

@@ -36,7 +36,7 @@ struct vhost_user_nvme {
 	struct vhost_socket *socket;
 	struct guest_table memory; /* guest RAM, without the device memory */
 	bool mem_started;
-	bool stopped; /* by STOP */
+	struct log_limit limit;
 };
 
 /* --- sessions and memory --- */
@@ -45,9 +45,9 @@ static int on_connect(void *arg)
 {
 	struct vhost_user_nvme *vun = arg;
 
-	vun->stopped = false;
-	log_info("%s: front-end connected", vun->name);
-	return vnvme_attach(vun->ctrl);
+	log_limited(&vun->limit, LOG_LEVEL_INFO, vun->name, "%s: front-end connected", vun->name);
+	vnvme_attach(vun->ctrl);
+	return 0;
 }
 
 static void drop_memory(struct vhost_user_nvme *vun)
@@ -62,7 +62,8 @@ static void on_disconnect(void *arg)
 
 	vnvme_detach(vun->ctrl);
 	drop_memory(vun);
-	log_info("%s: front-end disconnected", vun->name);
+	log_limited(&vun->limit, LOG_LEVEL_INFO, vun->name, "%s: front-end disconnected",
+		    vun->name);
 }
 
 static void on_mem_stop(void *arg)
@@ -104,9 +105,10 @@ static int on_mem_start(void *arg, const struct vhost_region *regions, unsigned 
 	int rc;
 
 	if (!devmem || devmem->size < VHOST_USER_NVME_DEVMEM_SIZE) {
-		log_warn("%s: the memory table lacks the device memory: a region of %u bytes at "
-			 "guest address %#llx",
-			 vun->name, VHOST_USER_NVME_DEVMEM_SIZE, VHOST_USER_NVME_DEVMEM_GPA);
+		log_limited(&vun->limit, LOG_LEVEL_WARN, vun->name,
+			    "%s: the memory table lacks the device memory: a region of %u bytes at "
+			    "guest address %#llx",
+			    vun->name, VHOST_USER_NVME_DEVMEM_SIZE, VHOST_USER_NVME_DEVMEM_GPA);
 		return -EINVAL;
 	}
 	rc = guest_table_load(&vun->memory, regions, n, is_guest_ram);
@@ -122,8 +124,9 @@ static void on_call_fd(void *arg, unsigned int vring, int fd)
 	struct vhost_user_nvme *vun = arg;
 
 	if (vnvme_set_irq(vun->ctrl, vring, fd))
-		log_warn("%s: interrupt eventfd for vector %u ignored: the controller has %u",
-			 vun->name, vring, vnvme_vectors(vun->ctrl));
+		log_limited(&vun->limit, LOG_LEVEL_WARN, vun->name,
+			    "%s: interrupt eventfd for vector %u ignored: the controller has %u",
+			    vun->name, vring, vnvme_vectors(vun->ctrl));
 }
 
 static void on_kick_fd(void *arg, unsigned int vring, int fd)
@@ -131,8 +134,9 @@ static void on_kick_fd(void *arg, unsigned int vring, int fd)
 	struct vhost_user_nvme *vun = arg;
 
 	if (vring) {
-		log_warn("%s: doorbell eventfd of vring %u ignored: there is only number 0",
-			 vun->name, vring);
+		log_limited(&vun->limit, LOG_LEVEL_WARN, vun->name,
+			    "%s: doorbell eventfd of vring %u ignored: there is only number 0",
+			    vun->name, vring);
 		if (fd >= 0)
 			close(fd);
 		return;
@@ -225,14 +229,15 @@ static uint32_t flags_of(const struct vhost_own_msg *msg)
 }
 
 /* True if there are flags that this version does not know, or cannot do. */
-static bool refuse_flags(const struct vhost_user_nvme *vun, const struct vhost_own_msg *msg)
+static bool refuse_flags(struct vhost_user_nvme *vun, const struct vhost_own_msg *msg)
 {
 	uint32_t flags = flags_of(msg);
 
 	if (!flags)
 		return false;
-	log_warn("%s: %s with flags %#x refused: state in device memory is not supported yet",
-		 vun->name, msg->request == VHOST_USER_NVME_STOP ? "STOP" : "START", flags);
+	log_limited(&vun->limit, LOG_LEVEL_WARN, vun->name,
+		    "%s: %s with flags %#x refused: state in device memory is not supported yet",
+		    vun->name, msg->request == VHOST_USER_NVME_STOP ? "STOP" : "START", flags);
 	return true;
 }
 
@@ -241,7 +246,6 @@ static enum vhost_result do_stop(struct vhost_user_nvme *vun, struct vhost_own_m
 	if (refuse_flags(vun, msg))
 		return reply_result(msg, true);
 	vnvme_stop(vun->ctrl);
-	vun->stopped = true;
 	return reply_result(msg, false);
 }
 
@@ -250,7 +254,6 @@ static enum vhost_result do_start(struct vhost_user_nvme *vun, struct vhost_own_
 	if (refuse_flags(vun, msg))
 		return reply_result(msg, true);
 	vnvme_start(vun->ctrl);
-	vun->stopped = false;
 	return reply_result(msg, false);
 }
 
@@ -274,8 +277,9 @@ static enum vhost_result on_message(void *arg, struct vhost_own_msg *msg)
 	if (i >= ARRAY_SIZE(messages))
 		return VHOST_NOT_HANDLED;
 	if (msg->size != messages[i].size) {
-		log_warn("%s: message %#x has %u bytes of payload instead of %u: session closed",
-			 vun->name, msg->request, msg->size, messages[i].size);
+		log_limited(&vun->limit, LOG_LEVEL_WARN, vun->name,
+			    "%s: message %#x has %u bytes of payload instead of %u: session closed",
+			    vun->name, msg->request, msg->size, messages[i].size);
 		return VHOST_CLOSE;
 	}
 	return messages[i].handle(vun, msg);

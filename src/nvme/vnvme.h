@@ -63,9 +63,9 @@ uint32_t vnvme_vectors(const struct vnvme_ctrl *ctrl);
 
 /*
  * A host appears: the controller is as after power-on, stopped, without memory, doorbells and
- * interrupts. detach() ends all that, waiting for I/O in flight. 0 or -errno.
+ * interrupts. detach() ends all that, waiting for I/O in flight.
  */
-int vnvme_attach(struct vnvme_ctrl *ctrl);
+void vnvme_attach(struct vnvme_ctrl *ctrl);
 void vnvme_detach(struct vnvme_ctrl *ctrl);
 
 /*
@@ -85,7 +85,7 @@ int vnvme_set_irq(struct vnvme_ctrl *ctrl, uint32_t vector, int fd);
  * The eventfd that is signalled after a doorbell write; taken over. -1: there is none, the doorbell
  * page is to be polled as long as the controller is enabled.
  */
-int vnvme_set_kick(struct vnvme_ctrl *ctrl, int fd);
+void vnvme_set_kick(struct vnvme_ctrl *ctrl, int fd);
 
 /*
  * Register access, offsets below 1000h (NVMe 1.4, 3.1). -EINVAL: an offset or size that is no

@@ -40,11 +40,17 @@
 
 /* Returned by command handlers instead of a status: it completes later. */
 #define VNVME_PENDING 0xffff
+/* Data that one group asks for in one round, before other pollers get their turn. */
+#define VNVME_ROUND_BYTES (4u << 20)
+/* UEFI's driver makes two I/O queue pairs, whatever Number of Queues says. */
+#define VNVME_MIN_QUEUE_IDS 2u
 /*
  * libnvme's status codes come without their type (NVMe 1.4, 4.6.1): generic ones stand for
  * themselves. With Do Not Retry; command specific ones, which never are worth a retry; media
  * errors.
  */
+/* Command Retry Delay: after CRDT1 of Identify. */
+#define VNVME_CRD1	(1u << 11)
 #define VNVME_DNR(sc)	((uint16_t)((sc) | NVME_SC_DNR))
 #define VNVME_CMD(sc)	VNVME_DNR(NVME_SCT_CMD_SPECIFIC << NVME_SCT_SHIFT | (sc))
 #define VNVME_MEDIA(sc) ((uint16_t)(NVME_SCT_MEDIA << NVME_SCT_SHIFT | (sc)))
@@ -94,8 +100,11 @@ static inline void vnvme_db_set_eventidx(struct vnvme_db *db, uint32_t value)
 
 /* An Abort command looks for its victim, on the victim's reactor. */
 struct vnvme_abort {
-	bool found, finished; /* finished: the victim has completed, ... */
-	bool aborted;	      /* ... and early */
+	struct vnvme_req *req; /* the command */
+	struct vnvme_sq *sq;   /* the victim's */
+	uint16_t cid;
+	bool aborted; /* the victim ended early */
+	struct reactor_msg msg;
 };
 
 /* A command from fetch to completion. The pool of a submission queue holds them. */
@@ -138,6 +147,7 @@ struct vnvme_cq {
 	bool irq_due;	       /* entries were posted that no interrupt has told of */
 	uint32_t posted;       /* free-running: entries posted, ... */
 	uint32_t consumed;     /* ... taken by the host as far as we know, ... */
+	uint32_t held_rounds;  /* for which an interrupt was held back */
 	uint32_t announced;    /* ... and `posted` at the last interrupt */
 	uint32_t eventidx_at;  /* `consumed` when EventIdx was last moved */
 	uint32_t bad_doorbell; /* the last one reported */
@@ -159,7 +169,8 @@ struct vnvme_sq {
 	bool dropped;		 /* by reset: nothing is posted any more */
 	uint32_t outstanding;	 /* active requests, without Asynchronous Event Requests */
 	struct vnvme_req *free;
-	struct vnvme_req *reqs; /* `size` of them */
+	struct vnvme_req *reqs;
+	uint32_t nreqs; /* `size`; the admin queue has more, for those that wait for events */
 	uint32_t bad_doorbell;
 	uint64_t gpa;
 };
@@ -202,6 +213,7 @@ struct vnvme_group {
 	struct vnvme_cq *cqs[VNVME_MAX_QUEUES];
 	uint32_t outstanding; /* sum over the sqs */
 	uint32_t completed;   /* since the last poll: keeps the reactor awake */
+	uint32_t round_bytes; /* of data asked for in this poll round */
 	uint32_t next_sq;     /* round robin */
 	const struct guest_mem *mem;
 	int kick_fd; /* watched; -1: none */
@@ -232,6 +244,11 @@ struct vnvme_group {
  * given, its poller calls that until it says true; then done() runs at home. Home owns the object.
  */
 struct vnvme_op {
+	/*
+	 * At home, just before the groups are asked: no other operation is under way, and none of
+	 * them looks at what home shares with them.
+	 */
+	void (*prepare)(struct vnvme_op *op);
 	void (*start)(struct vnvme_group *g, struct vnvme_op *op);
 	bool (*ready)(struct vnvme_group *g, struct vnvme_op *op);
 	void (*done)(struct vnvme_op *op);
@@ -274,8 +291,9 @@ struct vnvme_ns {
 };
 
 struct vnvme_features {
-	uint32_t arbitration, power, error_recovery, write_cache, irq_coalescing;
+	uint32_t arbitration, power, write_cache, irq_coalescing;
 	uint32_t write_atomicity, async_config;
+	uint16_t error_recovery[VNVME_MAX_NAMESPACES + 1]; /* by nsid */
 	uint32_t num_queues;		/* result of Number of Queues, 0's based halves */
 	uint16_t temp_over, temp_under; /* K */
 	bool irq_coalescing_off[VNVME_MAX_QUEUES];
@@ -315,7 +333,7 @@ struct vnvme_ctrl {
 	uint64_t asq, acq;
 	bool enabled; /* from CC.EN = 1 until all queues are gone again */
 	bool disabling;
-	struct vnvme_sync *enabling;  /* the register write that waits for CSTS.RDY */
+	bool enable_again;	      /* CC.EN was set again before the controller was disabled */
 	struct vnvme_sync *resetting; /* who waits for the end of disabling */
 	struct vnvme_op disable_op, fatal_op;
 	struct vnvme_op *ops, **ops_tail; /* the first one runs */
@@ -349,6 +367,11 @@ struct vnvme_ctrl {
 	uint64_t nerrors;
 };
 
+static inline uint32_t vnvme_max_qid(const struct vnvme_ctrl *ctrl)
+{
+	return ctrl->io_queues < VNVME_MIN_QUEUE_IDS ? VNVME_MIN_QUEUE_IDS : ctrl->io_queues;
+}
+
 /* --- between the files --- */
 
 /* group.c */
@@ -370,6 +393,7 @@ struct vnvme_sq *vnvme_sq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t
 void vnvme_cq_free(struct vnvme_cq *cq);
 void vnvme_sq_free(struct vnvme_sq *sq);
 bool vnvme_queues_map(struct vnvme_group *g);
+void vnvme_queues_unmap(struct vnvme_group *g);
 void vnvme_queue_set_shadow(struct vnvme_ctrl *ctrl, struct vnvme_db *db, uint16_t qid, bool cq,
 			    bool fresh);
 unsigned int vnvme_sq_poll(struct vnvme_sq *sq, unsigned int burst);
@@ -380,6 +404,9 @@ bool vnvme_cq_arm(struct vnvme_cq *cq);
 bool vnvme_sq_arm(struct vnvme_sq *sq);
 void vnvme_cq_disarm(struct vnvme_cq *cq);
 void vnvme_sq_disarm(struct vnvme_sq *sq);
+
+/* abort.c: the victim has completed, on its reactor; the abort is home's again. */
+void vnvme_abort_finish(struct vnvme_abort *abort, bool aborted);
 
 /* complete.c */
 void vnvme_req_complete(struct vnvme_req *req, uint16_t status);
@@ -434,6 +461,8 @@ enum { VNVME_EVENT_ERROR = 0, VNVME_EVENT_SMART = 1, VNVME_EVENT_NOTICE = 2 };
 void vnvme_event_raise(struct vnvme_ctrl *ctrl, unsigned int type, uint8_t info, uint8_t log_page);
 void vnvme_event_log_read(struct vnvme_ctrl *ctrl, uint8_t log_page);
 void vnvme_event_reset(struct vnvme_ctrl *ctrl);
+/* What waited while the rings were to be left alone. */
+void vnvme_event_deliver(struct vnvme_ctrl *ctrl);
 
 /* log_page.c */
 uint8_t vnvme_critical_warning(const struct vnvme_ctrl *ctrl);
@@ -443,7 +472,7 @@ void vnvme_error_log_add(struct vnvme_ctrl *ctrl, const struct nvme_error_log_pa
 
 /* regs.c, enable.c */
 void vnvme_regs_reset(struct vnvme_ctrl *ctrl);
-void vnvme_ctrl_enable(struct vnvme_ctrl *ctrl, struct vnvme_sync *waiter);
+void vnvme_ctrl_enable(struct vnvme_ctrl *ctrl);
 void vnvme_ctrl_disable(struct vnvme_ctrl *ctrl);
 void vnvme_ctrl_shutdown(struct vnvme_ctrl *ctrl);
 bool vnvme_was_shut_down(const struct vnvme_ctrl *ctrl);
