@@ -79,7 +79,7 @@ static int create_bdev(const struct config_bdev *b, char err[BDEV_ERR_MAX])
 	return -EINVAL;
 }
 
-static int create_bdevs(struct target *t, bool splits)
+static int create_bdevs(const struct target *t, bool splits)
 {
 	char err[BDEV_ERR_MAX] = "";
 	size_t i;
@@ -96,7 +96,6 @@ static int create_bdevs(struct target *t, bool splits)
 				  b->pos.column, b->name, err[0] ? err : strerror(-rc));
 			return rc;
 		}
-		t->nbdevs++;
 	}
 	return 0;
 }
@@ -120,5 +119,4 @@ void target_remove_bdevs(struct target *t)
 		if (bdev)
 			bdev_remove(bdev, NULL, NULL);
 	}
-	t->nbdevs = 0;
 }

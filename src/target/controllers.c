@@ -10,6 +10,7 @@
 #include "config/uuid.h"
 #include "nvme/vhost_user_nvme.h"
 #include "reactor/reactor.h"
+#include "scsi/virtio_scsi.h"
 #include "target/target_internal.h"
 #include "util/log.h"
 #include "util/time.h"
@@ -176,6 +177,60 @@ static int create_blk(const struct config_controller *c, const struct common *co
 	return rc;
 }
 
+static size_t count_luns(const struct config_scsi *scsi)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < scsi->ntargets; i++)
+		n += scsi->targets[i].nluns;
+	return n;
+}
+
+static void fill_luns(struct virtio_scsi_lun_params *luns, const struct config_scsi *scsi)
+{
+	size_t i, k;
+
+	for (i = 0; i < scsi->ntargets; i++) {
+		const struct config_scsi_target *target = &scsi->targets[i];
+
+		for (k = 0; k < target->nluns; k++)
+			*luns++ = (struct virtio_scsi_lun_params){
+				.target = target->id,
+				.lun = target->luns[k].lun,
+				.bdev = target->luns[k].bdev_name,
+				.serial = target->luns[k].serial,
+				.read_only = target->luns[k].read_only,
+			};
+	}
+}
+
+static int create_scsi(const struct config_controller *c, const struct common *common,
+		       struct virtio_scsi **out)
+{
+	struct virtio_scsi_params p = {
+		.name = c->name,
+		.queues = c->scsi.queues,
+		.nluns = count_luns(&c->scsi),
+		.reactors = common->reactors,
+		.nreactors = c->cpus.n,
+		.idle_ns = common->idle_ns,
+		.socket = &common->socket,
+	};
+	struct virtio_scsi_lun_params *luns = calloc(p.nluns + 1, sizeof(*luns));
+	int rc;
+
+	if (!luns)
+		return -ENOMEM;
+	fill_luns(luns, &c->scsi);
+	p.luns = luns;
+	rc = virtio_scsi_create(&p, out);
+	if (!rc)
+		log_info("%s: virtio-scsi host bus adapter with %zu LUN%s, up to %u queues, at %s",
+			 c->name, p.nluns, p.nluns == 1 ? "" : "s", p.queues, c->socket_path);
+	free(luns);
+	return rc;
+}
+
 static int create(struct target *t, size_t index)
 {
 	const struct config_controller *c = &t->cfg->controllers[index];
@@ -195,8 +250,7 @@ static int create(struct target *t, size_t index)
 		rc = create_blk(c, &common, &out->blk);
 		break;
 	case CONFIG_CONTROLLER_SCSI:
-		log_error("%s: this daemon has no controllers of type scsi yet", c->name);
-		rc = -ENOTSUP;
+		rc = create_scsi(c, &common, &out->scsi);
 		break;
 	}
 	free(common.reactors);
@@ -213,6 +267,7 @@ static void destroy(const struct target_controller *c)
 		blk_destroy(c->blk);
 		break;
 	case CONFIG_CONTROLLER_SCSI:
+		virtio_scsi_destroy(c->scsi);
 		break;
 	}
 }

@@ -9,12 +9,14 @@
 struct blk;
 struct reactor;
 struct vhost_user_nvme;
+struct virtio_scsi;
 
 struct target_controller {
 	enum config_controller_type type;
 	union {
 		struct vhost_user_nvme *nvme;
 		struct blk *blk;
+		struct virtio_scsi *scsi;
 	};
 };
 
@@ -24,7 +26,6 @@ struct target {
 	struct reactor **reactors; /* as cfg->target.cpus */
 	size_t nreactors;
 	struct reactor_watchdog *watchdog;
-	size_t nbdevs;			       /* made so far, of cfg->bdevs */
 	struct target_controller *controllers; /* as cfg->controllers */
 	size_t ncontrollers;
 };
