@@ -121,6 +121,25 @@ controllers:
   - {name: c, type: nvme, namespaces: [{bdev: d}]}
 END
 
+wrong whole-of-a-split "7:32: controller 'c': bdev: 'r' is used in parts, by the split in line 5; allowed: the parts, p0, p1" <<END
+target:
+  socket_dir: $work/run
+bdevs:
+  - {name: r, type: malloc, size: 64MiB}
+  - {name: p, type: split, base: r, count: 2}
+controllers:
+  - {name: c, type: blk, bdev: r}
+END
+
+wrong same-lun "6:96: controller 'c': targets[0]: luns[2]: lun: 0 is taken by the LUN in line 6" <<END
+target:
+  socket_dir: $work/run
+bdevs:
+  - {name: r, type: malloc, size: 64MiB}
+controllers:
+  - {name: c, type: scsi, targets: [{id: 0, luns: [{lun: 0, bdev: r}, {lun: 1, bdev: r}, {lun: 0, bdev: r}]}]}
+END
+
 wrong empty ' the file is empty' </dev/null
 
 run --check -c "$work/not-there.yaml"
