@@ -902,8 +902,13 @@ static void vnvme_exit(PCIDevice *pdev)
     if (s->chardev.chr) {
         qemu_chr_fe_set_handlers(&s->chardev, NULL, NULL, NULL, NULL, NULL,
                                  NULL, false);
-        /* The target must let go of guest memory; a new device reconnects. */
-        qemu_chr_fe_disconnect(&s->chardev);
+        /*
+         * The target must let go of guest memory; a new device reconnects. A
+         * chardev that is still connecting does not survive a disconnect.
+         */
+        if (vnvme_wire(s).fd >= 0) {
+            qemu_chr_fe_disconnect(&s->chardev);
+        }
         qemu_chr_fe_deinit(&s->chardev, false);
     }
 }

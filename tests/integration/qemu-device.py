@@ -47,6 +47,13 @@ class Failure(Exception):
     """A test case found something wrong."""
 
 
+class Ended(Failure):
+    """QEMU is gone."""
+
+    def __init__(self):
+        super().__init__("QEMU ended")
+
+
 class Skip(Exception):
     """A test case can't run here."""
 
@@ -266,8 +273,12 @@ class Lines:
         self.file.flush()
 
     def get(self):
-        line = self.file.readline()
-        check(line, "QEMU closed its control socket")
+        try:
+            line = self.file.readline()
+        except ConnectionError:
+            line = ""
+        if not line:
+            raise Ended
         return line.rstrip("\n")
 
 
@@ -1087,8 +1098,43 @@ def test_plug_without_target(case):
     path = os.path.join(case.dir, "later")
     chardev = f"socket,id=c0,path={path},{reconnect_option(case)}"
     qemu = Qemu(case, machine="pc", chardev=chardev).start()
-    said = qemu.qmp("device_add", want_error=True, driver="vhost-user-nvme", id="n0", chardev="c0")
-    check("is not there yet" in said, f"device_add said: {said}")
+    for _ in range(30):  # some of them while the chardev tries to connect
+        said = qemu.qmp("device_add", want_error=True, driver="vhost-user-nvme", id="n0", chardev="c0")
+        check("is not there yet" in said, f"device_add said: {said}")
+        time.sleep(0.01)
+    case.target = Target(path)
+    await_(lambda: case.target.sessions, "the chardev's connection")
+    qemu.qmp("device_add", driver="vhost-user-nvme", id="n0", chardev="c0", addr="5")
+    qemu.enable_bars()
+    equal(qemu.read(BAR0 + VS), 0x10400, "VS")
+
+
+def test_plug_while_connecting(case):
+    """A target that listens and does not accept: the chardev is connecting all the time."""
+    path = os.path.join(case.dir, "full")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(0)
+    waiting = []
+    while True:
+        waiting.append(socket.socket(socket.AF_UNIX))
+        waiting[-1].setblocking(False)
+        try:
+            waiting[-1].connect(path)
+        except BlockingIOError:
+            break
+    try:
+        qemu = Qemu(case, machine="pc", chardev=f"socket,id=c0,path={path},{reconnect_option(case)}").start()
+        for _ in range(3):
+            said = qemu.qmp("device_add", want_error=True, driver="vhost-user-nvme", id="n0", chardev="c0")
+            check("is not there yet" in said, f"device_add said: {said}")
+    finally:
+        for sock in waiting:
+            sock.close()
+        listener.close()
+    qemu.qmp("query-status")
+    time.sleep(0.2)
+    qemu.qmp("query-status")
 
 
 def test_quit(case):
@@ -1159,11 +1205,17 @@ def test_target_killed_before_access(case):
     expect_dead(qemu, "the target closed the connection")
 
 
+def thread_states(pid):
+    for task in os.listdir(f"/proc/{pid}/task"):
+        yield pathlib.Path(f"/proc/{pid}/task/{task}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
+
+
 def test_target_stopped(case):
     child, path = case.make_target_process()
     qemu = case.qemu("timeout-ms=300", chardev=f"socket,id=c0,path={path}").start()
     qemu.enable_bars()
     child.send_signal(signal.SIGSTOP)
+    await_(lambda: all(state == "T" for state in thread_states(child.pid)), "the target's stop")
     start = time.monotonic()
     equal(qemu.read(BAR0 + VS), ALL_ONES, "VS of a stopped target")
     took = time.monotonic() - start
@@ -1242,6 +1294,27 @@ def test_target_returns(case):
     await_(lambda: qemu.read(MSI_ADDR) == 0x99, "an interrupt from the target that returned")
 
 
+def test_unplug_of_a_dead_device(case):
+    target = case.make_target()
+    for reconnect in ("", "," + reconnect_option(case)):
+        qemu = case.qemu(machine="pc", chardev=f"socket,id=c0,path={target.path}{reconnect}").start()
+        qemu.enable_bars()
+        target.drop()
+        await_(lambda q=qemu: death_lines(q), "a log line")
+        for _ in range(10):
+            time.sleep(0.01)  # the chardev tries to connect now and then
+            qemu.qmp("query-status")
+        unplug(qemu)
+        target.listen()
+        sessions = len(target.sessions)
+        if reconnect:
+            await_(lambda n=sessions: len(target.sessions) > n, "the chardev's connection")
+        qemu.qmp("device_add", driver="vhost-user-nvme", id="n0", chardev="c0", addr="5")
+        qemu.enable_bars()
+        equal(qemu.read(BAR0 + VS), 0x10400, "VS of the new device")
+        qemu.stop()
+
+
 def test_target_returns_changed(case):
     target = case.make_target()
     chardev = f"socket,id=c0,path={target.path},{reconnect_option(case)}"
@@ -1288,10 +1361,13 @@ def run_case(binary, name, function):
     case = Case(binary, directory)
     case.version = version_of(binary)
     try:
-        function(case)
+        try:
+            function(case)
+        except Ended:
+            time.sleep(0.2)
         for qemu in case.qemus:
             check(qemu.process is None or qemu.alive() or qemu.process.returncode == -signal.SIGKILL,
-                  f"QEMU ended: {qemu.process and qemu.log()}")
+                  f"QEMU ended: {qemu.process and (qemu.process.returncode, qemu.log())}")
         print(f"ok qemu-device: {name}", flush=True)
         return True
     except Skip as skip:
