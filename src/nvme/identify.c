@@ -36,7 +36,7 @@ bool vnvme_has_write_cache(const struct vnvme_ctrl *ctrl)
 
 static void identify_ctrl(const struct vnvme_ctrl *ctrl, struct nvme_id_ctrl *id)
 {
-	id->vid = htole16(0x1b36); /* as the PCI device that the front-end shows */
+	id->vid = htole16(0x1af4); /* as the PCI device that the front-end shows */
 	id->ssvid = htole16(0x1af4);
 	put_text(id->sn, sizeof(id->sn), ctrl->serial);
 	put_text(id->mn, sizeof(id->mn), ctrl->model);
