@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What tools/check and tests/run-tests share: test results, and programs that leave nothing behind."""
+"""What tools/check and tests/run-tests share: results, and programs that leave nothing behind."""

@@ -25,8 +25,8 @@ HEARTBEAT_SECONDS = 60
 DESCRIPTION = """\
 Installs what is missing, builds shadowbell with two compilers and the patched QEMU, and runs all
 tests: unit tests, hostile front-ends, sanitizers, static analysis, QEMU's device, real guests and
-the demonstration. What is built once (QEMU, the guest's image) is kept outside the tree, so the first
-time takes much longer.
+the demonstration. What is built once (QEMU, the guest's image) is kept outside the tree, so the
+first time takes much longer.
 
 Run it as root: it installs Debian packages. Each stage's output is in build/check-logs/STAGE.log.
 """
@@ -213,6 +213,26 @@ def only_one():
         yield
 
 
+@contextlib.contextmanager
+def huge_pages(count):
+    """Sees to free huge pages, which a test wants, and gives them back to the system afterwards."""
+    setting = pathlib.Path("/proc/sys/vm/nr_hugepages")
+    counter = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
+    try:
+        before, free = int(setting.read_text()), int(counter.read_text())
+        if free < count:
+            setting.write_text(f"{before + count - free}\n")
+    except (OSError, ValueError):
+        # Not here (another architecture, a container): the test says what it lacks.
+        yield
+        return
+    try:
+        yield
+    finally:
+        if free < count:
+            setting.write_text(f"{before}\n")
+
+
 def give_back():
     """What sudo built belongs to the user who called it, who may want to run make himself."""
     if os.environ.get("SUDO_UID") and os.environ.get("SUDO_GID"):
@@ -247,7 +267,8 @@ def main():
               "sudo tools/check\nWithout root: 'make test' and 'make lint', once "
               "'sudo tools/install-deps' has been run.", file=sys.stderr)
         return 2
-    with only_one():
+    # Two stages at a time may run the test, which wants 4.
+    with only_one(), huge_pages(8):
         check = Check(stages, left_out, options.time_limit)
         check.run()
         give_back()
