@@ -135,14 +135,15 @@ static int make_part(struct split *s, unsigned int i, uint64_t nblocks, const ui
 	part->bdev.ops = &split_ops;
 	part->split = s;
 	part->first_lba = i * nblocks;
-	atomic_fetch_add(&s->refs, 1);
 	rc = bdev_register(&part->bdev);
 	if (rc) {
 		bdev_register_error(&part->bdev, rc, err);
 		free(part);
-		split_put(s);
+		return rc;
 	}
-	return rc;
+	/* It can't be removed before this: this is the thread that removes bdevs. */
+	atomic_fetch_add(&s->refs, 1);
+	return 0;
 }
 
 /* Main thread, which is the only one that removes bdevs. */
