@@ -2,6 +2,8 @@
 #include "fe_hostile.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 struct fe_nvme fe_bad;
 struct fe_qpair fe_bad_io;
@@ -24,7 +26,8 @@ const struct fe_daemon_config fe_hostile_config = {
 		       "  - {name: third, type: nvme, io_queues: 2, namespaces: [{bdev: null0}]}\n",
 };
 
-#define BYSTANDER_BLOCKS 16 /* of 4096 bytes */
+#define FILE_BYTES	 (16u << 20) /* as configured above */
+#define BYSTANDER_BLOCKS 16	     /* of 4096 bytes */
 
 /* Across the cases of a program. */
 static struct {
@@ -71,6 +74,25 @@ bool fe_bad_start_load(unsigned int depth)
 		.verify = true,
 	};
 	return fe_load_start(&fe_bad_load) == 0 && fe_load_wait(&fe_bad_load, 100) == 0;
+}
+
+bool fe_bad_cool_file(void)
+{
+	static pid_t filled; /* of which daemon the file is */
+	static uint64_t chunk[65536];
+	int fd = open(fe_daemon_socket(&fe_daemon, "disk"), O_RDWR | O_CLOEXEC);
+	bool ok = fd >= 0;
+	unsigned int i;
+
+	for (i = 0; ok && filled != fe_daemon.pid && i < FILE_BYTES / sizeof(chunk); i++) {
+		fe_pattern_fill(chunk, sizeof(chunk), i);
+		ok = pwrite(fd, chunk, sizeof(chunk), (off_t)(i * sizeof(chunk))) == sizeof(chunk);
+	}
+	ok = ok && fsync(fd) == 0 && posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0;
+	filled = ok ? fe_daemon.pid : 0;
+	if (fd >= 0)
+		close(fd);
+	return ok;
 }
 
 bool fe_bad_logged(const char *word)

@@ -31,6 +31,12 @@ bool fe_bad_open(uint32_t entries);
 bool fe_bad_attach(void);
 /* Keeps queue pair 1 busy with verified I/O from another thread; depth below the queue's size. */
 bool fe_bad_start_load(unsigned int depth);
+/*
+ * Makes reads of FE_NS_FILE wait for the disk, so that they are in flight for a while: fills the
+ * file once, and drops it from the page cache. (Where the file system is memory they are just
+ * quick.)
+ */
+bool fe_bad_cool_file(void);
 /* Waits for a line about the offender since the case began. */
 bool fe_bad_logged(const char *word);
 /* The controller has given up: CSTS.CFS, within a moment. */

@@ -143,12 +143,54 @@ static void test_mapped_doorbells(void)
 	CHECK(fe_daemon_logged(&fe_daemon, 0, "nvme0", "doorbell"));
 }
 
+/*
+ * The host's handler has taken the first completion and is about to write the head, when the second
+ * one is posted. Its interrupt may wait for that head, but not beyond the controller's falling
+ * asleep.
+ */
+static void late_completion(const char *controller, bool ring_head)
+{
+	struct fe_sqe sqe = fe_sqe_flush(NS_RAM);
+	struct fe_cqe cqe;
+	unsigned int i;
+
+	REQUIRE(fe_fixture_open(&ctrl, controller, NULL));
+	REQUIRE_EQ(fe_nvme_enable_shadow(&ctrl), 0);
+	REQUIRE_EQ(fe_nvme_create_qpair(&ctrl, &qps[0], 1, 16), 0);
+	for (i = 0; i < 20; i++) {
+		const struct fe_cqe *second;
+
+		fe_submit(&qps[0].sq, &sqe);
+		REQUIRE(fe_nvme_irqs(&ctrl, 1, FE_TIMEOUT_MS) > 0);
+		REQUIRE(fe_cq_poll(&qps[0].cq, &cqe));
+		second = &qps[0].cq.ring[qps[0].cq.head];
+		fe_submit(&qps[0].sq, &sqe);
+		CHECK(FE_WAIT_FOR((__atomic_load_n(&second->status, __ATOMIC_ACQUIRE) & 1) ==
+					  qps[0].cq.phase,
+				  FE_TIMEOUT_MS));
+		fe_sleep_us(i * 20);
+		if (ring_head)
+			fe_cq_ring(&qps[0].cq);
+		REQUIRE(fe_nvme_irqs(&ctrl, 1, FE_TIMEOUT_MS) > 0);
+		REQUIRE(fe_cq_poll(&qps[0].cq, &cqe));
+		fe_cq_ring(&qps[0].cq);
+	}
+}
+
+static void test_interrupt_of_late_completion(void)
+{
+	late_completion("nvme0", false);
+	late_completion("nvme0", true);
+	late_completion("busy0", true);
+}
+
 static const struct test_case cases[] = {
 	{"shadow_doorbells", test_shadow_doorbells},
 	{"shadow_wakeup", test_shadow_wakeup},
 	{"shadow_page_is_not_written", test_shadow_page_is_not_written},
 	{"shadow_for_existing_queues", test_shadow_for_existing_queues},
 	{"shadow_ends_with_reset", test_shadow_ends_with_reset},
+	{"interrupt_of_late_completion", test_interrupt_of_late_completion},
 	{"mapped_doorbells", test_mapped_doorbells},
 };
 

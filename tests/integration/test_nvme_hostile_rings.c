@@ -421,9 +421,29 @@ HOSTILE(pci_reset_with_slow_io_in_flight)
 	disabled_is_quiet(FE_NS_SLOW, pci_reset);
 }
 
+/* Reads of the backend's own that can't be called back: large ones, caught at many moments. */
 HOSTILE(disable_with_file_io_in_flight)
 {
-	disabled_is_quiet(FE_NS_FILE, disable);
+	struct fe_sqe sqe = fe_sqe_rw(nvme_cmd_read, FE_NS_FILE, 0, 2048);
+	unsigned int round, i;
+
+	for (round = 0; round < 20; round++) {
+		REQUIRE(fe_bad_open(64));
+		REQUIRE(fe_bad_cool_file());
+		fe_buf_prps(&sqe, &fe_bad_buf, 0, 1 << 20);
+		for (i = 0; i < 8; i++) {
+			sqe.cdw10 = i * 4096;
+			fe_sq_push(&fe_bad_io.sq, &sqe);
+		}
+		fe_sq_ring(&fe_bad_io.sq);
+		fe_sleep_us(round * 20);
+		REQUIRE_EQ(round & 1 ? disable() : pci_reset(), 0);
+		memset(fe_bad_buf.va, 0xdb, 1 << 20);
+		fe_sleep_us(10000);
+		CHECK(fe_bad_buf.va[0] == 0xdb &&
+		      memcmp(fe_bad_buf.va, fe_bad_buf.va + 1, (1 << 20) - 1) == 0);
+		CHECK(fe_bad_recovers());
+	}
 }
 
 HOSTILE(resets_under_load)
@@ -472,6 +492,42 @@ HOSTILE(registers_rewritten_while_enabled)
 	CHECK(fe_bad_recovers());
 }
 
+/* Stopped means that what was in flight has come to its end, and nothing is written any more. */
+HOSTILE(stop_with_io_in_flight)
+{
+	static struct fe_cqe before[64];
+	struct fe_sqe sqe = fe_sqe_rw(nvme_cmd_read, FE_NS_FILE, 0, 2048);
+	struct fe_sqe slow = fe_sqe_rw(nvme_cmd_read, FE_NS_SLOW, 0, 8);
+	unsigned int round, i, completed;
+
+	for (round = 0; round < 4; round++) {
+		REQUIRE(fe_bad_open(64));
+		REQUIRE(fe_bad_cool_file());
+		fe_buf_prps(&sqe, &fe_bad_buf, 0, 1 << 20);
+		slow.prp1 = fe_bad_buf.gpa;
+		for (i = 0; i < 16; i++) {
+			sqe.cdw10 = i % 8 * 4096;
+			fe_sq_push(&fe_bad_io.sq, i & 1 ? &sqe : &slow);
+		}
+		fe_sq_ring(&fe_bad_io.sq);
+		fe_sleep_us(round * 1000);
+		REQUIRE_EQ(fe_nvme_control(&fe_bad, VHOST_USER_NVME_STOP, 0), 0);
+		memcpy(before, fe_bad_io.cq.ring, sizeof(before));
+		memset(fe_bad_buf.va, 0xdb, 1 << 20);
+		fe_sleep_us(400000);
+		CHECK(memcmp(before, fe_bad_io.cq.ring, sizeof(before)) == 0);
+		CHECK(fe_bad_buf.va[0] == 0xdb &&
+		      memcmp(fe_bad_buf.va, fe_bad_buf.va + 1, (1 << 20) - 1) == 0);
+		REQUIRE_EQ(fe_nvme_control(&fe_bad, VHOST_USER_NVME_START, 0), 0);
+		for (completed = 0; completed < 16; completed++) {
+			struct fe_cqe cqe;
+
+			REQUIRE_EQ(fe_cq_wait(&fe_bad_io.cq, &cqe, FE_TIMEOUT_MS), 0);
+			CHECK_EQ(fe_status(&cqe), 0);
+		}
+	}
+}
+
 HOSTILE(pause_and_resume_under_load)
 {
 	unsigned int i;
@@ -518,6 +574,7 @@ static const struct test_case cases[] = {
 	HOSTILE_CASE(resets_under_load),
 	HOSTILE_CASE(shutdown_under_load),
 	HOSTILE_CASE(registers_rewritten_while_enabled),
+	HOSTILE_CASE(stop_with_io_in_flight),
 	HOSTILE_CASE(pause_and_resume_under_load),
 };
 
