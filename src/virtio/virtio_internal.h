@@ -22,7 +22,7 @@ struct virtio_vq {
 	bool idle; /* see virtio_ops.idle_queues */
 	bool broken_logged;
 	int kick_fd;
-	sem_t *drained; /* who waits for the stop */
+	sem_t drained; /* posted when it has stopped */
 	struct virtio_req *free;
 	char *reqs; /* ring.size requests of ops->req_size bytes */
 };

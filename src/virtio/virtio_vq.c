@@ -214,7 +214,7 @@ bool virtio_vq_stop_if_drained(struct virtio_vq *vq)
 		return false;
 	virtq_flush(&vq->ring);
 	virtio_group_remove(vq->group, vq);
-	sem_post(vq->drained);
+	sem_post(&vq->drained);
 	return true;
 }
 
@@ -228,14 +228,11 @@ static void stop_on_reactor(void *arg)
 
 void virtio_vq_stop(struct virtio_vq *vq, uint16_t *base)
 {
-	sem_t drained;
-
-	sem_init(&drained, 0, 0);
-	vq->drained = &drained;
+	sem_init(&vq->drained, 0, 0);
 	reactor_call(vq->group->reactor, stop_on_reactor, vq);
-	while (sem_wait(&drained) && errno == EINTR)
+	while (sem_wait(&vq->drained) && errno == EINTR)
 		;
-	sem_destroy(&drained);
+	sem_destroy(&vq->drained);
 	*base = vq->ring.last_avail;
 	destroy_vq(vq);
 }

@@ -162,7 +162,7 @@ static int walk_indirect(struct virtq *vq, struct virtq_chain *c, const struct v
 
 static int read_chain(struct virtq *vq, struct virtq_chain *c)
 {
-	struct vring_desc indirect;
+	struct vring_desc indirect = {0};
 	int rc = walk(vq, c, vq->desc, vq->size, c->head, &indirect);
 
 	return rc == 1 ? walk_indirect(vq, c, &indirect) : rc;
