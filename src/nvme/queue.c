@@ -238,22 +238,27 @@ static inline bool has_room(struct vnvme_cq *cq)
 	return cq->posted - cq->consumed < cq->size - 1u;
 }
 
+/* Guest memory, where another queue of a careless guest may lie as well: each word at once. */
+static void store_word(void *at, uint32_t value, int order)
+{
+	__atomic_store_n((uint32_t *)at, htole32(value), order);
+}
+
 static void post(struct vnvme_cq *cq, struct vnvme_req *req)
 {
 	struct nvme_cqe *cqe = &cq->ring[cq->tail];
 	const struct vnvme_sq *sq = req->sq;
-	uint32_t last =
-		htole32(le16toh(req->sqe.cid) | (uint32_t)(req->status << 1 | cq->phase) << 16);
 
-	cqe->result = htole32(req->result);
-	cqe->reserved = 0;
-	cqe->sq_head = htole16(sq->head);
-	cqe->sq_id = htole16(sq->qid);
+	store_word(&cqe->result, req->result, __ATOMIC_RELAXED);
+	store_word(&cqe->reserved, 0, __ATOMIC_RELAXED);
+	store_word(&cqe->sq_head, sq->head | (uint32_t)sq->qid << 16, __ATOMIC_RELAXED);
 	/*
 	 * The phase tag last: the host, which polls for it, must not see it before the rest.
 	 * Its partner is the host's read barrier after the phase tag.
 	 */
-	__atomic_store_n((uint32_t *)(void *)&cqe->cid, last, __ATOMIC_RELEASE);
+	store_word(&cqe->cid,
+		   le16toh(req->sqe.cid) | (uint32_t)(req->status << 1 | cq->phase) << 16,
+		   __ATOMIC_RELEASE);
 	if (++cq->tail == cq->size) {
 		cq->tail = 0;
 		cq->phase ^= 1;
