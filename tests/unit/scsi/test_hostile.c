@@ -111,12 +111,15 @@ static void begin(struct fuzzer *f, const char *name, int cpu)
 		get_usage(f, opcodes[i]);
 }
 
-static void end(struct fuzzer *f)
+/* Reactors send each other messages: they go when both are idle. */
+static void end(struct fuzzer f[2])
 {
-	struct reactor *r = f->h.r;
+	struct reactor *r[2] = {f[0].h.r, f[1].h.r};
 
-	host_end(&f->h);
-	reactor_destroy(r);
+	host_end(&f[1].h);
+	host_end(&f[0].h);
+	reactor_destroy(r[1]);
+	reactor_destroy(r[0]);
 }
 
 static void any_cdb(void)
@@ -133,8 +136,7 @@ static void any_cdb(void)
 	pthread_join(thread, NULL);
 	printf("# good %u, check condition %u, other responses %u\n", f[0].good, f[0].checks,
 	       f[0].others);
-	end(&f[1]);
-	end(&f[0]);
+	end(f);
 	test_remove("d");
 	test_remove("e");
 }
@@ -251,8 +253,7 @@ static void load(uint32_t latency_us)
 		host_tmf(&f[i & 1].h, i % 7 ? SCSI_TMF_ABORT_TASK : SCSI_TMF_LU_RESET, i % 16);
 	load_end(&f[0], slots[0]);
 	load_end(&f[1], slots[1]);
-	end(&f[1]);
-	end(&f[0]);
+	end(f);
 	test_remove("d");
 }
 
