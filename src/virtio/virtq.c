@@ -128,6 +128,9 @@ static int walk(struct virtq *vq, struct virtq_chain *c, const struct vring_desc
 	for (seen = 0;; seen++) {
 		if (unlikely(seen == n))
 			return broken(vq, "a chain of descriptors is a loop", n);
+		/* Also those of no bytes: a table of millions would hold up the reactor. */
+		if (unlikely(seen == VIRTQ_MAX_IOV))
+			return broken(vq, "a chain has too many descriptors", seen);
 		if (unlikely(at >= n))
 			return broken(vq, "a descriptor index is out of range", at);
 		/* Once: the guest may change its descriptor while we look at it. */
