@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""virtio-blk and virtio-scsi, beside NVMe and alone; the daemon is killed under a virtio-blk guest."""
+
+import time
+
+from lib import HERE, controller, malloc, nvme
+
+LIBRARY = "fio-lib.sh"
+
+# What is written through one of the three is read through all of them.
+TOGETHER = """
+modprobe -a virtio_blk virtio_scsi sg
+for i in $(seq 50); do [[ -b /dev/sda && -b /dev/vda ]] && break; sleep 0.1; done
+for writer in nvme0n1 vda sda; do
+	head -c 1048576 /dev/urandom > /tmp/data
+	dd if=/tmp/data of=/dev/$writer bs=64k seek=32 oflag=direct status=none
+	for reader in nvme0n1 vda sda; do
+		equal "$writer-to-$reader" \\
+			"$(dd if=/dev/$reader bs=64k skip=32 count=16 iflag=direct status=none | sha256sum)" \\
+			"$(sha256sum < /tmp/data)"
+	done
+done
+equal serial "$(cat /sys/block/vda/serial)" vm7-root
+equal read-only "$(cat /sys/block/vdb/ro)" 1
+fails write-read-only . dd if=/dev/zero of=/dev/vdb bs=4k count=1 oflag=direct
+# Three parts of one bdev, and another one, each through a disk of its own.
+fio_ok verify --rw=randrw --iodepth=32 --size=16m --bsrange=4k-512k --blockalign=4k \\
+	--name=a --filename=/dev/nvme0n1 --name=b --offset=20m --filename=/dev/vda \\
+	--name=c --offset=40m --filename=/dev/sda --name=d --filename=/dev/sdb
+check discard blkdiscard -f -o 0 -l 8m /dev/vda
+equal discarded-reads-zero "$(dd if=/dev/sda bs=1M count=8 iflag=direct status=none | tr -d '\\0' | wc -c)" 0
+check write-zeroes blkdiscard -f -z -o 8m -l 8m /dev/sda
+check inquiry sg_inq /dev/sda
+for page in sn di bl bdc lbpv; do
+	check "vpd-$page" sg_vpd -p $page /dev/sda
+done
+check opcodes sg_opcodes /dev/sda
+check readcap sg_readcap -l /dev/sda
+check device-reset sg_reset -d /dev/sg0
+# The reset's unit attention is for the first command that sees it.
+sg_turs /dev/sda || true
+check ready sg_turs /dev/sda
+(for i in $(seq 5); do sleep 1; sg_reset -d /dev/sg1; done) &
+fio_ok io-through-resets --rw=randwrite --iodepth=64 --bs=4k --name=a --filename=/dev/sdb \\
+	--size=16m --time_based --runtime=7
+wait
+for disk in vda sda; do
+	check "mkfs-$disk" mkfs.ext4 -q -F /dev/$disk
+	mkdir -p /mnt/$disk
+	check "mount-$disk" mount /dev/$disk /mnt/$disk
+	cp -r /usr/lib/python3* /usr/share/misc /mnt/$disk 2> /dev/null
+	head -c 4194304 /dev/urandom > /mnt/$disk/file
+	sum="$(sha256sum < /mnt/$disk/file)"
+	check "umount-$disk" umount /mnt/$disk
+	check "fsck-$disk" fsck.ext4 -f -n /dev/$disk
+	mount /dev/$disk /mnt/$disk
+	equal "file-$disk" "$(sha256sum < /mnt/$disk/file)" "$sum"
+	umount /mnt/$disk
+done
+"""
+
+# Verified writes while the daemon dies and comes back: fio must not see an error.
+KILLED = """
+modprobe virtio_blk
+for i in $(seq 50); do [[ -b /dev/vda ]] && break; sleep 0.1; done
+echo booted
+fio_ok verify-through-kills --rw=randrw --iodepth=32 --numjobs=2 --bs=4k --size=24m \\
+	--offset_increment=24m --verify_backlog=256 --time_based --runtime=24 \\
+	--name=a --filename=/dev/vda
+echo done
+"""
+
+KILLS = 8
+
+
+def blk(name, bdev, **more):
+    return {"name": name, "type": "blk", "bdev": bdev, **more}
+
+
+def scsi(name, *luns, **more):
+    return {"name": name, "type": "scsi",
+            "targets": [{"id": 0, "luns": [{"lun": lun, "bdev": bdev}
+                                           for lun, bdev in enumerate(luns)]}], **more}
+
+
+def together(group, library):
+    daemon = group.daemon(
+        bdevs=[malloc("ram0", "96MiB"), malloc("ram1", "96MiB"), malloc("ram2", "8MiB")],
+        controllers=[controller("nvme0", "ram0"), blk("blk0", "ram0", serial="vm7-root"),
+                     blk("blk1", "ram2", read_only=True), scsi("scsi0", "ram0", "ram1", queues=2)])
+    group.guest(library + TOGETHER, prefix="together-", timeout=200,
+                arguments=[*nvme(daemon.socket("nvme0")),
+                           "--blk", str(daemon.socket("blk0")), "--blk", str(daemon.socket("blk1")),
+                           "--scsi", str(daemon.socket("scsi0"))]).finish()
+    daemon.stop()
+
+
+def killed(group, library):
+    """Requests in flight are done again by the daemon that comes after."""
+    image = group.dir / "disk.img"
+    daemon = group.daemon(
+        name="killed",
+        bdevs=[{"name": "disk0", "type": "file", "path": str(image), "size": "64MiB",
+                "create": True, "direct": False}],
+        controllers=[blk("blk0", "disk0")])
+    guest = group.guest(
+        library + KILLED, name="killed-guest", prefix="killed-", timeout=200, qemu="stock",
+        arguments=[f"--qemu-args=-chardev socket,id=c0,path={daemon.socket('blk0')},reconnect=1 "
+                   "-device vhost-user-blk-pci,chardev=c0,num-queues=2"])
+    guest.expect("booted", timeout=120)
+    for _ in range(KILLS):
+        time.sleep(2)
+        daemon.kill()
+        daemon.start()
+    guest.expect("done", timeout=200)
+    guest.finish()
+
+
+def run(group):
+    library = (HERE / LIBRARY).read_text(encoding="ascii")
+    together(group, library)
+    killed(group, library)
