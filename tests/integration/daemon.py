@@ -1,0 +1,576 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The daemon as a process: its command line, exit statuses and signals, and whose the sockets are."""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import pwd
+import re
+import shutil
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = pathlib.Path(os.environ.get("SHADOWBELL_BUILD", ROOT / "build"))
+DAEMON = pathlib.Path(os.environ.get("SHADOWBELL", BUILD / "shadowbell")).resolve()
+WAIT = 60  # seconds, for what takes a moment; a sanitizer makes it slow
+NOBODY = 65534
+
+GET_FEATURES, SET_OWNER, GET_INFO = 1, 3, 0x4e00
+
+CONFIG = """\
+target: {{socket_dir: {sockets}{target}}}
+bdevs:
+  - {{name: "null", type: null, size: 1GiB}}
+controllers:
+  - {{name: nvme0, type: nvme, namespaces: [{{bdev: "null"}}]{controller}}}
+  - {{name: nvme1, type: nvme, namespaces: [{{bdev: "null"}}]}}
+"""
+
+
+class Failure(Exception):
+    """A check that did not hold."""
+
+
+class Skip(Exception):
+    """What the machine does not have."""
+
+
+def check(condition, what):
+    if not condition:
+        raise Failure(what)
+
+
+def equal(got, want, what):
+    check(got == want, f"{what}: {got!r} instead of {want!r}")
+
+
+def await_(predicate, what, seconds=WAIT):
+    end = time.monotonic() + seconds
+    while not predicate():
+        check(time.monotonic() < end, f"{what}: not within {seconds} s")
+        time.sleep(0.01)
+
+
+def stop(process):
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+
+
+class Case:
+    """A folder of its own, and daemons that are ended with it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.sockets = folder / "run"
+        self.stack = contextlib.ExitStack()
+        self.logs = 0
+
+    def config(self, name="a.yaml", sockets=None, target="", controller=""):
+        path = self.folder / name
+        path.write_text(CONFIG.format(sockets=sockets or self.sockets, target=target,
+                                      controller=controller))
+        path.chmod(0o644)
+        return str(path)
+
+    def run(self, *args, **kwargs):
+        """To its end: (status, stdout, stderr)."""
+        done = subprocess.run([str(DAEMON), *args], stdin=subprocess.DEVNULL, text=True,
+                              capture_output=True, timeout=WAIT, check=False, **kwargs)
+        return done.returncode, done.stdout, done.stderr
+
+    def start(self, *args, ready=True, program=DAEMON, **kwargs):
+        self.logs += 1
+        path = self.folder / f"log{self.logs}"
+        with open(path, "wb") as log:
+            # pylint: disable-next=consider-using-with
+            process = subprocess.Popen([str(program), *args], stdin=subprocess.DEVNULL, stdout=log,
+                                       stderr=log, **kwargs)
+        self.stack.callback(stop, process)
+        process.log = path
+        if ready:
+            await_(lambda: process.poll() is not None or " ready" in path.read_text(), "ready")
+            check(process.poll() is None, f"the daemon ended: {path.read_text()}")
+        return process
+
+    def end(self, process, number=signal.SIGTERM):
+        process.send_signal(number)
+        try:
+            return process.wait(WAIT)
+        except subprocess.TimeoutExpired:
+            raise Failure(f"it did not end within {WAIT} s: {process.log.read_text()}") from None
+
+    def refused(self, config, *words, status=1):
+        """A daemon that can't start with this: its status, and what it says."""
+        got, _, said = self.run("-c", config)
+        equal(got, status, f"the status ({said.strip()})")
+        for word in words:
+            check(str(word) in said, f"'{word}' is not in the message: {said.strip()}")
+        return said
+
+
+class Session:
+    """A front-end that says a few words."""
+
+    def __init__(self, path):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(WAIT)
+        self.sock.connect(str(path))
+
+    def send(self, request, payload=b""):
+        self.sock.sendall(struct.pack("<III", request, 1, len(payload)) + payload)
+
+    def receive(self, size):
+        data = b""
+        while len(data) < size:
+            part = self.sock.recv(size - len(data))
+            check(part, "the daemon closed the session")
+            data += part
+        return data
+
+    def ask(self, request, payload=b""):
+        self.send(request, payload)
+        answer, _, size = struct.unpack("<III", self.receive(12))
+        equal(answer, request, "the answer's request")
+        return self.receive(size)
+
+    def hello(self):
+        check(struct.unpack("<Q", self.ask(GET_FEATURES))[0] >> 30 & 1, "protocol features")
+        self.send(SET_OWNER)
+        return self
+
+    def works(self):
+        info = self.ask(GET_INFO, struct.pack("<I", 1))
+        equal((len(info), struct.unpack("<I", info[:4])[0]), (32, 1), "GET_INFO")
+
+    def ended(self):
+        try:
+            return self.sock.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+    def close(self):
+        self.sock.close()
+
+
+# --- the command line ---
+
+def option_help(case):
+    for option in ("--help", "-h"):
+        status, out, err = case.run(option)
+        equal((status, err), (0, ""), option)
+        check(out.startswith("Usage: shadowbell"), out)
+        for word in ("--config", "--check", "--socket-dir", "--version", "--verbose", "--quiet"):
+            check(word in out, f"{option} does not tell of {word}")
+
+
+def option_version(case):
+    status, out, err = case.run("--version")
+    equal((status, err), (0, ""), "--version")
+    check(re.fullmatch(r"shadowbell \d+\.\d+\.\d+\n", out), out)
+
+
+def wrong_options(case):
+    config = case.config()
+    for args, word in (([], "-c FILE"), (["--check"], "-c FILE"), (["--frob"], "--frob"),
+                       (["-x"], "x"), (["-c"], "c"), (["--config"], "--config"),
+                       (["-c", config, "more"], "arguments"), (["more"], "arguments"),
+                       (["-c", config, "-c", config], "twice"),
+                       (["-c", config, "--check=1"], "--check"),
+                       (["-c", config, "--socket-dir"], "--socket-dir")):
+        status, out, err = case.run(*args)
+        equal((status, out), (2, ""), f"{args}")
+        check(word in err and "--help" in err, f"{args}: {err.strip()}")
+    check(not case.sockets.exists(), "the socket directory was made")
+
+
+def check_only(case):
+    status, out, err = case.run("--check", "-c", case.config())
+    equal((status, out, err), (0, f"{case.folder}/a.yaml: OK\n", ""), "--check")
+    check(not case.sockets.exists(), "--check made the socket directory")
+    (case.folder / "bad.yaml").write_text("target: {frob: 1}\n")
+    for extra in (["--check"], []):
+        status, out, err = case.run(*extra, "-c", str(case.folder / "bad.yaml"))
+        equal((status, out), (2, ""), "a wrong configuration")
+        check(f"{case.folder}/bad.yaml:1:10:" in err, err)
+    status, out, err = case.run("-c", str(case.folder / "none.yaml"))
+    equal((status, out), (2, ""), "no configuration")
+    check("none.yaml" in err and "No such file" in err, err)
+
+
+def check_beside_a_running_one(case):
+    daemon = case.start("-c", case.config())
+    session = Session(case.sockets / "nvme0").hello()
+    equal(case.run("--check", "-c", case.config())[0], 0, "--check")
+    session.works()
+    equal(case.end(daemon), 0, "the status")
+
+
+def option_socket_dir(case):
+    other = case.folder / "other"
+    daemon = case.start("-c", case.config(), "--socket-dir", str(other))
+    check((other / "nvme0").is_socket(), "no socket in --socket-dir")
+    check(not case.sockets.exists(), "the configuration's directory was made, too")
+    equal(case.end(daemon), 0, "the status")
+
+
+def verbosity(case):
+    wanted = {"": True, "-q": False, "-qq": False, "-v": True}
+    for option, tells in wanted.items():
+        daemon = case.start("-c", case.config(), *([option] if option else []), ready=False)
+        await_(lambda: (case.sockets / "nvme1").is_socket() or daemon.poll() is not None, "sockets")
+        time.sleep(0.2)
+        equal(case.end(daemon), 0, "the status")
+        said = daemon.log.read_text()
+        equal("ready" in said, tells, f"{option}: 'ready' in its messages")
+        check("error" not in said, said)
+
+
+# --- signals ---
+
+def ends_in_order(case):
+    for number in (signal.SIGTERM, signal.SIGINT):
+        daemon = case.start("-c", case.config())
+        equal(case.end(daemon, number), 0, f"the status after {number.name}")
+        check("stopped" in daemon.log.read_text(), daemon.log.read_text())
+        equal(sorted(os.listdir(case.sockets)), [], "left in the socket directory")
+
+
+def ends_with_sessions(case):
+    daemon = case.start("-c", case.config())
+    sessions = [Session(case.sockets / name).hello() for name in ("nvme0", "nvme1")]
+    silent = Session(case.sockets / "nvme1")  # a second one, which is refused
+    for session in sessions:
+        session.works()
+    equal(case.end(daemon), 0, "the status")
+    for session in sessions + [silent]:
+        check(session.ended(), "a session outlived the daemon")
+        session.close()
+    equal(sorted(os.listdir(case.sockets)), [], "left in the socket directory")
+
+
+def signalled_while_starting(case):
+    for delay in (0, 0.05, 0.1, 0.3):
+        daemon = case.start("-c", case.config(), ready=False)
+        time.sleep(delay)
+        daemon.send_signal(signal.SIGTERM)
+        status = daemon.wait(WAIT)
+        # Before the daemon has blocked the signal it ends as any other process.
+        check(status in (0, -signal.SIGTERM), f"status {status}: {daemon.log.read_text()}")
+    daemon = case.start("-c", case.config())
+    equal(case.end(daemon), 0, "the status")
+
+
+def closed_output(case):
+    """Nobody reads its messages: no reason to end."""
+    reader, writer = os.pipe()
+    with open(writer, "wb", closefd=False) as out:
+        # pylint: disable-next=consider-using-with
+        daemon = subprocess.Popen([str(DAEMON), "-c", case.config()], stdin=subprocess.DEVNULL,
+                                  stdout=out, stderr=out)
+    os.close(writer)
+    os.close(reader)
+    case.stack.callback(stop, daemon)
+    await_(lambda: (case.sockets / "nvme1").is_socket() or daemon.poll() is not None, "sockets")
+    session = Session(case.sockets / "nvme0").hello()
+    session.works()
+    session.close()
+    daemon.terminate()
+    equal(daemon.wait(WAIT), 0, "the status")
+
+
+# --- whose the sockets are ---
+
+def started_twice(case):
+    first = case.start("-c", case.config())
+    session = Session(case.sockets / "nvme0").hello()
+    session.works()
+    inode = os.stat(case.sockets / "nvme0").st_ino
+    for _ in range(3):
+        case.refused(case.config(), case.sockets / "nvme0", "in use", f"process {first.pid}",
+                     "socket_dir")
+        session.works()
+    equal(os.stat(case.sockets / "nvme0").st_ino, inode, "the socket's inode")
+    # The other controller's socket is still the first one's, too.
+    second = Session(case.sockets / "nvme1").hello()
+    second.works()
+    check("refused" not in first.log.read_text(), "the first one noticed")
+    equal(case.end(first), 0, "the status")
+
+
+def half_taken(case):
+    """One of two sockets is taken: the other one is given back."""
+    first = case.start("-c", case.config())
+    path = case.folder / "b.yaml"
+    path.write_text(pathlib.Path(case.config()).read_text().replace("nvme0", "other"))
+    case.refused(str(path), "nvme1", "in use")
+    equal(sorted(n for n in os.listdir(case.sockets) if "other" in n), [], "left behind")
+    Session(case.sockets / "nvme1").hello().works()
+    equal(case.end(first), 0, "the status")
+
+
+def second_front_end(case):
+    daemon = case.start("-c", case.config())
+    first = Session(case.sockets / "nvme0").hello()
+    first.works()
+    second = Session(case.sockets / "nvme0")
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        second.send(GET_FEATURES)
+    check(second.ended(), "a second front-end was taken")
+    first.works()
+    await_(lambda: "second front-end" in daemon.log.read_text(), "a message about it")
+    first.close()
+    # Now it is free again, at once or soon.
+
+    def taken():
+        try:
+            Session(case.sockets / "nvme0").hello().works()
+        except (Failure, OSError):
+            return False
+        return True
+
+    await_(taken, "a front-end after the first")
+    equal(case.end(daemon), 0, "the status")
+
+
+def stale_socket(case):
+    for _ in range(2):
+        daemon = case.start("-c", case.config())
+        Session(case.sockets / "nvme0").hello().works()
+        equal(case.end(daemon, signal.SIGKILL), -signal.SIGKILL, "the status")
+        check((case.sockets / "nvme0").is_socket(), "no stale socket: nothing is tested")
+    daemon = case.start("-c", case.config())
+    Session(case.sockets / "nvme0").hello().works()
+    equal(case.end(daemon), 0, "the status")
+    equal(sorted(os.listdir(case.sockets)), [], "left in the socket directory")
+
+
+def other_files(case):
+    """What stands at the socket's place and is no socket is somebody's."""
+    case.sockets.mkdir()
+    place = case.sockets / "nvme0"
+    target = case.folder / "precious"
+    target.write_text("precious")
+
+    def regular():
+        place.write_text("precious")
+
+    def directory():
+        place.mkdir()
+
+    def link():
+        place.symlink_to(target)
+
+    def fifo():
+        os.mkfifo(place)
+
+    for make in (regular, directory, link, fifo):
+        make()
+        kind = stat.S_IFMT(os.lstat(place).st_mode)
+        case.refused(case.config(), place, "not a socket", "remove")
+        equal(stat.S_IFMT(os.lstat(place).st_mode), kind, f"{make.__name__}: its kind")
+        equal(sorted(os.listdir(case.sockets)), ["nvme0"], f"{make.__name__}: left behind")
+        shutil.rmtree(place) if make is directory else place.unlink()
+    equal(target.read_text(), "precious", "the link's target")
+
+
+def lock_of_another(case):
+    case.sockets.mkdir()
+    with open(case.sockets / ".nvme0.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        case.refused(case.config(), "in use", f"process {os.getpid()}")
+        check((case.sockets / ".nvme0.lock").exists(), "the other's lock file is gone")
+    # With its end the lock is free, although the file is there.
+    daemon = case.start("-c", case.config())
+    equal(case.end(daemon), 0, "the status")
+
+
+def lock_is_a_link(case):
+    """A lock file that leads elsewhere is not followed: what it points to is not truncated."""
+    case.sockets.mkdir()
+    target = case.folder / "precious"
+    target.write_text("precious")
+    (case.sockets / ".nvme0.lock").symlink_to(target)
+    case.refused(case.config(), ".nvme0.lock")
+    equal(target.read_text(), "precious", "the link's target")
+
+
+def another_program_listens(case):
+    case.sockets.mkdir()
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(case.sockets / "nvme0"))
+        sock.listen()
+        case.refused(case.config(), case.sockets / "nvme0", "listens")
+        check((case.sockets / "nvme0").is_socket(), "its socket is gone")
+
+
+def mode_and_owner(case):
+    daemon = case.start("-c", case.config(target=", socket_mode: 0640"))
+    st = os.stat(case.sockets / "nvme0")
+    equal(oct(stat.S_IMODE(st.st_mode)), oct(0o640), "the mode")
+    equal((st.st_uid, st.st_gid), (os.getuid(), os.getgid()), "owner and group")
+    equal(oct(stat.S_IMODE(os.stat(case.sockets / ".nvme0.lock").st_mode)), oct(0o600),
+          "the lock file's mode")
+    equal(case.end(daemon), 0, "the status")
+    previous = os.umask(0o077)
+    try:
+        daemon = case.start("-c", case.config(target=", socket_mode: 0666"))
+    finally:
+        os.umask(previous)
+    equal(oct(stat.S_IMODE(os.stat(case.sockets / "nvme0").st_mode)), oct(0o666), "the mode")
+    equal(case.end(daemon), 0, "the status")
+
+
+def owner(case):
+    if os.getuid():
+        raise Skip("only root can give files away")
+    daemon = case.start("-c", case.config(
+        target=f", socket_owner: {NOBODY}, socket_group: {NOBODY}, socket_mode: 0600",
+        controller=", socket_owner: 0, socket_group: 12, socket_mode: 0606"))
+    for name, want in (("nvme0", (0, 12, 0o606)), ("nvme1", (NOBODY, NOBODY, 0o600))):
+        st = os.stat(case.sockets / name)
+        equal((st.st_uid, st.st_gid, stat.S_IMODE(st.st_mode)), want, name)
+    equal(case.end(daemon), 0, "the status")
+
+
+# --- the socket directory ---
+
+def socket_dir(case):
+    daemon = case.start("-c", case.config())  # made
+    check(stat.S_IMODE(os.stat(case.sockets).st_mode) & 0o022 == 0, "others may write to it")
+    equal(case.end(daemon), 0, "the status")
+    case.refused(case.config(sockets=case.folder / "a" / "b"), case.folder / "a" / "b",
+                 "No such file")
+    (case.folder / "file").write_text("")
+    case.refused(case.config(sockets=case.folder / "file"), case.folder / "file")
+
+
+def path_too_long(case):
+    room = 107 - len("/nvme0")
+    base = str(case.folder) + "/"
+    check(len(base) < room, "the temporary directory's name is too long for this test")
+    fits = base + "x" * (room - len(base))
+    daemon = case.start("-c", case.config(sockets=fits))
+    Session(f"{fits}/nvme0").hello().works()
+    equal(case.end(daemon), 0, "the status")
+    for args in (["-c", case.config("long.yaml", sockets=fits + "x")],
+                 ["-c", case.config(), "--socket-dir", fits + "x"]):
+        status, _, said = case.run(*args)
+        equal(status, 2, "the status")
+        check("107" in said and "108" in said, f"no limit in the message: {said.strip()}")
+    check(not os.path.exists(fits + "x"), "its directory was made")
+
+
+# --- without root ---
+
+def open_to_all(folder):
+    """Makes the way to a folder of ours passable; those that are others' must be already."""
+    for part in (folder, *folder.parents):
+        st = os.stat(part)
+        if not st.st_mode & 0o001:
+            if st.st_uid != os.getuid() or "SHADOWBELL_TEST" not in os.environ and part != folder:
+                raise Skip(f"{part} is closed for other users")
+            part.chmod(st.st_mode | 0o011)
+
+
+def as_nobody(case):
+    """What a process of an unprivileged user is started with."""
+    open_to_all(case.folder)
+    program = case.folder / "shadowbell"
+    shutil.copy(DAEMON, program)
+    program.chmod(0o755)
+    home = case.folder / "home"
+    home.mkdir()
+    os.chown(home, NOBODY, NOBODY)
+    environment = dict(os.environ, HOME=str(home), TMPDIR=str(home))
+    environment.pop("XDG_RUNTIME_DIR", None)
+    return home, {"program": program, "user": NOBODY, "group": NOBODY, "extra_groups": [],
+                  "env": environment, "cwd": "/"}
+
+
+def unprivileged(case):
+    if os.getuid():
+        raise Skip("it is what all other cases show: they run without root already")
+    home, how = as_nobody(case)
+    daemon = case.start("-c", case.config(sockets=home / "run"), **how)
+    equal(os.stat(home / "run" / "nvme0").st_uid, NOBODY, "the socket's owner")
+    status = pathlib.Path(f"/proc/{daemon.pid}/status").read_text(encoding="ascii")
+    check(re.search(r"^CapEff:\s*0+$", status, re.M), "it has capabilities")
+    Session(home / "run" / "nvme0").hello().works()
+    equal(case.end(daemon), 0, f"the status ({pwd.getpwuid(NOBODY).pw_name})")
+
+
+def unwritable(case):
+    if os.getuid():
+        raise Skip("root is needed to become somebody else")
+    _, how = as_nobody(case)
+    case.sockets.mkdir(mode=0o755)
+    daemon = case.start("-c", case.config(), ready=False, **how)
+    equal(daemon.wait(WAIT), 1, "the status")
+    said = daemon.log.read_text()
+    check("Permission denied" in said and str(case.sockets) in said, said)
+    check("writable" in said or "permission" in said.lower(), said)
+    # And a directory that it would have to make.
+    daemon = case.start("-c", case.config(sockets=case.sockets / "new"), ready=False, **how)
+    equal(daemon.wait(WAIT), 1, "the status")
+    check("cannot be made: Permission denied" in daemon.log.read_text(), daemon.log.read_text())
+
+
+def not_allowed_to_give(case):
+    if os.getuid():
+        raise Skip("root is needed to become somebody else")
+    home, how = as_nobody(case)
+    daemon = case.start("-c", case.config(sockets=home / "run", target=", socket_owner: 0"),
+                        ready=False, **how)
+    equal(daemon.wait(WAIT), 1, "the status")
+    check("cannot give" in daemon.log.read_text(), daemon.log.read_text())
+    equal(sorted(os.listdir(home / "run")), [], "left in the socket directory")
+
+
+CASES = [option_help, option_version, wrong_options, check_only, check_beside_a_running_one,
+         option_socket_dir, verbosity, ends_in_order, ends_with_sessions, signalled_while_starting,
+         closed_output, started_twice, half_taken, second_front_end, stale_socket, other_files,
+         lock_of_another, lock_is_a_link, another_program_listens, mode_and_owner, owner,
+         socket_dir, path_too_long, unprivileged, unwritable, not_allowed_to_give]
+
+
+def run_case(fn, folder):
+    name = f"daemon/{fn.__name__}"
+    case = Case(folder)
+    try:
+        with case.stack:
+            fn(case)
+    except Skip as reason:
+        print(f"skip {name} - {reason}", flush=True)
+    except (Failure, OSError, subprocess.SubprocessError) as error:
+        print(f"not ok {name} - {' '.join(str(error).split())}", flush=True)
+        return False
+    else:
+        print(f"ok {name}", flush=True)
+    return True
+
+
+def main():
+    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
+    good = True
+    for fn in CASES:
+        if wanted in fn.__name__:
+            with tempfile.TemporaryDirectory(prefix="d.") as folder:
+                good = run_case(fn, pathlib.Path(folder)) and good
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.exit(main())
