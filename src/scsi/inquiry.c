@@ -8,8 +8,8 @@
 #define TYPE_NO_LU   0x7f /* qualifier 011b: the target has no such unit */
 #define VERSION_SPC4 0x06
 
-const char scsi_vendor[8 + 1] = "SHDWBELL";
-const char scsi_product[16 + 1] = "shadowbell disk ";
+const char scsi_vendor[8] = "SHDWBELL";
+const char scsi_product[16] = "shadowbell disk ";
 
 /* SPC-4, E.9: in what they are not more precise than. */
 static const uint16_t version_descriptors[] = {
@@ -28,8 +28,8 @@ static void standard(const struct scsi_task *task, uint8_t buf[STANDARD_LEN])
 	buf[3] = 0x02; /* response data format */
 	buf[4] = STANDARD_LEN - 5;
 	buf[7] = 0x02; /* CMDQUE */
-	memcpy(buf + 8, scsi_vendor, 8);
-	memcpy(buf + 16, scsi_product, 16);
+	memcpy(buf + 8, scsi_vendor, sizeof(scsi_vendor));
+	memcpy(buf + 16, scsi_product, sizeof(scsi_product));
 	memset(buf + 32, ' ', 4);
 	memcpy(buf + 32, SB_VERSION, strnlen(SB_VERSION, 3)); /* PRODUCT REVISION LEVEL: "0.1" */
 	for (i = 0; i < ARRAY_SIZE(version_descriptors); i++)

@@ -390,7 +390,7 @@ enum scsi_result scsi_do_report_tmfs(struct scsi_task *task);
 /* vpd.c: a page; its length, 0: there is no such page. */
 #define SCSI_VPD_MAX 256
 size_t scsi_vpd_page(const struct scsi_lu *lu, uint8_t page, uint8_t buf[SCSI_VPD_MAX]);
-/* INQUIRY's strings, padded with spaces. */
-extern const char scsi_vendor[8 + 1], scsi_product[16 + 1];
+/* INQUIRY's strings, padded with spaces, without an end. */
+extern const char scsi_vendor[8], scsi_product[16];
 
 #endif

@@ -56,7 +56,7 @@ static size_t fill_identification(const struct scsi_lu *lu, uint8_t *p)
 	scsi_put64(naa, naa_of(lu));
 	scsi_put16(port + 2, lu->rel_port);
 	memcpy(uuid + 2, lu->uuid, 16);
-	memcpy(t10, scsi_vendor, 8);
+	memcpy(t10, scsi_vendor, sizeof(scsi_vendor));
 	for (i = 0; i < 16; i++)
 		snprintf(t10 + 8 + (size_t)2 * i, 3, "%02x", lu->uuid[i]);
 	at = add_designator(at, CODE_BINARY, ASSOC_LU | TYPE_NAA, naa, sizeof(naa));

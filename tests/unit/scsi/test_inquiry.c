@@ -120,7 +120,7 @@ static const uint8_t *find_designator(uint8_t assoc_type, size_t *len)
 static void identification(void)
 {
 	const uint8_t *p;
-	uint8_t naa[8];
+	uint8_t naa[8] = {0};
 	size_t len;
 
 	begin();
