@@ -48,7 +48,6 @@ static void identify_ctrl(const struct vnvme_ctrl *ctrl, struct nvme_id_ctrl *id
 	/* As much as the slowest flush may take: Linux waits for a shutdown that long. */
 	id->rtd3r = htole32(RTD3_US);
 	id->rtd3e = htole32(RTD3_US);
-	id->crdt1 = htole16(1); /* 100 ms, for what was short of memory */
 	id->cntrltype = NVME_CTRL_CNTRLTYPE_IO;
 	id->oacs = htole16(NVME_CTRL_OACS_DBBUF_CFG);
 	id->acl = VNVME_ACL - 1;

@@ -34,7 +34,7 @@ uint16_t vnvme_status_of(enum bdev_status status, enum bdev_op op)
 	case BDEV_STATUS_CONFLICT:
 		return VNVME_DNR(NVME_SC_RESERVATION_CONFLICT);
 	case BDEV_STATUS_NO_MEMORY:
-		return NVME_SC_CMD_INTERRUPTED | VNVME_CRD1;
+		return NVME_SC_CMD_INTERRUPTED;
 	case BDEV_STATUS_BAD_BUFFER:
 		return VNVME_DNR(NVME_SC_DATA_XFER_ERROR);
 	case BDEV_STATUS_ABORTED:

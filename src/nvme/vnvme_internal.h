@@ -49,8 +49,6 @@
  * themselves. With Do Not Retry; command specific ones, which never are worth a retry; media
  * errors.
  */
-/* Command Retry Delay: after CRDT1 of Identify. */
-#define VNVME_CRD1	(1u << 11)
 #define VNVME_DNR(sc)	((uint16_t)((sc) | NVME_SC_DNR))
 #define VNVME_CMD(sc)	VNVME_DNR(NVME_SCT_CMD_SPECIFIC << NVME_SCT_SHIFT | (sc))
 #define VNVME_MEDIA(sc) ((uint16_t)(NVME_SCT_MEDIA << NVME_SCT_SHIFT | (sc)))
