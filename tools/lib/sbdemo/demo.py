@@ -20,6 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 LOGS = ROOT / "build" / "demo-logs"
 CONFIG = "config/demo.yaml"
 CONTROLLER = "nvme0"
+VIRTIO_CONTROLLERS = {"--blk": "blk0", "--scsi": "scsi0"}
 DEVICE = "/machine/peripheral/nvme0"
 DOT_SECONDS = 10
 START_SECONDS = 30
@@ -28,7 +29,8 @@ STOP_SECONDS = 30
 DESCRIPTION = """\
 Builds what is missing, starts build/shadowbell with config/demo.yaml on private sockets, boots a Linux
 guest with the NVMe controller and shows: nvme list, the controller's data, a verified fio run,
-the health counters and how seldom the guest had to leave the virtual machine.
+the health counters, how seldom the guest had to leave the virtual machine, and the same block device
+as a virtio-blk and a virtio-scsi disk.
 
 The first run builds QEMU and the guest's image and takes some minutes; later ones take about
 half a minute. It needs root only to install Debian packages that are missing.
@@ -134,7 +136,9 @@ class Daemon:
                 self._command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, preexec_fn=die_with_parent)  # pylint: disable=subprocess-popen-preexec-fn
         deadline = time.monotonic() + START_SECONDS
-        while not self.socket.is_socket():
+        sockets = [self.socket, *(self.socket.parent / name
+                                  for name in VIRTIO_CONTROLLERS.values())]
+        while not all(socket.is_socket() for socket in sockets):
             if self._process.poll() is not None:
                 raise DemoError(f"the daemon ended with status {self._process.returncode}:\n"
                                 f"{self.log.read_text(errors='replace')}")
@@ -173,13 +177,15 @@ class Show:
         self._qmp = folder / "qmp"
         self._counts = {}
         self._failed = ""
-        self._command = ["tools/guest", "--nvme", str(socket), "--qmp", str(self._qmp),
+        virtio = [word for option, name in VIRTIO_CONTROLLERS.items()
+                  for word in (option, str(socket.parent / name))]
+        self._command = ["tools/guest", "--nvme", str(socket), *virtio, "--qmp", str(self._qmp),
                          "--script", "tools/lib/sbdemo/guest.sh", "--stdin",
                          "--console-log", str(LOGS / "guest-console.log"), "--timeout", "300"]
 
     def run(self):
         heading("A guest boots")
-        say(f"$ tools/guest --nvme {self._command[2]} ...")
+        say(f"$ {' '.join(self._command[:7])} ...")
         with open(LOGS / "guest.log", "w", encoding="utf-8") as errors, subprocess.Popen(
                 self._command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=errors, text=True, errors="replace",

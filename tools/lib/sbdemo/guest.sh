@@ -75,9 +75,26 @@ echo "every block came back with the checksum it was written with"
 heading "Health and counters after"
 show_smart
 
+heading "One block device, three disks"
+modprobe -a virtio_blk virtio_scsi || fail "the virtio drivers"
+for _ in $(seq 50); do
+	[ -b /dev/vda ] && [ -b /dev/sda ] && break
+	sleep 0.1
+done
+show lsblk -d -o NAME,SIZE,TYPE
+for writer in nvme0n1 vda sda; do
+	head -c 1048576 /dev/urandom >/tmp/pattern
+	dd if=/tmp/pattern of=/dev/$writer bs=64k oflag=direct status=none || fail "writing to $writer"
+	for reader in nvme0n1 vda sda; do
+		dd if=/dev/$reader bs=64k count=16 iflag=direct status=none | cmp -s - /tmp/pattern ||
+			fail "what was written to $writer is not what $reader reads"
+	done
+	echo "a pattern written to /dev/$writer is read from /dev/nvme0n1, /dev/vda and /dev/sda"
+done
+
 heading "What the guest's kernel has to say"
 show dmesg | grep -i nvme
-if dmesg | grep -iE 'nvme.*(timeout|abort|reset|I/O error|Identify failed)'; then
+if dmesg | grep -v 'Shutdown timeout set' | grep -iE 'nvme.*(timeout|abort|reset|I/O error|Identify failed)'; then
 	fail "the kernel had trouble with the disk"
 fi
 echo "no timeout, no abort, no reset"
