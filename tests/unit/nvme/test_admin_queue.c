@@ -412,6 +412,40 @@ static void event_before_request(void)
 	host_close(h);
 }
 
+static void raise_event(void *arg)
+{
+	vnvme_event_raise(arg, VNVME_EVENT_ERROR, 1, NVME_LOG_LID_ERROR);
+}
+
+/* What another reactor reports while the VM is paused, or has no memory, waits for its end. */
+static void event_while_paused(void)
+{
+	struct host *h = host_open(&(struct host_params){0});
+	uint64_t buf = host_alloc(h, HOST_PAGE);
+	struct nvme_cqe cqe;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		host_submit(&h->admin, sqe_event());
+		CU_ASSERT_TRUE(test_until(host_all_fetched, &h->admin, 5000));
+		if (i)
+			vnvme_memory_stop(h->ctrl);
+		else
+			vnvme_stop(h->ctrl);
+		reactor_call(h->r[0], raise_event, h->ctrl);
+		test_sleep_ns(2 * NS_PER_MS);
+		CU_ASSERT_FALSE(host_pending(&h->admin));
+		if (i)
+			vnvme_memory_start(h->ctrl, &h->mem, h->doorbells);
+		else
+			vnvme_start(h->ctrl);
+		cqe = host_wait(&h->admin);
+		CU_ASSERT_EQUAL(le32toh(cqe.result), NVME_LOG_LID_ERROR << 16 | 1 << 8 | 0);
+		CU_ASSERT_EQUAL(host_admin(h, sqe_log(NVME_LOG_LID_ERROR, 64, buf)), 0);
+	}
+	host_close(h);
+}
+
 /* --- Doorbell Buffer Config --- */
 
 static void dbbuf_table(void)
@@ -488,6 +522,7 @@ static const struct test_case cases[] = {
 	{"events_and_small_queue", events_and_small_queue},
 	{"event_masking", event_masking},
 	{"event_before_request", event_before_request},
+	{"event_while_paused", event_while_paused},
 	{"dbbuf_table", dbbuf_table},
 	{"dbbuf_for_running_queues", dbbuf_for_running_queues},
 };

@@ -396,21 +396,116 @@ static void disable_enable_at_once(void)
 	host_close(h);
 }
 
-/* A shutdown's flush in flight on a controller that is not enabled. */
+/* --- shutdown, with a bdev whose flush takes its time --- */
+
+#define LAG_NS (50 * NS_PER_MS)
+
+struct lag {
+	struct bdev bdev;
+	struct reactor_timer timer;
+	struct bdev_io *flush;
+	atomic_int flushes;
+};
+
+static void lag_over(void *arg)
+{
+	struct lag *lag = arg;
+
+	atomic_fetch_add(&lag->flushes, 1);
+	bdev_io_complete(lag->flush, BDEV_STATUS_OK);
+}
+
+static void lag_submit(struct bdev_channel *ch, struct bdev_io *io)
+{
+	struct lag *lag = container_of(ch->bdev, struct lag, bdev);
+
+	if (io->op != BDEV_OP_FLUSH) {
+		bdev_io_complete(io, BDEV_STATUS_OK);
+		return;
+	}
+	lag->flush = io;
+	reactor_timer_start(ch->reactor, &lag->timer, LAG_NS);
+}
+
+static void lag_destroy(struct bdev *bdev)
+{
+}
+
+static const struct bdev_ops lag_ops = {
+	.type = "lag",
+	.submit = lag_submit,
+	.destroy = lag_destroy,
+};
+
+/* A host whose only namespace it is; the fixture's controller waits aside, in *aside. */
+static struct host *open_lagging(struct lag *lag, struct vnvme_ctrl **aside)
+{
+	static const struct vnvme_ns_params ns = {.bdev = "lag", .nsid = 1};
+	struct host *h = host_open_off(&(struct host_params){0});
+	struct vnvme_params p = {
+		.name = "lagging",
+		.serial = "SN3",
+		.model = "m",
+		.io_queues = HOST_QUEUES,
+		.namespaces = &ns,
+		.nnamespaces = 1,
+		.reactors = h->r,
+		.nreactors = 1,
+	};
+
+	memset(lag, 0, sizeof(*lag));
+	strcpy(lag->bdev.name, "lag");
+	lag->bdev.block_size = 512;
+	lag->bdev.nblocks = 1000;
+	lag->bdev.limits = (struct bdev_limits){.buffer_align = 1, .write_cache = true};
+	lag->bdev.ops = &lag_ops;
+	lag->timer.fn = lag_over;
+	lag->timer.arg = lag;
+	CU_ASSERT_EQUAL_FATAL(bdev_register(&lag->bdev), 0);
+	*aside = h->ctrl;
+	host_detach(h);
+	CU_ASSERT_EQUAL_FATAL(vnvme_ctrl_create(&p, &h->ctrl), 0);
+	host_attach(h, true);
+	return h;
+}
+
+static void close_lagging(struct host *h, struct vnvme_ctrl *aside)
+{
+	host_detach(h);
+	vnvme_ctrl_destroy(h->ctrl);
+	bdev_remove(bdev_find("lag"), NULL, NULL);
+	h->ctrl = aside;
+	host_attach(h, true);
+	host_close(h);
+}
+
+/* A reset while the flush is in flight: it waits, and what comes after it is as after power-on. */
 static void reset_in_shutdown(void)
 {
-	struct host *h = host_open_off(&(struct host_params){.latency_us = 50000});
+	struct vnvme_ctrl *aside;
+	struct lag lag;
+	struct host *h;
+	int enabled;
 
 	test_watch("a reset while a shutdown flushes");
-	host_set_reg(h, NVME_REG_CC, 4, 1u << 14); /* SHN: normal */
-	vnvme_reset(h->ctrl);
-	CU_ASSERT_EQUAL(REG_CSTS(h), 0);
-	test_sleep_ns(80 * NS_PER_MS);
-	CU_ASSERT_EQUAL(REG_CSTS(h), 0);
-	CU_ASSERT_EQUAL(host_reg(h, NVME_REG_CC, 4), 0);
-	CU_ASSERT_TRUE(host_enable(h, 16));
+	for (enabled = 0; enabled < 2; enabled++) {
+		h = open_lagging(&lag, &aside);
+		if (enabled)
+			CU_ASSERT_TRUE(host_enable(h, 16));
+		host_set_reg(h, NVME_REG_CC, 4, (enabled ? CC_ENABLE : 0) | 1u << 14);
+		vnvme_reset(h->ctrl);
+		CU_ASSERT_EQUAL(atomic_load(&lag.flushes), 1);
+		CU_ASSERT_EQUAL(REG_CSTS(h), 0);
+		test_sleep_ns(2 * LAG_NS);
+		CU_ASSERT_EQUAL(REG_CSTS(h), 0);
+		CU_ASSERT_EQUAL(host_reg(h, NVME_REG_CC, 4), 0);
+		CU_ASSERT_TRUE(host_enable(h, 16));
+		/* The front-end goes away in the middle of one. */
+		host_set_reg(h, NVME_REG_CC, 4, CC_ENABLE | 1u << 14);
+		close_lagging(h, aside);
+		CU_ASSERT_EQUAL(atomic_load(&lag.flushes), 2);
+	}
 	test_watch(NULL);
-	host_close(h);
 }
 
 static bool shutdown_complete(void *arg)
@@ -418,28 +513,38 @@ static bool shutdown_complete(void *arg)
 	return (REG_CSTS(arg) & CSTS_SHST) == 8;
 }
 
+/* CSTS.SHST is complete when the flush is; from then on the memory is the host's again. */
 static void shutdown(void)
 {
-	struct host *h = host_open(&(struct host_params){.latency_us = 30000, .shadow = true});
 	uint8_t *copy = malloc(HOST_RAM);
-	struct host_queue *q = host_add_queue(h, 1, 16, 16);
+	struct vnvme_ctrl *aside;
+	struct host_queue *q;
+	struct lag lag;
+	struct host *h;
+	size_t used;
 
 	test_watch("a shutdown");
-	submit_slow(q, 3, host_alloc(h, HOST_PAGE));
+	h = open_lagging(&lag, &aside);
+	CU_ASSERT_TRUE(host_enable(h, 32));
+	host_use_shadow(h);
+	q = host_add_queue(h, 1, 16, 16);
+	submit_n(q, 1, 3, host_alloc(h, HOST_PAGE));
 	host_set_reg(h, NVME_REG_CC, 4, CC_ENABLE | 1u << 14);
-	CU_ASSERT_EQUAL(REG_CSTS(h) & CSTS_SHST, 4);
+	CU_ASSERT_EQUAL(REG_CSTS(h), CSTS_READY | 4);
+	CU_ASSERT_EQUAL(atomic_load(&lag.flushes), 0);
 	CU_ASSERT_TRUE(test_until(shutdown_complete, h, 10000));
 	CU_ASSERT_EQUAL(REG_CSTS(h), CSTS_READY | 8);
-	/* From here on the memory is the host's again. */
-	memcpy(copy, h->ram, h->used);
-	host_ring_sq(q);
-	test_sleep_ns(50 * NS_PER_MS);
-	CU_ASSERT_EQUAL(memcmp(copy, h->ram, h->used), 0);
+	CU_ASSERT_EQUAL(atomic_load(&lag.flushes), 1);
+	submit_n(q, 1, 3, HOST_GPA);
+	used = h->used;
+	memcpy(copy, h->ram, used);
+	test_sleep_ns(20 * NS_PER_MS);
+	CU_ASSERT_EQUAL(memcmp(copy, h->ram, used), 0);
 	host_disable(h);
 	CU_ASSERT_TRUE(host_enable(h, 16));
 	test_watch(NULL);
 	free(copy);
-	host_close(h);
+	close_lagging(h, aside);
 }
 
 /* Front-ends come and go, some in the middle of things. */

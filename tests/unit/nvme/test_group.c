@@ -317,6 +317,32 @@ static void deferred(void)
 	host_close(h);
 }
 
+/*
+ * What was held back is sent before the reactor sleeps: it would not see the head move, and a
+ * handler that had looked just before the entry came would not look again.
+ */
+static void deferred_until_sleep(void)
+{
+	static const uint64_t idle[] = {0, 200 * NS_PER_US};
+	size_t i;
+	int k;
+
+	for (i = 0; i < ARRAY_SIZE(idle); i++) {
+		struct host *h =
+			host_open(&(struct host_params){.idle_ns = idle[i], .shadow = true});
+		struct host_queue *q = host_add_queue(h, 1, 64, 64);
+		uint64_t buf = host_alloc(h, HOST_PAGE);
+
+		signals(h, 1);
+		for (k = 0; k < 5; k++) {
+			host_submit(q, sqe_rw(nvme_cmd_read, NS_NULL, 0, 1, buf));
+			/* None of them is consumed. */
+			CU_ASSERT(await_signal(h, 1, 5000) >= 1);
+		}
+		host_close(h);
+	}
+}
+
 /* A queue without interrupts, and a vector that others have. */
 static void masked_and_other_vector(void)
 {
@@ -405,6 +431,7 @@ static const struct test_case cases[] = {
 	{"two_reactors", two_reactors},
 	{"queues_are_spread", queues_are_spread},
 	{"deferred", deferred},
+	{"deferred_until_sleep", deferred_until_sleep},
 	{"masked_and_other_vector", masked_and_other_vector},
 	{"irq_changes", irq_changes},
 	{"idle_sleeps", idle_sleeps},

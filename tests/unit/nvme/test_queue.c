@@ -272,7 +272,7 @@ static void no_lost_doorbell_adaptive(void)
 }
 
 /*
- * EventIdx of a reactor that is awake trails its head by half a queue at most: with no more than a
+ * EventIdx of a reactor that is awake trails its head, by half a queue at most: with no more than a
  * quarter in flight no doorbell is due. A completion queue's head is looked at more rarely.
  */
 static void no_doorbells_while_busy(void)
