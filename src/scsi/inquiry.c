@@ -11,10 +11,11 @@
 const char scsi_vendor[8] = "SHDWBELL";
 const char scsi_product[16] = "shadowbell disk ";
 
-/* SPC-4, E.9: in what they are not more precise than. */
+/* SPC-4, E.9: which version of each, without telling a revision. */
 static const uint16_t version_descriptors[] = {
 	0x00a0, /* SAM-5 */
 	0x0460, /* SPC-4 */
+	0x04c0, /* SBC-3: some look for no later one */
 	0x0600, /* SBC-4 */
 };
 

@@ -50,10 +50,6 @@ static bool prepare(struct scsi_task *task, bool ndob)
 	task->op.count = far;
 	if (ndob)
 		return true;
-	if (task->out_len < bdev->block_size) {
-		scsi_overrun(task);
-		return false;
-	}
 	if (!scsi_task_alloc(task, (size_t)near << bdev->block_shift) ||
 	    !scsi_data_out(task, task->buf, bdev->block_size))
 		return false;
@@ -65,11 +61,14 @@ static bool prepare(struct scsi_task *task, bool ndob)
 	return true;
 }
 
-static bool fields_ok(struct scsi_task *task, const struct scsi_range *range)
+/* Whoever sends more or less than the one block doesn't mean this command. */
+static bool fields_ok(struct scsi_task *task, const struct scsi_range *range, bool ndob)
 {
 	const struct bdev *bdev = scsi_task_lu(task)->bdev;
 
-	if (task->cdb[1] & UNMAP && !bdev->limits.discard_granularity_bytes)
+	if (!ndob && task->out_len != bdev->block_size)
+		scsi_fail(task, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INVALID_CDB);
+	else if (task->cdb[1] & UNMAP && !bdev->limits.discard_granularity_bytes)
 		scsi_fail_cdb(task, 1, 3);
 	else if (!range->nblocks || range->nblocks > SCSI_MAX_WRITE_SAME_BYTES >> bdev->block_shift)
 		scsi_fail_cdb(task, scsi_cdb_length_byte(task->cdb), 7); /* WSNZ, and VPD B0h */
@@ -83,7 +82,7 @@ enum scsi_result scsi_do_write_same(struct scsi_task *task)
 	const struct scsi_range range = scsi_cdb_range(task->cdb);
 	bool ndob = task->cdb[0] == SCSI_OP_WRITE_SAME_16 && task->cdb[1] & NDOB;
 
-	if (!fields_ok(task, &range))
+	if (!fields_ok(task, &range, ndob))
 		return SCSI_DONE;
 	if (!scsi_medium_enter(task, range.lba, range.nblocks))
 		return SCSI_PENDING;

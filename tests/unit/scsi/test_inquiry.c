@@ -36,7 +36,8 @@ static void standard(void)
 	CU_ASSERT(!memcmp(h.in + 8, "SHDWBELLshadowbell disk 0.1 ", 28));
 	CU_ASSERT_EQUAL(scsi_get16(h.in + 58), 0x00a0);
 	CU_ASSERT_EQUAL(scsi_get16(h.in + 60), 0x0460);
-	CU_ASSERT_EQUAL(scsi_get16(h.in + 62), 0x0600);
+	CU_ASSERT_EQUAL(scsi_get16(h.in + 62), 0x04c0);
+	CU_ASSERT_EQUAL(scsi_get16(h.in + 64), 0x0600);
 	end();
 }
 

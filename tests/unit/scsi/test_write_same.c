@@ -85,6 +85,9 @@ static void zeroes(void)
 
 static void bad_fields(void)
 {
+	static const size_t lens[] = {0, 511, 513, 1024};
+	unsigned int i;
+
 	begin();
 	write_same(0, 0, 0, 512); /* WSNZ */
 	EXPECT_BAD_CDB(&h, 10, 7);
@@ -102,14 +105,13 @@ static void bad_fields(void)
 	EXPECT_BAD_CDB(&h, 1, 7);
 	CMD(&h, 512, 0, 0x41, 0x01, 0, 0, 0, 0, 0, 0, 1, 0); /* NDOB is only in the longer one */
 	EXPECT_BAD_CDB(&h, 1, 0);
-	write_same(0, 0, 1, 511);
-	EXPECT_OVERRUN(&h);
-	write_same(0, 0, 1, 0);
-	EXPECT_OVERRUN(&h);
+	for (i = 0; i < 4; i++) {
+		write_same(0, 0, 1, lens[i]); /* not one block */
+		EXPECT_SENSE(&h, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INVALID_CDB);
+		CU_ASSERT(!h.sense.pointer_valid);
+		CU_ASSERT_EQUAL(h.residual, lens[i]);
+	}
 	CU_ASSERT(range_is(0, 10, 0xee));
-	/* More than a block is more than it wants. */
-	CU_ASSERT_EQUAL(write_same(0, 0, 2, 1024), SCSI_STATUS_GOOD);
-	CU_ASSERT_EQUAL(h.residual, 512);
 	end();
 }
 
