@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* COMPARE AND WRITE: what it does, and that nothing comes in between. */
 #include <pthread.h>
-#include <stdatomic.h>
 
 #include "scsi_test.h"
 
@@ -295,63 +294,8 @@ static void concurrent(void)
 }
 
 /*
- * One side writes a number; the other one changes what it finds behind the number by COMPARE AND
- * WRITE, and never the number itself. If a write came between compare and write, the number that
- * was there before it would be back.
- */
-static atomic_bool writer_done;
-
-static void *touch(void *arg)
-{
-	struct host *who = arg;
-	uint64_t n = 0, changes = 0;
-
-	while (!writer_done) {
-		memset(who->out, 0, 1024);
-		scsi_put64(who->out, n);
-		scsi_put64(who->out + 8, changes);
-		memcpy(who->out + 512, who->out, 512);
-		scsi_put64(who->out + 512 + 8, changes + 1);
-		if (caw(who, 7, 1, 1024) == SCSI_STATUS_GOOD) {
-			changes++;
-		} else if (who->sense.info < 8) {
-			n++; /* another number: look for it from there on */
-			changes = 0;
-		} else {
-			changes = 0;
-		}
-		n = n > ROUNDS ? 0 : n;
-	}
-	return NULL;
-}
-
-static void against_writes(void)
-{
-	unsigned int n, lost = 0;
-	pthread_t thread;
-
-	begin_two();
-	writer_done = false;
-	pthread_create(&thread, NULL, touch, &other);
-	for (n = 1; n <= ROUNDS; n++) {
-		memset(h.out, 0, 512);
-		scsi_put64(h.out, n);
-		CU_ASSERT_EQUAL(host_write(&h, 7, 1, 512), SCSI_STATUS_GOOD);
-		/* Read by a COMPARE AND WRITE that can't succeed: it is not disturbed either. */
-		memset(h.out, 0xff, 1024);
-		scsi_put64(h.out, n);
-		caw(&h, 7, 1, 1024);
-		lost += h.sense.info < 8;
-	}
-	writer_done = true;
-	pthread_join(thread, NULL);
-	CU_ASSERT_EQUAL(lost, 0);
-	end_two();
-}
-
-/*
- * The same on two reactors, with a bdev on which each I/O takes a while: what has to wait for the
- * other takes much longer. It has no data: the COMPARE AND WRITE ends after its READ.
+ * Writes against it on two reactors, with a bdev on which each I/O takes a while: what has to wait
+ * for the other takes much longer. It has no data: the COMPARE AND WRITE ends after its READ.
  */
 #define SLOW_MS 150u
 
@@ -403,7 +347,6 @@ static const struct test_case cases[] = {
 	{"aborted", aborted},
 	{"errors", errors},
 	{"concurrent", concurrent},
-	{"against_writes", against_writes},
 	{"across_reactors", across_reactors},
 };
 
