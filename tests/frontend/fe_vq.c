@@ -9,15 +9,15 @@
 
 int fe_vq_chain(struct fe_vq *q, const struct fe_seg *segs, unsigned int n)
 {
-	uint16_t head, at, i;
+	uint16_t head, i;
 
 	if (!n || n > q->nfree)
 		return -ENOSPC;
-	head = at = q->free_list[q->nfree - 1];
+	head = q->free_list[q->nfree - 1];
 	for (i = 0; i < n; i++) {
 		bool more = i + 1u < n;
+		uint16_t at = q->free_list[--q->nfree];
 
-		at = q->free_list[--q->nfree];
 		q->next[at] = more ? q->free_list[q->nfree - 1] : 0;
 		q->desc[at] = (struct vring_desc){
 			.addr = segs[i].gpa,
