@@ -90,6 +90,7 @@ void vnvme_ctrl_enable(struct vnvme_ctrl *ctrl)
 
 	if (ctrl->disabling) {
 		ctrl->enable_again = true; /* it goes on in disabled() */
+		ctrl->csts &= ~CSTS_RDY;   /* the old RDY must not be taken for the new one */
 		return;
 	}
 	ctrl->enabled = true;
