@@ -87,9 +87,9 @@ static unsigned int run_messages(struct reactor *r)
 	}
 	for (msg = ordered; msg; msg = next, n++) {
 		next = msg->next; /* fn may free or send the message again */
+		count(&r->stats.messages, 1);
 		msg->fn(msg->arg);
 	}
-	count(&r->stats.messages, n);
 	return n;
 }
 
