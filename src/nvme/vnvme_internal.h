@@ -182,7 +182,7 @@ struct vnvme_counters {
 	uint64_t read_bytes, write_bytes; /* by Read, Compare; by Write */
 	uint64_t media_errors;
 	uint64_t busy_ns; /* with a command in an I/O queue; kept when it was noticed */
-	uint64_t commands, interrupts, suppressed;
+	uint64_t commands, interrupts;
 };
 
 static inline void vnvme_count(uint64_t *counter, uint64_t n)

@@ -15,7 +15,6 @@
 #include <sys/types.h>
 
 #define VHOST_MAX_REGIONS 8
-#define VHOST_MAX_VRINGS  256
 
 struct vhost_socket;
 
