@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "vhost/guest_mem.h"
+#include "guest_mem/guest_mem.h"
 
 struct reactor;
 struct vnvme_ctrl;

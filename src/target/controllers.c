@@ -8,13 +8,13 @@
 
 #include "blk/blk.h"
 #include "config/uuid.h"
-#include "nvme/vhost_user_nvme.h"
 #include "reactor/reactor.h"
 #include "scsi/virtio_scsi.h"
 #include "target/target_internal.h"
 #include "util/log.h"
 #include "util/time.h"
 #include "vhost/vhost.h"
+#include "vhost_user_nvme/vhost_user_nvme.h"
 
 static struct reactor *reactor_on(const struct target *t, unsigned int cpu)
 {

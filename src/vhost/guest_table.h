@@ -5,7 +5,7 @@
 /* A session's guest memory: the regions of its memory table, guarded against truncation. vhost
  * thread. */
 
-#include "vhost/guest_mem.h"
+#include "guest_mem/guest_mem.h"
 #include "vhost/vhost.h"
 
 struct guest_table {

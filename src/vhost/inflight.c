@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "vhost/guest_mem.h"
+#include "guest_mem/guest_mem.h"
 #include "vhost/vhost_internal.h"
 
 #define QUEUE_ALIGN 64

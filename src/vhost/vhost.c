@@ -13,9 +13,9 @@
 #include <rte_errno.h>
 #include <rte_log.h>
 
+#include "guest_mem/guest_mem.h"
 #include "util/log.h"
 #include "util/util.h"
-#include "vhost/guest_mem.h"
 
 static FILE *dpdk_log;
 

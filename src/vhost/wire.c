@@ -7,7 +7,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
-#include "vhost/guest_mem.h"
+#include "guest_mem/guest_mem.h"
 #include "vhost/vhost_internal.h"
 #include "vhost/vhost_wire.h"
 

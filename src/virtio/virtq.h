@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "vhost/guest_mem.h"
+#include "guest_mem/guest_mem.h"
 #include "vhost/inflight.h"
 
 #define VIRTQ_MAX_SIZE 1024

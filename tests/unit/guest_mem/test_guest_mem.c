@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 #include "../test.h"
-#include "vhost/guest_mem.h"
+#include "guest_mem/guest_mem.h"
 
 #define HOST(n) ((void *)(uintptr_t)(n))
 #define TOP	UINT64_MAX

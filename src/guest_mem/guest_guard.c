@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "vhost/guest_mem.h"
+#include "guest_mem/guest_mem.h"
 
 /* 1024 sessions (DPDK's limit) of 8 regions each. */
 #define GUARD_SLOTS 8192

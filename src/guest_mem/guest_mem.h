@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef VHOST_GUEST_MEM_H
-#define VHOST_GUEST_MEM_H
+#ifndef GUEST_MEM_H
+#define GUEST_MEM_H
 
 /*
  * Guest memory: a table of regions that guest physical addresses (GPA) are translated with. It is

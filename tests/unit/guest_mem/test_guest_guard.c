@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 
 #include "../tools.h"
-#include "vhost/guest_mem.h"
+#include "guest_mem/guest_mem.h"
 
 #define PAGE 4096u
 #define HUGE (2u << 20)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef NVME_VHOST_USER_NVME_H
-#define NVME_VHOST_USER_NVME_H
+#ifndef VHOST_USER_NVME_TRANSPORT_H
+#define VHOST_USER_NVME_TRANSPORT_H
 
 /* The vhost-user transport of the NVMe controller: docs/protocol.md. Main thread. */
 

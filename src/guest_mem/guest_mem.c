@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "vhost/guest_mem.h"
+#include "guest_mem/guest_mem.h"
 
 #include <errno.h>
 #include <string.h>

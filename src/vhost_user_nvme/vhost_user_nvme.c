@@ -3,7 +3,7 @@
  * The vhost-user-nvme transport: its messages (include/shadowbell/vhost_user_nvme.h) on one side,
  * the controller core on the other. All of it runs on the vhost thread.
  */
-#include "nvme/vhost_user_nvme.h"
+#include "vhost_user_nvme/vhost_user_nvme.h"
 
 #include <endian.h>
 #include <errno.h>
