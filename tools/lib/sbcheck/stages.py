@@ -45,6 +45,8 @@ STAGES = (
           ("build-asan",)),
     Stage("guest-image", "the guest's kernel and root file system", "tools/build-guest-image",
           ("deps",), ("qemu-7.2",), minutes=20, guest=True),
+    Stage("qemu-unmodified", "Debian's QEMU with vfio-user-pci", "tools/get-qemu", ("deps",),
+          ("guest-image",), minutes=20, guest=True),
     Stage("runner", "that tests/run-tests notices what is wrong", "tests/project/runner",
           ("deps",)),
     Stage("qemu-patches", "that the series are what src/ makes", "qemu-patches/regen --check",

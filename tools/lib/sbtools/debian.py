@@ -2,25 +2,29 @@
 """Debian packages for another machine: resolved, fetched and unpacked, never installed here.
 
 apt resolves against an empty package database, so that the result is complete and does not
-depend on what the host has installed. Where the host has no package lists, private ones are
-kept in the cache; the sources are the host's own in any case.
+depend on what the host has installed. Where the host has no package lists, and for packages of
+another release than the host's, private lists are kept in the cache; the archive is the host's own
+in any case.
 """
 
 import hashlib
 import json
 import os
 import pathlib
+import platform
+import shutil
 
 from sbtools.host import ToolError, run, say
 
 SYSTEM_LISTS = pathlib.Path("/var/lib/apt/lists")
+KEYRING = pathlib.Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 class Apt:
     """apt-get with a private package database and download directory."""
 
-    def __init__(self, cache):
-        self.dir = cache / "apt"
+    def __init__(self, cache, name="apt"):
+        self.dir = cache / name
         self.archives = self.dir / "archives"
         self.lists = SYSTEM_LISTS
         for path in (self.archives / "partial", self.dir / "lists" / "partial"):
@@ -109,6 +113,48 @@ class Apt:
             # The lists may be older than what the mirror holds now.
             self.update()
             self._get("-d", "install", *packages)
+
+    def forget_archives(self):
+        """Removes the downloaded packages."""
+        shutil.rmtree(self.archives)
+
+
+def archive_uri():
+    """The URI of the Debian archive that this machine uses."""
+    codename = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+    targets = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)",
+                   "Created-By: Packages"])
+    for line in targets.splitlines():
+        uri, release, component = line.split()
+        if release == codename and component == "main":
+            return uri
+    raise ToolError("there is no Debian archive in this machine's apt sources "
+                    f"(a component 'main' of '{codename}')")
+
+
+class SuiteApt(Apt):
+    """The same for other suites of the archive; what the last one has is taken from it."""
+
+    def __init__(self, cache, suites):
+        super().__init__(cache, f"apt-{suites[-1]}")
+        self.lists = self.dir / "lists"
+        self._suites = suites
+        self._sources = self.dir / "list.sources"
+
+    def _options(self):
+        return [*super()._options(), f"-oDir::Etc::sourcelist={self._sources}",
+                "-oDir::Etc::sourceparts=-", f"-oAPT::Default-Release={self._suites[-1]}",
+                "-oDir::Cache::pkgcache=", "-oDir::Cache::srcpkgcache=",
+                "-oAcquire::Languages=none", "-oAcquire::Retries=3"]
+
+    def update(self):
+        lines = ["Types: deb", f"URIs: {archive_uri()}", f"Suites: {' '.join(self._suites)}",
+                 "Components: main"]
+        # Without the keyring's package apt goes by the keys that it trusts anyway.
+        if KEYRING.exists():
+            lines.append(f"Signed-By: {KEYRING}")
+        self._sources.write_text("\n".join(lines) + "\n", encoding="ascii")
+        super().update()
 
 
 def unpack(archives, debs, root):
