@@ -9,11 +9,15 @@
 
 #define BIT(n) (1ull << (n))
 
+/*
+ * Not SIZE_MAX: segments have no limit here, and no number serves all drivers. SeaBIOS 1.16.2,
+ * which multiplies it with seg_max, can't read a disk that says 1 GiB; FreeBSD 14 wants 1 MiB.
+ */
 uint64_t blk_features(const struct blk *blk)
 {
-	uint64_t f = BIT(VIRTIO_BLK_F_SIZE_MAX) | BIT(VIRTIO_BLK_F_SEG_MAX) |
-		     BIT(VIRTIO_BLK_F_BLK_SIZE) | BIT(VIRTIO_BLK_F_TOPOLOGY) |
-		     BIT(VIRTIO_BLK_F_MQ) | BIT(VIRTIO_BLK_F_FLUSH) | BIT(VIRTIO_BLK_F_CONFIG_WCE);
+	uint64_t f = BIT(VIRTIO_BLK_F_SEG_MAX) | BIT(VIRTIO_BLK_F_BLK_SIZE) |
+		     BIT(VIRTIO_BLK_F_TOPOLOGY) | BIT(VIRTIO_BLK_F_MQ) | BIT(VIRTIO_BLK_F_FLUSH) |
+		     BIT(VIRTIO_BLK_F_CONFIG_WCE);
 
 	if (blk->read_only)
 		return f | BIT(VIRTIO_BLK_F_RO);
@@ -56,7 +60,6 @@ static void fill_config(const struct blk *blk, struct virtio_blk_config *c)
 	uint32_t physical = l->discard_granularity_bytes;
 
 	c->capacity = htole64(bdev->nblocks << (bdev->block_shift - BLK_SECTOR_SHIFT));
-	c->size_max = htole32(BLK_SIZE_MAX);
 	c->seg_max = htole32(BLK_SEG_MAX);
 	c->blk_size = htole32(bdev->block_size);
 	/* In logical blocks: a 4 KiB physical block is what file systems align to. */

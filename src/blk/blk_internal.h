@@ -12,8 +12,7 @@
 /* Ranges of one discard or write zeroes request. */
 #define BLK_MAX_RANGES 64
 /* Data segments that a driver may use; with header and status a chain fits into 128 entries. */
-#define BLK_SEG_MAX  126
-#define BLK_SIZE_MAX (1u << 30) /* bytes of one of them */
+#define BLK_SEG_MAX 126
 /* What is taken all the same: some drivers use more than they were told. */
 #define BLK_MAX_DATA_IOV 1024
 #define BLK_SECTOR_SHIFT 9
