@@ -25,6 +25,9 @@ import time
 import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools" / "lib"))
+sys.dont_write_bytecode = True
+from sbdemo.qmp import Qmp  # noqa: E402  pylint: disable=wrong-import-position,wrong-import-order
 WAIT = 60.0  # seconds; everything awaited takes milliseconds when it works, and longer on a busy machine
 PAGE = 4096
 
@@ -1075,6 +1078,26 @@ def test_event_with_an_answer(_case):
         theirs.sendall(b"next answer\n")
         equal(lines.get(), "event", "the line after it")
         equal(lines.get(), "next answer", "the line after the command")
+
+
+def test_event_in_two_parts(case):
+    """tools/demo's monitor: of an event the first part comes with an answer and the rest after the next command."""
+    path = os.path.join(case.dir, "qmp")
+    listener = socket.socket(socket.AF_UNIX)
+
+    def monitor():
+        conn, _ = listener.accept()
+        with conn:
+            for said in (b'{"QMP": {}}\n', b'{"return": {}}\n{"event": "ST', b'OP"}\n{"return": 7}\n'):
+                conn.sendall(said)
+                conn.recv(4096)
+
+    with listener:
+        listener.bind(path)
+        listener.listen()
+        threading.Thread(target=monitor, daemon=True).start()
+        with Qmp(path, WAIT) as qmp:
+            equal(qmp.execute("query-status"), 7, "the answer")
 
 
 def test_unplug_and_replug(case):

@@ -17,7 +17,8 @@ class Qmp:
         self._socket.settimeout(timeout)
         try:
             self._socket.connect(str(path))
-            self._file = self._socket.makefile("rw", encoding="utf-8")
+            # For reading only: a text file for both drops, when it is written to, what it has read ahead.
+            self._file = self._socket.makefile("r", encoding="utf-8")
             self._file.readline()
         except OSError as error:
             self._socket.close()
@@ -26,8 +27,7 @@ class Qmp:
 
     def execute(self, command, **arguments):
         try:
-            self._file.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
-            self._file.flush()
+            self._socket.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
             # Events may come in between.
             while True:
                 line = self._file.readline()
