@@ -15,7 +15,7 @@ DESCRIPTION = """\
 Boots a small Debian guest under QEMU, runs a command or a script in it as root, prints its output
 while it runs, and ends with its exit status. The guest is built from Debian packages at the first
 call and kept. It holds bash, busybox, nvme-cli, fio, sg3-utils, lsscsi, util-linux, tools for
-ext4, xfs, btrfs and ntfs, iscsi-test-cu, lspci and setpci.
+ext4, xfs, btrfs and ntfs, iscsi-test-cu, sdparm, lspci and setpci.
 """
 
 EPILOG = """\

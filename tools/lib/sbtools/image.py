@@ -24,7 +24,7 @@ KERNEL_PACKAGE = "linux-image-cloud-amd64"
 PACKAGES = [
     KERNEL_PACKAGE, "bash", "btrfs-progs", "busybox-static", "coreutils", "diffutils",
     "e2fsprogs", "fdisk", "fio", "kmod", "libiscsi-bin", "lsscsi", "lz4", "ncurses-base",
-    "ntfs-3g", "nvme-cli", "pciutils", "sg3-utils", "util-linux", "xfsprogs",
+    "ntfs-3g", "nvme-cli", "pciutils", "sdparm", "sg3-utils", "util-linux", "xfsprogs",
 ]
 
 # Programs in the guest besides busybox; patterns below the packages' root.
@@ -35,7 +35,8 @@ sbin/badblocks sbin/blkdiscard sbin/blkid sbin/blkzone sbin/blockdev sbin/debugf
 sbin/e2fsck sbin/fdisk sbin/fsfreeze sbin/fstrim sbin/losetup sbin/mke2fs sbin/mkfs.btrfs
 sbin/mkfs.xfs sbin/mkntfs sbin/resize2fs sbin/sfdisk sbin/tune2fs sbin/wipefs sbin/xfs_repair
 usr/bin/btrfs usr/bin/cmp usr/bin/fallocate usr/bin/fio usr/bin/flock
-usr/bin/iscsi-test-cu usr/bin/lspci usr/bin/lsscsi usr/bin/ntfsfix usr/bin/numfmt usr/bin/setpci
+usr/bin/iscsi-test-cu usr/bin/lspci usr/bin/lsscsi usr/bin/ntfsfix usr/bin/numfmt usr/bin/sdparm
+usr/bin/setpci
 usr/bin/sg_* usr/bin/sgp_dd usr/bin/sginfo usr/bin/sgm_dd usr/bin/sha256sum usr/bin/shuf
 usr/bin/stat usr/bin/taskset usr/bin/timeout usr/bin/truncate
 usr/sbin/nvme usr/sbin/xfs_admin usr/sbin/xfs_growfs usr/sbin/xfs_io
