@@ -13,7 +13,7 @@ run_on() {
 	local -a words
 
 	while read -ra words; do
-		[[ ${#words[@]} -gt 0 ]] || continue
+		[[ "${words[0]:-#}" != "#" ]] || continue
 		if [[ "${words[0]}" == sg_raw ]]; then
 			words=("${words[0]}" -r 512 -o /dev/null "$1" "${words[@]:1}")
 		else
