@@ -812,7 +812,7 @@ def messages(qemu):
 
 
 def await_messages(qemu, want):
-    await_(lambda: messages(qemu) == want, f"interrupts {want}, have {messages(qemu)}", 2)
+    await_(lambda: messages(qemu) == want, f"interrupts {want}, have {messages(qemu)}")
 
 
 def settle(qemu, session):
@@ -915,17 +915,17 @@ def test_msix_by_kvm(case):
     session.interrupt(1)
     session.interrupt(2)
     session.interrupt(4)
-    await_(lambda: taken_by_lapic(qemu) == {0x51, 0x54}, "interrupts 0x51 and 0x54", 2)
+    await_(lambda: taken_by_lapic(qemu) == {0x51, 0x54}, "interrupts 0x51 and 0x54")
     equal(qemu.msix_pending(), 1 << 2, "pending bits")
     equal(qemu.prop("interrupts"), 1, "interrupts that QEMU itself saw: only the masked one")
     qemu.write(MSIX_BAR + 16 * 2 + 12, 0)
-    await_(lambda: taken_by_lapic(qemu) == {0x51, 0x52, 0x54}, "the unmasked interrupt", 2)
+    await_(lambda: taken_by_lapic(qemu) == {0x51, 0x52, 0x54}, "the unmasked interrupt")
     # Another message for a vector that is in use: masked, changed, unmasked, as Linux does it.
     qemu.write(MSIX_BAR + 16 * 3 + 12, 1)
     qemu.write(MSIX_BAR + 16 * 3 + 8, 0x63)
     qemu.write(MSIX_BAR + 16 * 3 + 12, 0)
     session.interrupt(3)
-    await_(lambda: taken_by_lapic(qemu) == {0x51, 0x52, 0x54, 0x63}, "the interrupt with the new message", 2)
+    await_(lambda: taken_by_lapic(qemu) == {0x51, 0x52, 0x54, 0x63}, "the interrupt with the new message")
     equal(qemu.prop("interrupts"), 1, "interrupts that QEMU itself saw")
     qemu.msix_control(enable=True, mask_all=True)
     session.interrupt(0)
