@@ -2,7 +2,8 @@
 """The guest image: Debian's cloud kernel, and an initramfs of Debian's programs.
 
 The image is a directory in the cache with `vmlinux` (unpacked, so that no guest spends time on
-that), `initramfs` (not compressed, for the same reason) and `release` (the kernel's version).
+that), `initramfs` (not compressed, for the same reason), `vmlinuz` (as boot loaders want it) and
+`release` (the kernel's version).
 """
 
 import argparse
@@ -299,6 +300,7 @@ def build(cache, apt, debs, target):
             raise ToolError(f"{KERNEL_PACKAGE} brought {len(kernels)} kernels, not one")
         release = kernels[0].name.removeprefix("vmlinuz-")
         write_vmlinux(work / "vmlinux", tree, kernels[0])
+        shutil.copyfile(kernels[0], work / "vmlinuz")
         write_initramfs(work / "initramfs", tree, release)
         (work / "release").write_text(release + "\n", encoding="ascii")
         (work / "source").write_text(source_digest(), encoding="ascii")
