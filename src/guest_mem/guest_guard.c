@@ -12,8 +12,8 @@
 
 #include "guest_mem/guest_mem.h"
 
-/* 1024 sessions (DPDK's limit) of 8 regions each. */
-#define GUARD_SLOTS 8192
+/* 1024 controllers with 16 regions each; some have few, some up to GUEST_MEM_MAX_REGIONS. */
+#define GUARD_SLOTS 16384
 
 struct guard_slot {
 	_Atomic uintptr_t start; /* 0: free */

@@ -11,16 +11,22 @@ static bool overlaps(const struct guest_mem_region *r, uint64_t gpa, uint64_t si
 
 int guest_mem_add(struct guest_mem *mem, uint64_t gpa, uint64_t size, void *host)
 {
-	uint32_t i;
+	uint32_t i, at = 0;
 
 	if (mem->nregions == GUEST_MEM_MAX_REGIONS)
 		return -ENOSPC;
 	if (!size || size - 1 > UINT64_MAX - gpa)
 		return -EINVAL;
-	for (i = 0; i < mem->nregions; i++)
+	for (i = 0; i < mem->nregions; i++) {
 		if (overlaps(&mem->regions[i], gpa, size))
 			return -EINVAL;
-	mem->regions[mem->nregions++] = (struct guest_mem_region){
+		if (mem->regions[i].gpa < gpa)
+			at = i + 1;
+	}
+	memmove(&mem->regions[at + 1], &mem->regions[at],
+		(mem->nregions - at) * sizeof(mem->regions[0]));
+	mem->nregions++;
+	mem->regions[at] = (struct guest_mem_region){
 		.gpa = gpa,
 		.size = size,
 		.host = host,
@@ -28,9 +34,21 @@ int guest_mem_add(struct guest_mem *mem, uint64_t gpa, uint64_t size, void *host
 	return 0;
 }
 
+void guest_mem_remove(struct guest_mem *mem, uint64_t gpa)
+{
+	uint32_t i;
+
+	for (i = 0; i < mem->nregions && mem->regions[i].gpa != gpa; i++)
+		;
+	if (i == mem->nregions)
+		return;
+	mem->nregions--;
+	memmove(&mem->regions[i], &mem->regions[i + 1],
+		(mem->nregions - i) * sizeof(mem->regions[0]));
+}
+
 void guest_mem_clear(struct guest_mem *mem)
 {
 	mem->nregions = 0;
-	memset(mem->regions, 0, sizeof(mem->regions));
 	atomic_store(&mem->lost, false);
 }

@@ -15,7 +15,7 @@
 
 #include "util/util.h"
 
-#define GUEST_MEM_MAX_REGIONS 8
+#define GUEST_MEM_MAX_REGIONS 1024
 
 struct guest_mem_region {
 	uint64_t gpa;
@@ -30,7 +30,7 @@ struct guest_mem {
 	 * reads as zeroes from then on; the owner ends the session.
 	 */
 	atomic_bool lost;
-	struct guest_mem_region regions[GUEST_MEM_MAX_REGIONS];
+	struct guest_mem_region regions[GUEST_MEM_MAX_REGIONS]; /* by gpa, none overlaps */
 };
 
 /*
@@ -39,18 +39,22 @@ struct guest_mem {
  */
 static inline uint8_t *guest_mem_run(const struct guest_mem *mem, uint64_t gpa, uint64_t *run)
 {
-	uint32_t i;
+	const struct guest_mem_region *r = mem->regions;
+	uint32_t n = mem->nregions;
+	uint64_t off;
 
-	for (i = 0; i < mem->nregions; i++) {
-		const struct guest_mem_region *r = &mem->regions[i];
-		uint64_t off = gpa - r->gpa;
+	/* The last region that begins at gpa or before. */
+	while (n > 1) {
+		uint32_t half = n / 2;
 
-		if (likely(off < r->size)) {
-			*run = r->size - off;
-			return r->host + off;
-		}
+		r = r[half].gpa <= gpa ? r + half : r;
+		n -= half;
 	}
-	return NULL;
+	off = gpa - r->gpa;
+	if (unlikely(!n || off >= r->size))
+		return NULL;
+	*run = r->size - off;
+	return r->host + off;
 }
 
 /* The host address of [gpa, gpa + len), len > 0, or NULL if that is not all in one region. */
@@ -64,9 +68,11 @@ static inline uint8_t *guest_mem_ptr(const struct guest_mem *mem, uint64_t gpa, 
 
 /*
  * Adds a region. Returns 0; -ENOSPC: the table is full; -EINVAL: empty, beyond 2^64, or overlapping
- * another. The caller keeps the mapping until the table is cleared.
+ * another. The caller keeps the mapping until the region is removed.
  */
 int guest_mem_add(struct guest_mem *mem, uint64_t gpa, uint64_t size, void *host);
+/* Removes the region that begins at gpa, if there is one. */
+void guest_mem_remove(struct guest_mem *mem, uint64_t gpa);
 void guest_mem_clear(struct guest_mem *mem);
 
 /* --- the SIGBUS guard --- */
@@ -76,7 +82,7 @@ int guest_mem_guard_init(void);
 /*
  * Guards a mapping: an access beyond the end of a truncated file sets *lost and continues on zeroed
  * private memory instead of ending the process. Returns 0, or -ENOSPC when all slots are taken.
- * vhost thread.
+ * Any thread.
  */
 int guest_mem_guard(void *addr, size_t len, atomic_bool *lost);
 /* Before the mapping goes away. */

@@ -166,23 +166,23 @@ static void flags_and_reuse(void)
 /* All slots: 8 mappings for each of 1024 sessions; then an error, and nothing is overwritten. */
 static void full(void)
 {
-	static uint8_t fake[8192 + 1];
+	static uint8_t fake[16384 + 1];
 	atomic_bool lost;
 	struct area a;
 	int i, rc = 0;
 
 	if (!area_begin(&a, 4 * PAGE))
 		return;
-	for (i = 0; i < 8191 && !rc; i++)
+	for (i = 0; i < 16383 && !rc; i++)
 		rc = guest_mem_guard(&fake[i], 1, &lost);
 	CU_ASSERT_EQUAL(rc, 0);
-	CU_ASSERT_EQUAL(guest_mem_guard(&fake[8191], 1, &lost), -ENOSPC);
+	CU_ASSERT_EQUAL(guest_mem_guard(&fake[16383], 1, &lost), -ENOSPC);
 	CU_ASSERT_EQUAL(ftruncate(a.fd, 0), 0);
 	CU_ASSERT_EQUAL(*(volatile uint8_t *)a.p, 0);
 	CU_ASSERT_TRUE(atomic_load(&a.lost));
 	guest_mem_unguard(&fake[17]);
 	CU_ASSERT_EQUAL(guest_mem_guard(&fake[17], 1, &lost), 0);
-	for (i = 0; i < 8191; i++)
+	for (i = 0; i < 16383; i++)
 		guest_mem_unguard(&fake[i]);
 	area_close(&a);
 }

@@ -158,7 +158,35 @@ static void runs(void)
 	}
 }
 
+/* As many as there may be, in an order that is none; every second one goes again. */
+static void many(void)
+{
+	static struct guest_mem mem;
+	uint64_t run;
+	unsigned int i;
+
+	for (i = 0; i < GUEST_MEM_MAX_REGIONS; i++) {
+		uint64_t k = (i * 389u + 7) % GUEST_MEM_MAX_REGIONS;
+
+		CU_ASSERT_EQUAL(guest_mem_add(&mem, k << 20, 1 << 19, HOST((k + 1) << 24)), 0);
+	}
+	for (i = 0; i < GUEST_MEM_MAX_REGIONS; i += 2)
+		guest_mem_remove(&mem, (uint64_t)i << 20);
+	guest_mem_remove(&mem, 5); /* nothing begins there */
+	CU_ASSERT_EQUAL(mem.nregions, GUEST_MEM_MAX_REGIONS / 2u);
+	for (i = 0; i < GUEST_MEM_MAX_REGIONS; i++) {
+		uint64_t gpa = (uint64_t)i << 20;
+		void *expected = i % 2 ? HOST(((uint64_t)i + 1) << 24) : NULL;
+
+		CU_ASSERT_PTR_EQUAL(guest_mem_run(&mem, gpa, &run), expected);
+		CU_ASSERT_PTR_NULL(guest_mem_run(&mem, gpa + (1 << 19), &run));
+	}
+	CU_ASSERT_EQUAL(guest_mem_add(&mem, 0, 1 << 20, HOST(4096)), 0);
+	CU_ASSERT_EQUAL(guest_mem_add(&mem, 0, 1 << 20, HOST(4096)), -EINVAL);
+}
+
 static const struct test_case cases[] = {
+	{"many", many},
 	{"add_table", add_table},
 	{"full", full},
 	{"lookup_table", lookup_table},
