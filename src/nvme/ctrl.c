@@ -105,6 +105,7 @@ int vnvme_ctrl_create(const struct vnvme_params *p, struct vnvme_ctrl **out)
 	ctrl->cntlid = p->cntlid;
 	ctrl->io_queues = p->io_queues;
 	ctrl->idle_ns = p->idle_ns;
+	ctrl->memory_in_pieces = p->memory_in_pieces;
 	ctrl->ops_tail = &ctrl->ops;
 	ctrl->power_on_ns = time_now_ns();
 	pthread_mutex_init(&ctrl->error_lock, NULL);
@@ -147,15 +148,9 @@ bool vnvme_op_idle(struct vnvme_group *g, struct vnvme_op *op)
 	return true;
 }
 
-struct pause_call {
-	enum vnvme_pause why;
-};
-
 static enum vnvme_pause why_of(const struct vnvme_op *op)
 {
-	const struct vnvme_sync *sync = container_of(op, struct vnvme_sync, op);
-
-	return ((const struct pause_call *)sync->arg)->why;
+	return container_of(op, struct vnvme_sync, op)->why;
 }
 
 static void pause_group(struct vnvme_group *g, struct vnvme_op *op)
@@ -175,29 +170,46 @@ static bool group_paused(struct vnvme_group *g, struct vnvme_op *op)
 	return true;
 }
 
-static void pause_at_home(struct vnvme_sync *sync)
+static void paused(struct vnvme_op *op)
 {
-	const struct pause_call *call = sync->arg;
+	if (why_of(op) == VNVME_PAUSE_MEMORY) {
+		op->ctrl->mem = NULL;
+		op->ctrl->doorbells = NULL;
+	}
+	vnvme_sync_op_done(op);
+}
 
+static void pause_at_home(struct vnvme_sync *sync, enum vnvme_pause why)
+{
 	/* At once: no admin command may queue an operation behind this one. */
-	sync->ctrl->home_group->paused |= call->why;
-	sync->op = (struct vnvme_op){
-		.start = pause_group,
-		.ready = group_paused,
-		.done = vnvme_sync_op_done,
-	};
+	sync->ctrl->home_group->paused |= why;
+	sync->why = why;
+	sync->op = (struct vnvme_op){.start = pause_group, .ready = group_paused, .done = paused};
 	vnvme_op_run(sync->ctrl, &sync->op);
+}
+
+static void map_again(struct vnvme_group *g)
+{
+	const struct vnvme_ctrl *ctrl = g->ctrl;
+	bool complete;
+
+	g->mem = ctrl->mem;
+	complete = vnvme_queues_map(g) && (!ctrl->shadow || ctrl->shadow_page);
+	g->paused &= ~(unsigned int)VNVME_PAUSE_UNMAPPED;
+	if (complete)
+		return;
+	if (ctrl->memory_in_pieces)
+		g->paused |= VNVME_PAUSE_UNMAPPED;
+	else
+		vnvme_group_fatal(g, "a queue is not in the new memory table");
 }
 
 static void resume_group(struct vnvme_group *g, struct vnvme_op *op)
 {
 	enum vnvme_pause why = why_of(op);
 
-	if (why == VNVME_PAUSE_MEMORY) {
-		g->mem = g->ctrl->mem;
-		if (!vnvme_queues_map(g))
-			vnvme_group_fatal(g, "a queue is not in the new memory table");
-	}
+	if (why == VNVME_PAUSE_MEMORY)
+		map_again(g);
 	g->paused &= ~(unsigned int)why;
 	vnvme_group_update_idle(g);
 }
@@ -208,45 +220,51 @@ static void resumed(struct vnvme_op *op)
 	vnvme_sync_op_done(op);
 }
 
-static void resume_at_home(struct vnvme_sync *sync)
+static void resume_at_home(struct vnvme_sync *sync, enum vnvme_pause why)
 {
+	sync->why = why;
 	sync->op = (struct vnvme_op){.start = resume_group, .done = resumed};
 	vnvme_op_run(sync->ctrl, &sync->op);
 }
 
+static void stop_at_home(struct vnvme_sync *sync)
+{
+	pause_at_home(sync, VNVME_PAUSE_VM);
+}
+
 void vnvme_stop(struct vnvme_ctrl *ctrl)
 {
-	struct pause_call call = {.why = VNVME_PAUSE_VM};
+	vnvme_sync_run(ctrl, stop_at_home, NULL);
+}
 
-	vnvme_sync_run(ctrl, pause_at_home, &call);
+static void start_at_home(struct vnvme_sync *sync)
+{
+	resume_at_home(sync, VNVME_PAUSE_VM);
 }
 
 void vnvme_start(struct vnvme_ctrl *ctrl)
 {
-	struct pause_call call = {.why = VNVME_PAUSE_VM};
-
-	vnvme_sync_run(ctrl, resume_at_home, &call);
+	vnvme_sync_run(ctrl, start_at_home, NULL);
 }
 
 /* --- memory --- */
 
-static void forget_memory(struct vnvme_sync *sync)
+static void memory_stop_at_home(struct vnvme_sync *sync)
 {
-	sync->ctrl->mem = NULL;
-	sync->ctrl->doorbells = NULL;
-	vnvme_sync_end(sync);
+	pause_at_home(sync, VNVME_PAUSE_MEMORY);
 }
 
 void vnvme_memory_stop(struct vnvme_ctrl *ctrl)
 {
-	struct pause_call call = {.why = VNVME_PAUSE_MEMORY};
+	vnvme_sync_run(ctrl, memory_stop_at_home, NULL);
+}
 
-	vnvme_sync_run(ctrl, pause_at_home, &call);
-	vnvme_sync_run(ctrl, forget_memory, NULL);
+void vnvme_memory_stop_begin(struct vnvme_ctrl *ctrl, void (*ended)(void *arg), void *arg)
+{
+	vnvme_sync_begin(ctrl, memory_stop_at_home, ended, arg);
 }
 
 struct memory_call {
-	struct pause_call pause; /* first: resume_group() looks at it */
 	const struct guest_mem *mem;
 	void *doorbells;
 };
@@ -258,18 +276,14 @@ static void memory_at_home(struct vnvme_sync *sync)
 
 	ctrl->mem = call->mem;
 	ctrl->doorbells = call->doorbells;
-	if (!vnvme_dbbuf_map(ctrl))
+	if (!vnvme_dbbuf_map(ctrl) && !ctrl->memory_in_pieces)
 		vnvme_ctrl_fatal(ctrl, "the shadow doorbells are not in the new memory table");
-	resume_at_home(sync);
+	resume_at_home(sync, VNVME_PAUSE_MEMORY);
 }
 
 void vnvme_memory_start(struct vnvme_ctrl *ctrl, const struct guest_mem *mem, void *doorbells)
 {
-	struct memory_call call = {
-		.pause = {.why = VNVME_PAUSE_MEMORY},
-		.mem = mem,
-		.doorbells = doorbells,
-	};
+	struct memory_call call = {.mem = mem, .doorbells = doorbells};
 
 	vnvme_sync_run(ctrl, memory_at_home, &call);
 }
@@ -318,6 +332,16 @@ int vnvme_set_irq(struct vnvme_ctrl *ctrl, uint32_t vector, int fd)
 	if (fd >= 0)
 		reactor_call(ctrl->home, signal_new, &call);
 	return 0;
+}
+
+void vnvme_trigger_irq(struct vnvme_ctrl *ctrl, uint32_t vector)
+{
+	struct signal_call call = {.home = ctrl->home, .fd = -1};
+
+	if (vector < vnvme_vectors(ctrl))
+		call.fd = atomic_load(&ctrl->irq_fds[vector]);
+	if (call.fd >= 0)
+		reactor_call(ctrl->home, signal_new, &call);
 }
 
 struct kick_call {
@@ -401,6 +425,11 @@ static void reset_at_home(struct vnvme_sync *sync)
 void vnvme_reset(struct vnvme_ctrl *ctrl)
 {
 	vnvme_sync_run(ctrl, reset_at_home, NULL);
+}
+
+void vnvme_reset_begin(struct vnvme_ctrl *ctrl, void (*ended)(void *arg), void *arg)
+{
+	vnvme_sync_begin(ctrl, reset_at_home, ended, arg);
 }
 
 static void detach_at_home(struct vnvme_sync *sync)

@@ -140,7 +140,8 @@ bool vnvme_op_queues_drained(struct vnvme_group *g, struct vnvme_op *op)
 	while (g->ncqs)
 		vnvme_cq_free(g->cqs[0]);
 	g->failed = false;
-	g->paused &= ~(unsigned int)(VNVME_PAUSE_FATAL | VNVME_PAUSE_SHUTDOWN);
+	g->paused &=
+		~(unsigned int)(VNVME_PAUSE_FATAL | VNVME_PAUSE_SHUTDOWN | VNVME_PAUSE_UNMAPPED);
 	vnvme_group_update_idle(g);
 	return true;
 }

@@ -99,23 +99,50 @@ static void run_sync(void *arg)
 	sync->fn(sync);
 }
 
+static void send_sync(struct vnvme_sync *sync)
+{
+	sync->msg = (struct reactor_msg){.fn = run_sync, .arg = sync};
+	reactor_send(sync->ctrl->home, &sync->msg);
+}
+
+static void post_sem(void *arg)
+{
+	sem_post(arg);
+}
+
 void vnvme_sync_run(struct vnvme_ctrl *ctrl, void (*fn)(struct vnvme_sync *sync), void *arg)
 {
-	struct vnvme_sync sync = {.ctrl = ctrl, .fn = fn, .arg = arg};
 	sem_t sem;
+	struct vnvme_sync sync = {
+		.ctrl = ctrl,
+		.fn = fn,
+		.arg = arg,
+		.ended = post_sem,
+		.ended_arg = &sem,
+	};
 
 	sem_init(&sem, 0, 0);
-	sync.sem = &sem;
-	sync.msg = (struct reactor_msg){.fn = run_sync, .arg = &sync};
-	reactor_send(ctrl->home, &sync.msg);
+	send_sync(&sync);
 	while (sem_wait(&sem) && errno == EINTR)
 		;
 	sem_destroy(&sem);
 }
 
+void vnvme_sync_begin(struct vnvme_ctrl *ctrl, void (*fn)(struct vnvme_sync *sync),
+		      void (*ended)(void *arg), void *ended_arg)
+{
+	ctrl->begun = (struct vnvme_sync){
+		.ctrl = ctrl,
+		.fn = fn,
+		.ended = ended,
+		.ended_arg = ended_arg,
+	};
+	send_sync(&ctrl->begun);
+}
+
 void vnvme_sync_end(struct vnvme_sync *sync)
 {
-	sem_post(sync->sem);
+	sync->ended(sync->ended_arg);
 }
 
 void vnvme_sync_op_done(struct vnvme_op *op)

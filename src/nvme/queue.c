@@ -27,7 +27,8 @@ void vnvme_queue_set_shadow(struct vnvme_ctrl *ctrl, struct vnvme_db *db, uint16
 	if (!ctrl->shadow_page) {
 		db->shadow = NULL;
 		db->eventidx = NULL;
-		db->live = false;
+		/* One that is merely out of reach counts again when its memory is back. */
+		db->live = db->live && ctrl->shadow;
 		return;
 	}
 	db->shadow = ctrl->shadow_page + i;

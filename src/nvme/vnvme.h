@@ -5,8 +5,25 @@
 /*
  * The NVMe controller core (NVMe 1.4): registers, admin queue, I/O queues, namespaces, log pages
  * and features. It knows no transport: one drives it through the calls below, all of them from one
- * thread at a time that is no reactor (the vhost thread, or the main thread at the end). They block
- * until the reactors that own the controller's queues have done what is asked.
+ * thread at a time that is no reactor (the transport's event thread, or the main thread at the
+ * end). They block until the reactors that own the controller's queues have done what is asked.
+ *
+ * A transport's session is
+ *
+ *	vnvme_attach()		when a VMM connects;
+ *	vnvme_set_kick()	with an eventfd that it signals, or the VMM does, after a doorbell
+ *				write; without one the doorbell page is polled;
+ *	vnvme_memory_start()	with what it knows of the guest's memory, and the doorbell page;
+ *	vnvme_set_irq()		for each vector, whenever the VMM says so;
+ *	vnvme_reg_read(), vnvme_reg_write(), and stores into the doorbell page, as the guest makes
+ *				its accesses;
+ *	vnvme_memory_stop(), then vnvme_memory_start(), around each change of the memory;
+ *	vnvme_reset()		when the PCI function is reset;
+ *	vnvme_detach()		when the VMM is gone.
+ *
+ * Which calls wait for I/O, that is perhaps for long, is said with each; a transport whose thread
+ * serves several controllers uses their *_begin() forms, and makes no other call for the controller
+ * until `ended`. All others wait only until the reactors have come by.
  */
 
 #include <stdbool.h>
@@ -47,6 +64,11 @@ struct vnvme_params {
 	size_t nreactors;
 	/* How long a reactor polls on after the last work: ns, 0, or REACTOR_NEVER_SLEEP. */
 	uint64_t idle_ns;
+	/*
+	 * The transport is told of the memory piece by piece. A queue, or the shadow doorbells,
+	 * that the memory table lacks for now stop until they are in it again, instead of CSTS.CFS.
+	 */
+	bool memory_in_pieces;
 };
 
 /* Main thread. Returns 0 or -errno, having logged the reason. */
@@ -63,17 +85,21 @@ uint32_t vnvme_vectors(const struct vnvme_ctrl *ctrl);
 
 /*
  * A host appears: the controller is as after power-on, stopped, without memory, doorbells and
- * interrupts. detach() ends all that, waiting for I/O in flight.
+ * interrupts. detach() ends all that, waiting for I/O in flight; for none if vnvme_reset_begin()
+ * and vnvme_memory_stop_begin() have ended just before.
  */
 void vnvme_attach(struct vnvme_ctrl *ctrl);
 void vnvme_detach(struct vnvme_ctrl *ctrl);
 
 /*
- * Takes the guest's memory away (no access to it after the return), and gives it again. `mem` and
- * the doorbell page (4096 bytes, laid out as BAR0 from 1000h, DSTRD 0) stay the transport's, which
- * keeps them mapped until the next call or vnvme_detach(). mem->lost is watched.
+ * Takes the guest's memory away (no access to it after the return, for which it waits for I/O in
+ * flight), and gives it again. `mem` and the doorbell page (4096 bytes, laid out as BAR0 from
+ * 1000h, DSTRD 0) stay the transport's, which keeps them mapped until the next call or
+ * vnvme_detach(). mem->lost is watched.
  */
 void vnvme_memory_stop(struct vnvme_ctrl *ctrl);
+/* ended(arg) is called on a reactor, and must not block. */
+void vnvme_memory_stop_begin(struct vnvme_ctrl *ctrl, void (*ended)(void *arg), void *arg);
 void vnvme_memory_start(struct vnvme_ctrl *ctrl, const struct guest_mem *mem, void *doorbells);
 
 /*
@@ -81,6 +107,8 @@ void vnvme_memory_start(struct vnvme_ctrl *ctrl, const struct guest_mem *mem, vo
  * no reactor uses it any more. Returns 0, or -EINVAL (and closes it): no such vector.
  */
 int vnvme_set_irq(struct vnvme_ctrl *ctrl, uint32_t vector, int fd);
+/* Signals the vector's eventfd, if it has one: the VMM asks for an interrupt to test its way. */
+void vnvme_trigger_irq(struct vnvme_ctrl *ctrl, uint32_t vector);
 /*
  * The eventfd that is signalled after a doorbell write; taken over. -1: there is none, the doorbell
  * page is to be polled as long as the controller is enabled.
@@ -95,9 +123,15 @@ void vnvme_set_kick(struct vnvme_ctrl *ctrl, int fd);
 int vnvme_reg_read(struct vnvme_ctrl *ctrl, uint32_t offset, uint32_t size, uint64_t *value);
 int vnvme_reg_write(struct vnvme_ctrl *ctrl, uint32_t offset, uint32_t size, uint64_t value);
 
-/* Back to the state after power-on, with no I/O in flight. Memory, doorbells, interrupts stay. */
+/*
+ * Back to the state after power-on, waiting for I/O in flight. Memory, doorbells, interrupts stay.
+ * reset_begin() does not wait: ended(arg) is called on a reactor, and must not block.
+ */
 void vnvme_reset(struct vnvme_ctrl *ctrl);
-/* The VM is paused: no I/O in flight, and the rings are untouched from the return on until start.
+void vnvme_reset_begin(struct vnvme_ctrl *ctrl, void (*ended)(void *arg), void *arg);
+/*
+ * The VM is paused: no I/O in flight, for which it waits, and the rings are untouched from the
+ * return on until start.
  */
 void vnvme_stop(struct vnvme_ctrl *ctrl);
 void vnvme_start(struct vnvme_ctrl *ctrl);

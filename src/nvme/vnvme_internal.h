@@ -191,10 +191,11 @@ static inline void vnvme_count(uint64_t *counter, uint64_t n)
 }
 
 enum vnvme_pause {
-	VNVME_PAUSE_MEMORY = 1,	  /* no memory table */
-	VNVME_PAUSE_VM = 2,	  /* the VM is stopped */
-	VNVME_PAUSE_FATAL = 4,	  /* CSTS.CFS */
-	VNVME_PAUSE_SHUTDOWN = 8, /* CSTS.SHST is complete, and the host has not reset yet */
+	VNVME_PAUSE_MEMORY = 1,	   /* no memory table */
+	VNVME_PAUSE_VM = 2,	   /* the VM is stopped */
+	VNVME_PAUSE_FATAL = 4,	   /* CSTS.CFS */
+	VNVME_PAUSE_SHUTDOWN = 8,  /* CSTS.SHST is complete, and the host has not reset yet */
+	VNVME_PAUSE_UNMAPPED = 16, /* a queue is in memory that the transport is yet to give */
 };
 
 struct vnvme_op;
@@ -260,20 +261,26 @@ struct vnvme_op {
 void vnvme_op_run(struct vnvme_ctrl *ctrl, struct vnvme_op *op);
 /* In the group's poller. */
 void vnvme_op_poll(struct vnvme_group *g);
-/* Any thread but a reactor: runs fn at home and waits until it or a later step calls
- * vnvme_sync_end(). */
-struct vnvme_sync;
-void vnvme_sync_run(struct vnvme_ctrl *ctrl, void (*fn)(struct vnvme_sync *sync), void *arg);
-void vnvme_sync_end(struct vnvme_sync *sync);
-
+/*
+ * What the transport's thread wants: runs fn at home, which ends at once, or by a later step, with
+ * vnvme_sync_end(). Any thread but a reactor.
+ */
 struct vnvme_sync {
 	struct vnvme_op op; /* for those that run one, with vnvme_sync_op_done() at its end */
 	struct vnvme_ctrl *ctrl;
 	void (*fn)(struct vnvme_sync *sync);
 	void *arg;
+	enum vnvme_pause why;	  /* of those that pause or resume */
+	void (*ended)(void *arg); /* at home */
+	void *ended_arg;
 	struct reactor_msg msg;
-	void *sem;
 };
+/* Waits for the end. */
+void vnvme_sync_run(struct vnvme_ctrl *ctrl, void (*fn)(struct vnvme_sync *sync), void *arg);
+/* Does not: ended(ended_arg) is called then. One at a time for each controller. */
+void vnvme_sync_begin(struct vnvme_ctrl *ctrl, void (*fn)(struct vnvme_sync *sync),
+		      void (*ended)(void *arg), void *ended_arg);
+void vnvme_sync_end(struct vnvme_sync *sync);
 /* An op's done() that ends the sync it is embedded in. */
 void vnvme_sync_op_done(struct vnvme_op *op);
 
@@ -324,7 +331,9 @@ struct vnvme_ctrl {
 	uint8_t *doorbells;
 	const struct guest_mem *mem; /* NULL: none at present */
 
-	int kick_fd; /* the transport thread's; -1: none */
+	bool memory_in_pieces;	 /* struct vnvme_params */
+	int kick_fd;		 /* the transport thread's; -1: none */
+	struct vnvme_sync begun; /* the call that the transport's thread does not wait for */
 
 	/* Home's own from here on. */
 	uint32_t cc, csts, aqa, intms;

@@ -163,7 +163,7 @@ static void flags_and_reuse(void)
 	area_close(&a);
 }
 
-/* All slots: 8 mappings for each of 1024 sessions; then an error, and nothing is overwritten. */
+/* All slots: 16 mappings for each of 1024 sessions; then an error, and nothing is overwritten. */
 static void full(void)
 {
 	static uint8_t fake[16384 + 1];
