@@ -26,7 +26,7 @@ struct blk_params {
 	struct reactor *const *reactors;
 	size_t nreactors;
 	uint64_t idle_ns;
-	const struct vhost_socket_params *socket;
+	const struct socket_params *socket;
 };
 
 /* 0 or -errno, having logged the reason. */

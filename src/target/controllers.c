@@ -39,9 +39,9 @@ static uint64_t idle_ns(const struct config_polling *p)
 	return p->idle_us * NS_PER_US;
 }
 
-static struct vhost_socket_params socket_params(const struct config_controller *c)
+static struct socket_params socket_of(const struct config_controller *c)
 {
-	return (struct vhost_socket_params){
+	return (struct socket_params){
 		.path = c->socket_path,
 		.name = c->name,
 		.mode = c->socket.mode,
@@ -93,7 +93,7 @@ static void identify_ns(const struct config *cfg, const struct config_controller
 
 /* What controllers of all types are given alike. */
 struct common {
-	struct vhost_socket_params socket;
+	struct socket_params socket;
 	struct reactor **reactors; /* freed by the caller */
 	uint64_t idle_ns;
 };
@@ -103,7 +103,7 @@ static int fill_common(struct common *common, const struct target *t, size_t ind
 	const struct config_controller *c = &t->cfg->controllers[index];
 	size_t i, n = c->cpus.n;
 
-	common->socket = socket_params(c);
+	common->socket = socket_of(c);
 	common->idle_ns = idle_ns(&c->polling);
 	common->reactors = calloc(n, sizeof(struct reactor *));
 	if (!common->reactors)

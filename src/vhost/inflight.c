@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "guest_mem/guest_mem.h"
+#include "util/fd.h"
 #include "vhost/vhost_internal.h"
 
 #define QUEUE_ALIGN 64
@@ -113,7 +114,7 @@ bool vhost_inflight_set(struct vhost_socket *sock, struct vhost_wire_msg *msg)
 	if (msg->size < 20 || msg->size > sizeof(inf) || msg->nfds != 1 || any_started(sock) ||
 	    !sizes_ok(sock, &inf))
 		return false;
-	if (!vhost_is_memory_file(msg->fds[0]) || fstat(msg->fds[0], &st) ||
+	if (!fd_is_memory(msg->fds[0]) || fstat(msg->fds[0], &st) ||
 	    inf.mmap_offset % QUEUE_ALIGN || inf.mmap_size > UINT64_MAX - inf.mmap_offset ||
 	    inf.mmap_offset + inf.mmap_size > (uint64_t)st.st_size ||
 	    inf.mmap_size < inf.num_queues * queue_bytes(inf.queue_size)) {

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "util/fd.h"
 #include "util/util.h"
 #include "vhost/vhost_internal.h"
 #include "vhost/vhost_wire.h"
@@ -202,17 +203,6 @@ static enum rte_vhost_msg_result own_message(struct vhost_socket *sock, struct v
 	}
 }
 
-bool vhost_is_eventfd(int fd)
-{
-	static const char kind[] = "anon_inode:[eventfd]";
-	char path[32], target[sizeof(kind)];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = readlink(path, target, sizeof(target));
-	return n == (ssize_t)sizeof(kind) - 1 && !memcmp(target, kind, sizeof(kind) - 1);
-}
-
 /*
  * A reactor will write to these: nothing that may block it. A copy goes to the personality, so that
  * the library can close its own when it likes.
@@ -227,7 +217,7 @@ static enum rte_vhost_msg_result vring_fd_message(struct vhost_socket *sock,
 	int fd = -1;
 
 	if (msg->size != sizeof(value) || msg->nfds != (nofd ? 0 : 1) ||
-	    (!nofd && !vhost_is_eventfd(msg->fds[0]))) {
+	    (!nofd && !fd_is_eventfd(msg->fds[0]))) {
 		vhost_warn(
 			sock,
 			"%s: vring %u: the file descriptor must be one eventfd, or none with the "

@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "util/socket_file.h"
+
 #define VHOST_MAX_REGIONS 8
 
 struct vhost_socket;
@@ -106,21 +108,12 @@ struct vhost_ops {
 int vhost_init(void);
 void vhost_fini(void);
 
-struct vhost_socket_params {
-	const char *path; /* at most 107 bytes */
-	const char *name; /* of the controller, for messages */
-	mode_t mode;
-	bool set_owner, set_group;
-	uid_t owner;
-	gid_t group;
-};
-
 /*
  * Listens on a socket. A stale socket file is replaced; one that another process serves is an
  * error. Main thread. Returns 0 or -errno, having logged the reason.
  */
-int vhost_socket_create(const struct vhost_socket_params *params, const struct vhost_ops *ops,
-			void *arg, struct vhost_socket **out);
+int vhost_socket_create(const struct socket_params *params, const struct vhost_ops *ops, void *arg,
+			struct vhost_socket **out);
 /* Ends its session, if any, and removes the socket file. Main thread. */
 void vhost_socket_destroy(struct vhost_socket *sock);
 

@@ -8,10 +8,9 @@
 #include <rte_vhost.h>
 
 #include "util/log.h"
+#include "util/socket_file.h"
 #include "vhost/vhost.h"
 #include "vhost/vhost_wire.h"
-
-#define VHOST_PATH_MAX 108
 
 /* What the front-end has said about a virtqueue. */
 struct vring_state {
@@ -31,11 +30,11 @@ struct vring_region {
 };
 
 struct vhost_socket {
-	char path[VHOST_PATH_MAX];
+	char path[SOCKET_PATH_MAX];
 	char name[64];
 	const struct vhost_ops *ops;
 	void *arg;
-	int lock_fd;		   /* of the lock file: held as long as the socket is ours */
+	struct socket_file file;
 	struct vhost_socket *next; /* in the list of all, guarded by its lock */
 
 	/* Held around each callback into the personality; guards the fields below. */
@@ -79,7 +78,6 @@ void *vhost_inflight_of(const struct vhost_socket *sock, unsigned int index, uin
 void vhost_inflight_drop(struct vhost_socket *sock);
 
 /* session.c */
-bool vhost_is_eventfd(int fd);
 enum rte_vhost_msg_result vhost_refuse(struct vhost_wire_msg *msg);
 extern const struct rte_vhost_device_ops vhost_device_ops;
 void vhost_session_end(struct vhost_socket *sock); /* with the lock held */
@@ -87,8 +85,6 @@ void vhost_session_end(struct vhost_socket *sock); /* with the lock held */
 /* socket.c: the socket of a session; NULL if none. */
 struct vhost_socket *vhost_socket_of(int vid);
 
-/* wire.c: whether a file descriptor is of memory: a memfd, tmpfs or hugetlbfs. */
-bool vhost_is_memory_file(int fd);
 /* wire.c: DPDK's message context, as its handlers pass it on. */
 bool vhost_wire_close_fds(void *ctx);
 bool vhost_wire_check_mem_table(struct vhost_socket *sock, void *ctx);

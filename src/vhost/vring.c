@@ -14,6 +14,7 @@
 
 #include <linux/virtio_ring.h>
 
+#include "util/fd.h"
 #include "util/util.h"
 #include "vhost/vhost_internal.h"
 
@@ -269,7 +270,7 @@ static bool take_eventfd(struct vhost_wire_msg *msg, int *fd)
 	*fd = -1;
 	if (msg->payload.u64 & VHOST_USER_VRING_NOFD)
 		return msg->nfds <= 0;
-	if (msg->nfds != 1 || !vhost_is_eventfd(msg->fds[0]) ||
+	if (msg->nfds != 1 || !fd_is_eventfd(msg->fds[0]) ||
 	    fcntl(msg->fds[0], F_SETFL, O_NONBLOCK | O_RDWR))
 		return false;
 	*fd = msg->fds[0];

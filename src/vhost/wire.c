@@ -2,12 +2,11 @@
 /* Checks of what came over the socket, before librte_vhost acts on it. */
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/magic.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "guest_mem/guest_mem.h"
+#include "util/fd.h"
 #include "vhost/vhost_internal.h"
 #include "vhost/vhost_wire.h"
 
@@ -28,25 +27,12 @@ bool vhost_wire_close_fds(void *ctx)
 	return n > 0;
 }
 
-/*
- * A page fault on a file of FUSE or NFS can last for ever, and a reactor with it: memory must be
- * memory.
- */
-bool vhost_is_memory_file(int fd)
-{
-	struct statfs fs;
-	struct stat st;
-
-	return !fstat(fd, &st) && S_ISREG(st.st_mode) && !fstatfs(fd, &fs) &&
-	       (fs.f_type == TMPFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC);
-}
-
 static bool region_ok(struct vhost_socket *sock, uint32_t i, const struct vhost_wire_region *r,
 		      int fd)
 {
 	struct stat st;
 
-	if (!vhost_is_memory_file(fd) || fstat(fd, &st)) {
+	if (!fd_is_memory(fd) || fstat(fd, &st)) {
 		vhost_warn(sock,
 			   "%s: memory region %u is no shared memory: use memory-backend-memfd, or "
 			   "memory-backend-file on tmpfs or hugetlbfs, with share=on",

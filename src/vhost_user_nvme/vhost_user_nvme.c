@@ -298,8 +298,8 @@ static const struct vhost_ops ops = {
 	.message = on_message,
 };
 
-int vhost_user_nvme_create(const struct vnvme_params *params,
-			   const struct vhost_socket_params *socket, struct vhost_user_nvme **out)
+int vhost_user_nvme_create(const struct vnvme_params *params, const struct socket_params *socket,
+			   struct vhost_user_nvme **out)
 {
 	struct vhost_user_nvme *vun = calloc(1, sizeof(*vun));
 	int rc;

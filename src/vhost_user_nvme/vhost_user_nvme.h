@@ -12,8 +12,8 @@ struct vhost_user_nvme;
 /*
  * Makes a controller and listens for its front-end. Returns 0 or -errno, having logged the reason.
  */
-int vhost_user_nvme_create(const struct vnvme_params *params,
-			   const struct vhost_socket_params *socket, struct vhost_user_nvme **out);
+int vhost_user_nvme_create(const struct vnvme_params *params, const struct socket_params *socket,
+			   struct vhost_user_nvme **out);
 /* Ends the session, if there is one, waiting for its I/O. */
 void vhost_user_nvme_destroy(struct vhost_user_nvme *vun);
 

@@ -68,7 +68,7 @@ struct virtio_params {
 	struct reactor *const *reactors;
 	size_t nreactors;
 	uint64_t idle_ns;
-	const struct vhost_socket_params *socket;
+	const struct socket_params *socket;
 };
 
 /* Main thread. 0 or -errno, having logged the reason. */

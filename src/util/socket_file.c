@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "util/socket_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "util/log.h"
+
+static int lock_path(const struct socket_file *f, char *buf, size_t size)
+{
+	const char *base = strrchr(f->path, '/');
+	int dir_len = base ? (int)(base - f->path) + 1 : 0;
+
+	return snprintf(buf, size, "%.*s.%s.lock", dir_len, f->path, base ? base + 1 : f->path);
+}
+
+static pid_t holder_of(int fd)
+{
+	char text[32] = "";
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+
+	return n > 0 ? (pid_t)atoi(text) : 0;
+}
+
+static bool is_still_at(int fd, const char *path)
+{
+	struct stat ours, there;
+
+	return !fstat(fd, &ours) && !stat(path, &there) && ours.st_ino == there.st_ino &&
+	       ours.st_dev == there.st_dev;
+}
+
+/* Opens and locks the file; its last owner may be removing it, and then it takes another try. */
+static int open_locked(struct socket_file *f, const char *path)
+{
+	int rc;
+
+	do {
+		f->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (f->lock_fd < 0) {
+			rc = -errno;
+			log_error("%s: cannot make the lock file %s: %s; check that its folder "
+				  "exists and is writable for this user",
+				  f->name, path, strerror(-rc));
+			return rc;
+		}
+		if (flock(f->lock_fd, LOCK_EX | LOCK_NB)) {
+			log_error("%s: socket %s is in use by process %d; stop that one, or give "
+				  "this one another socket_dir",
+				  f->name, f->path, (int)holder_of(f->lock_fd));
+			close(f->lock_fd);
+			return -EADDRINUSE;
+		}
+		if (is_still_at(f->lock_fd, path))
+			return 0;
+		close(f->lock_fd);
+	} while (true);
+}
+
+/*
+ * Two daemons on one socket: the lock file tells, without a connection that would disturb the one
+ * that runs. The kernel drops the lock with its owner, however that ends.
+ */
+static int take_lock(struct socket_file *f)
+{
+	char path[SOCKET_PATH_MAX + 16], text[32];
+	int n, rc;
+
+	lock_path(f, path, sizeof(path));
+	rc = open_locked(f, path);
+	if (rc)
+		return rc;
+	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	if (ftruncate(f->lock_fd, 0) || pwrite(f->lock_fd, text, (size_t)n, 0) != n)
+		log_warn("%s: cannot write to %s: %s", f->name, path, strerror(errno));
+	return 0;
+}
+
+void socket_file_release(struct socket_file *f)
+{
+	char path[SOCKET_PATH_MAX + 16];
+
+	lock_path(f, path, sizeof(path));
+	unlink(path);
+	close(f->lock_fd);
+}
+
+static bool somebody_listens(const struct socket_file *f)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool yes;
+
+	if (fd < 0)
+		return true;
+	_Static_assert(sizeof(f->path) <= sizeof(addr.sun_path), "sun_path");
+	memcpy(addr.sun_path, f->path, sizeof(f->path));
+	yes = !connect(fd, (struct sockaddr *)&addr, sizeof(addr)) || errno == EAGAIN;
+	close(fd);
+	return yes;
+}
+
+/* Under our lock: what stands there is another program's, or left over. */
+static int clear_path(const struct socket_file *f)
+{
+	struct stat st;
+
+	if (lstat(f->path, &st))
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode)) {
+		log_error("%s: %s exists and is not a socket; remove it, or choose another name",
+			  f->name, f->path);
+		return -EEXIST;
+	}
+	if (somebody_listens(f)) {
+		log_error(
+			"%s: another program listens on %s; stop it, or choose another socket_dir",
+			f->name, f->path);
+		return -EADDRINUSE;
+	}
+	log_debug("%s: replacing the stale socket %s", f->name, f->path);
+	return unlink(f->path) ? -errno : 0;
+}
+
+int socket_file_set_access(const struct socket_params *p)
+{
+	uid_t uid = p->set_owner ? p->owner : (uid_t)-1;
+	gid_t gid = p->set_group ? p->group : (gid_t)-1;
+
+	if ((p->set_owner || p->set_group) && chown(p->path, uid, gid)) {
+		log_error("%s: cannot give %s to user %d, group %d: %s", p->name, p->path, (int)uid,
+			  (int)gid, strerror(errno));
+		return -errno;
+	}
+	if (chmod(p->path, p->mode)) {
+		log_error("%s: cannot set mode %04o of %s: %s", p->name, (unsigned int)p->mode,
+			  p->path, strerror(errno));
+		return -errno;
+	}
+	return 0;
+}
+
+int socket_file_claim(struct socket_file *f, const struct socket_params *p)
+{
+	int rc;
+
+	snprintf(f->path, sizeof(f->path), "%s", p->path);
+	snprintf(f->name, sizeof(f->name), "%s", p->name);
+	rc = take_lock(f);
+	if (rc)
+		return rc;
+	rc = clear_path(f);
+	if (rc)
+		socket_file_release(f);
+	return rc;
+}

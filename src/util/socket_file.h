@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef UTIL_SOCKET_FILE_H
+#define UTIL_SOCKET_FILE_H
+
+/* Whose the file of a listening socket is, its mode and owner. Main thread. */
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define SOCKET_PATH_MAX 108 /* with the final NUL: sun_path of unix(7) */
+
+struct socket_params {
+	const char *path; /* at most 107 bytes */
+	const char *name; /* of the controller, for messages */
+	mode_t mode;
+	bool set_owner, set_group;
+	uid_t owner;
+	gid_t group;
+};
+
+struct socket_file {
+	char path[SOCKET_PATH_MAX];
+	char name[64];
+	int lock_fd; /* of the lock file: held as long as the socket is ours */
+};
+
+/*
+ * Makes the path ours: takes the lock beside it and removes a stale socket. One that another
+ * process serves is an error. Returns 0, or -errno having logged the reason.
+ */
+int socket_file_claim(struct socket_file *f, const struct socket_params *p);
+/* Gives the socket its owner and mode. Returns 0, or -errno having logged the reason. */
+int socket_file_set_access(const struct socket_params *p);
+/* Drops the lock. The socket is unlinked before. */
+void socket_file_release(struct socket_file *f);
+
+#endif
