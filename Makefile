@@ -17,7 +17,7 @@ SANITIZE ?=
 WERROR  ?= -Werror
 CFLAGS  ?= -O2 -g
 
-PKGS := libdpdk libnvme yaml-0.1 liburing uuid
+PKGS := libdpdk libnvme yaml-0.1 liburing uuid jansson
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 # The goals that build nothing themselves work without the libraries; tools/check installs them.
 ifeq ($(PKG_CFLAGS),)
@@ -25,7 +25,7 @@ ifneq ($(filter-out check clean format uninstall,$(or $(MAKECMDGOALS),all)),)
 $(error pkg-config cannot find all of "$(PKGS)": run 'sudo tools/install-deps build test')
 endif
 endif
-PKG_LIBS := -lrte_vhost -lrte_eal -lnvme -lyaml -luring -lnuma -luuid -lpthread
+PKG_LIBS := -lrte_vhost -lrte_eal -lnvme -lyaml -luring -lnuma -luuid -ljansson -lpthread
 
 ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -DSB_VERSION='"$(VERSION)"' -DALLOW_EXPERIMENTAL_API \
 	-Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith \

@@ -145,7 +145,25 @@ struct config_namespace {
 	bool read_only;			/* as written here: the bdev may be read-only without it */
 };
 
+enum config_transport {
+	CONFIG_VHOST_USER = 1,
+	CONFIG_VFIO_USER,
+};
+
+enum config_doorbells {
+	CONFIG_DOORBELLS_TRAPPED = 1,
+	CONFIG_DOORBELLS_MAPPED,
+};
+
+enum config_socket_layout {
+	CONFIG_SOCKET_FILE = 1, /* <socket_dir>/<name> */
+	CONFIG_SOCKET_FOLDER,	/* <socket_dir>/<name>/cntrl */
+};
+
 struct config_nvme {
+	enum config_transport transport;
+	enum config_doorbells doorbells; /* vfio-user only, as the next */
+	enum config_socket_layout socket_layout;
 	uint32_t io_queues; /* pairs of I/O submission and completion queues, 1-based */
 	/* 1..CONFIG_SERIAL_MAX printable ASCII characters, unique among the controllers */
 	const char *serial;
@@ -193,7 +211,8 @@ struct config_controller {
 	struct config_pos pos;
 	const char *name; /* unique among the controllers */
 	enum config_controller_type type;
-	const char *socket_path; /* <socket_dir>/<name>, fits sun_path */
+	const char *socket_path;   /* fits sun_path */
+	const char *socket_folder; /* the socket's own, <socket_dir>/<name>; NULL: it has none */
 	/* These three are the target's unless the controller has its own. */
 	struct config_socket socket;
 	struct config_cpus cpus; /* among the target's; never empty */

@@ -127,7 +127,31 @@ static const struct config_section namespace_section = {
 	.keys = namespace_keys,
 };
 
+static const struct config_choice transport_choices[] = {
+	{"vhost-user", CONFIG_VHOST_USER},
+	{"vfio-user", CONFIG_VFIO_USER},
+	{0},
+};
+
+static const struct config_choice doorbells_choices[] = {
+	{"trapped", CONFIG_DOORBELLS_TRAPPED},
+	{"mapped", CONFIG_DOORBELLS_MAPPED},
+	{0},
+};
+
+static const struct config_choice socket_layout_choices[] = {
+	{"file", CONFIG_SOCKET_FILE},
+	{"folder", CONFIG_SOCKET_FOLDER},
+	{0},
+};
+
 static const struct config_key nvme_keys[] = {
+	{"transport", config_read_choice, FIELD(controller, nvme.transport), .dflt = "vhost-user",
+	 .choices = transport_choices},
+	{"doorbells", config_read_choice, FIELD(controller, nvme.doorbells), .dflt = "trapped",
+	 .choices = doorbells_choices},
+	{"socket_layout", config_read_choice, FIELD(controller, nvme.socket_layout), .dflt = "file",
+	 .choices = socket_layout_choices},
 	{"io_queues", config_read_uint32, FIELD(controller, nvme.io_queues), .dflt = "4", .min = 1,
 	 .max = CONFIG_IO_QUEUES_MAX},
 	{"serial", config_read_ascii, FIELD(controller, nvme.serial), .min = 1,

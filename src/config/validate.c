@@ -84,7 +84,10 @@ static void set_socket_path(struct config *cfg, struct config_errors *errors,
 	const char *dir = cfg->target.socket_dir;
 	size_t dir_len = strlen(dir);
 	const char *slash = dir_len && dir[dir_len - 1] == '/' ? "" : "/";
-	size_t len = dir_len + strlen(slash) + strlen(ctrl->name);
+	bool folder = ctrl->type == CONFIG_CONTROLLER_NVME &&
+		      ctrl->nvme.socket_layout == CONFIG_SOCKET_FOLDER;
+	const char *last = folder ? "/cntrl" : "";
+	size_t len = dir_len + strlen(slash) + strlen(ctrl->name) + strlen(last);
 
 	if (len > CONFIG_SOCKET_PATH_MAX)
 		config_errors_add(
@@ -93,7 +96,10 @@ static void set_socket_path(struct config *cfg, struct config_errors *errors,
 			"long; allowed: up to %d, with a shorter socket_dir or name",
 			CONFIG_QUOTE(ctrl->name), CONFIG_QUOTE(dir), len, CONFIG_SOCKET_PATH_MAX);
 	else
-		ctrl->socket_path =
+		ctrl->socket_path = config_arena_printf(&cfg->priv->arena, "%s%s%s%s", dir, slash,
+							ctrl->name, last);
+	if (folder)
+		ctrl->socket_folder =
 			config_arena_printf(&cfg->priv->arena, "%s%s%s", dir, slash, ctrl->name);
 }
 

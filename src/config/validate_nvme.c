@@ -65,9 +65,34 @@ static void number_namespaces(const struct config *cfg, struct config_errors *er
 	}
 }
 
+/* A key that has no meaning over vhost-user says that something else is wanted. */
+static void check_vfio_user_key(const struct config *cfg, struct config_errors *errors,
+				const struct config_controller *ctrl, const void *field,
+				const char *key, const char *remedy)
+{
+	if (config_places_has(cfg, field))
+		config_errors_add(errors, config_locate(cfg, field, ctrl->pos),
+				  "controller %s: %s: has no meaning with transport: vhost-user; "
+				  "allowed: with transport: vfio-user%s",
+				  CONFIG_QUOTE(ctrl->name), key, remedy);
+}
+
+static void check_transport(const struct config *cfg, struct config_errors *errors,
+			    const struct config_controller *ctrl)
+{
+	const struct config_nvme *nvme = &ctrl->nvme;
+
+	if (nvme->transport != CONFIG_VHOST_USER)
+		return;
+	check_vfio_user_key(cfg, errors, ctrl, &nvme->doorbells, "doorbells",
+			    " (over vhost-user it is a property of the QEMU device)");
+	check_vfio_user_key(cfg, errors, ctrl, &nvme->socket_layout, "socket_layout", "");
+}
+
 void config_validate_nvme(struct config *cfg, struct config_errors *errors,
 			  const struct config_index *bdevs, struct config_controller *ctrl)
 {
+	check_transport(cfg, errors, ctrl);
 	for (size_t i = 0; i < ctrl->nvme.nnamespaces; i++)
 		resolve(cfg, errors, bdevs, ctrl, i);
 	number_namespaces(cfg, errors, ctrl);

@@ -13,6 +13,7 @@
 #include "target/target_internal.h"
 #include "util/log.h"
 #include "util/time.h"
+#include "vfio_user/vfio_user.h"
 #include "vhost/vhost.h"
 #include "vhost_user_nvme/vhost_user_nvme.h"
 
@@ -114,8 +115,23 @@ static int fill_common(struct common *common, const struct target *t, size_t ind
 	return 0;
 }
 
-static int create_nvme(const struct target *t, size_t index, const struct common *common,
-		       struct vhost_user_nvme **out)
+static int create_vfio(struct target *t, const struct config_controller *c,
+		       const struct vnvme_params *nvme, const struct socket_params *socket,
+		       struct vfio_user **out)
+{
+	struct vfio_user_params p = {
+		.nvme = nvme,
+		.socket = socket,
+		.socket_dir = c->socket_folder,
+		.mapped = c->nvme.doorbells == CONFIG_DOORBELLS_MAPPED,
+	};
+	int rc = t->vfio_user ? 0 : vfio_user_server_start(&t->vfio_user);
+
+	return rc ? rc : vfio_user_create(t->vfio_user, &p, out);
+}
+
+static int create_nvme(struct target *t, size_t index, const struct common *common,
+		       struct target_controller *out)
 {
 	const struct config_controller *c = &t->cfg->controllers[index];
 	struct vnvme_params p = {
@@ -144,11 +160,16 @@ static int create_nvme(const struct target *t, size_t index, const struct common
 		identify_ns(t->cfg, c, &c->nvme.namespaces[i], ns[i].uuid);
 	}
 	p.namespaces = ns;
-	rc = vhost_user_nvme_create(&p, &common->socket, out);
+	out->transport = c->nvme.transport;
+	if (c->nvme.transport == CONFIG_VFIO_USER)
+		rc = create_vfio(t, c, &p, &common->socket, &out->vfio);
+	else
+		rc = vhost_user_nvme_create(&p, &common->socket, &out->nvme);
 	if (!rc)
-		log_info("%s: NVMe controller with %zu namespace%s, up to %u I/O queues, at %s",
+		log_info("%s: NVMe controller with %zu namespace%s, up to %u I/O queues, at %s%s",
 			 c->name, p.nnamespaces, p.nnamespaces == 1 ? "" : "s", p.io_queues,
-			 c->socket_path);
+			 c->socket_path,
+			 c->nvme.transport == CONFIG_VFIO_USER ? " (vfio-user)" : "");
 	free(ns);
 	return rc;
 }
@@ -244,7 +265,7 @@ static int create(struct target *t, size_t index)
 	out->type = c->type;
 	switch (c->type) {
 	case CONFIG_CONTROLLER_NVME:
-		rc = create_nvme(t, index, &common, &out->nvme);
+		rc = create_nvme(t, index, &common, out);
 		break;
 	case CONFIG_CONTROLLER_BLK:
 		rc = create_blk(c, &common, &out->blk);
@@ -261,7 +282,10 @@ static void destroy(const struct target_controller *c)
 {
 	switch (c->type) {
 	case CONFIG_CONTROLLER_NVME:
-		vhost_user_nvme_destroy(c->nvme);
+		if (c->transport == CONFIG_VFIO_USER)
+			vfio_user_destroy(c->vfio);
+		else
+			vhost_user_nvme_destroy(c->nvme);
 		break;
 	case CONFIG_CONTROLLER_BLK:
 		blk_destroy(c->blk);

@@ -8,6 +8,7 @@
 #include "reactor/reactor.h"
 #include "target/target_internal.h"
 #include "util/log.h"
+#include "vfio_user/vfio_user.h"
 #include "vhost/vhost.h"
 
 /* --- reactors --- */
@@ -69,6 +70,7 @@ void target_stop(struct target *t)
 	if (!t)
 		return;
 	target_destroy_controllers(t);
+	vfio_user_server_stop(t->vfio_user);
 	target_remove_bdevs(t);
 	reactor_watchdog_stop(t->watchdog);
 	while (t->nreactors)

@@ -8,13 +8,17 @@
 
 struct blk;
 struct reactor;
+struct vfio_user;
+struct vfio_user_server;
 struct vhost_user_nvme;
 struct virtio_scsi;
 
 struct target_controller {
 	enum config_controller_type type;
+	enum config_transport transport; /* of type nvme */
 	union {
 		struct vhost_user_nvme *nvme;
+		struct vfio_user *vfio;
 		struct blk *blk;
 		struct virtio_scsi *scsi;
 	};
@@ -26,6 +30,7 @@ struct target {
 	struct reactor **reactors; /* as cfg->target.cpus */
 	size_t nreactors;
 	struct reactor_watchdog *watchdog;
+	struct vfio_user_server *vfio_user;    /* from the first controller that needs it on */
 	struct target_controller *controllers; /* as cfg->controllers */
 	size_t ncontrollers;
 };

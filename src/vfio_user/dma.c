@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * DMA_MAP and DMA_UNMAP. A message is checked at once; it is carried out when the controller does
+ * not use its memory. A region that the device can't read and write itself (no file descriptor, or
+ * read-only) is kept in the list, so that it can be unmapped, and left out of the table: commands
+ * that aim at it fail.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/fd.h"
+#include "util/util.h"
+#include "vfio_user/vfio_user_internal.h"
+
+#define DMA_FLAGS    (VFIO_USER_DMA_READ | VFIO_USER_DMA_WRITE)
+#define DMA_IGNORED  0xcu /* how the client would like it to be accessed: bits of later versions */
+#define UNALIGNED(x) ((x) & (VFIO_USER_PAGE - 1))
+
+/* --- the list --- */
+
+/* The first one that ends behind iova. */
+static uint32_t first_behind(const struct vfio_user *vu, uint64_t iova)
+{
+	uint32_t lo = 0, hi = vu->nmaps;
+
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+		const struct vfio_user_map *m = &vu->maps[mid];
+
+		if (m->iova + (m->size - 1) < iova)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static bool overlaps(const struct vfio_user *vu, uint64_t iova, uint64_t size)
+{
+	uint32_t i = first_behind(vu, iova);
+
+	return i < vu->nmaps && vu->maps[i].iova <= iova + (size - 1);
+}
+
+static void insert(struct vfio_user *vu, const struct vfio_user_map *map)
+{
+	uint32_t i = first_behind(vu, map->iova);
+
+	memmove(&vu->maps[i + 1], &vu->maps[i], (vu->nmaps - i) * sizeof(*map));
+	vu->maps[i] = *map;
+	vu->nmaps++;
+}
+
+static void drop(struct vfio_user *vu, const struct vfio_user_map *map)
+{
+	if (!map->addr)
+		return;
+	guest_mem_remove(&vu->mem, map->iova);
+	guest_mem_unguard(map->addr);
+	munmap(map->addr, map->len);
+}
+
+void vfio_user_dma_drop(struct vfio_user *vu)
+{
+	while (vu->nmaps)
+		drop(vu, &vu->maps[--vu->nmaps]);
+	guest_mem_clear(&vu->mem);
+}
+
+/* --- DMA_MAP --- */
+
+static int check_file(struct vfio_user *vu, const struct vfio_user_dma_map *m, struct stat *st)
+{
+	int fd = vu->fds[0];
+
+	if (!fd_is_memory(fd) || fstat(fd, st)) {
+		vfio_user_warn(
+			vu,
+			"%s: DMA_MAP at %#" PRIx64 ": the file is no shared memory: use "
+			"memory-backend-memfd, or memory-backend-file on tmpfs or hugetlbfs, "
+			"with share=on",
+			vu->name, m->iova);
+		return -EINVAL;
+	}
+	if (m->size > UINT64_MAX - m->offset || m->offset + m->size > (uint64_t)st->st_size) {
+		vfio_user_warn(vu,
+			       "%s: DMA_MAP at %#" PRIx64 ": offset %#" PRIx64 " and size %#" PRIx64
+			       " are not within the file of %#" PRIx64 " bytes",
+			       vu->name, m->iova, m->offset, m->size, (uint64_t)st->st_size);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int check_map(struct vfio_user *vu, const struct vfio_user_dma_map *m)
+{
+	struct stat st;
+
+	if (m->argsz < sizeof(*m) || m->flags & ~(DMA_FLAGS | DMA_IGNORED) || !m->size ||
+	    m->size - 1 > UINT64_MAX - m->iova || UNALIGNED(m->iova | m->size | m->offset)) {
+		vfio_user_warn(
+			vu,
+			"%s: DMA_MAP of %#" PRIx64 " bytes at %#" PRIx64 ", offset %#" PRIx64
+			", flags %#x, argsz %u refused; addresses and sizes are multiples of "
+			"%u, below 2^64",
+			vu->name, m->size, m->iova, m->offset, m->flags, m->argsz, VFIO_USER_PAGE);
+		return -EINVAL;
+	}
+	if (overlaps(vu, m->iova, m->size)) {
+		vfio_user_warn(vu,
+			       "%s: DMA_MAP of %#" PRIx64 " bytes at %#" PRIx64
+			       " overlaps a region that is mapped",
+			       vu->name, m->size, m->iova);
+		return -EEXIST;
+	}
+	if (vu->nmaps == VFIO_USER_MAX_MAPS) {
+		vfio_user_warn(vu, "%s: DMA_MAP refused: there are %u regions, the most possible",
+			       vu->name, VFIO_USER_MAX_MAPS);
+		return -ENOSPC;
+	}
+	return vu->nfds ? check_file(vu, m, &st) : 0;
+}
+
+/*
+ * Huge pages are mapped as a whole: a region that begins or ends inside one has the rest of it
+ * mapped as well, but not in the table.
+ */
+static int map_file(struct vfio_user *vu, const struct vfio_user_dma_map *m,
+		    struct vfio_user_map *map)
+{
+	uint64_t page, start, end;
+	struct stat st;
+	int rc;
+
+	if (fstat(vu->fds[0], &st))
+		return -errno;
+	page = st.st_blksize > (long)VFIO_USER_PAGE ? (uint64_t)st.st_blksize : VFIO_USER_PAGE;
+	if (page & (page - 1))
+		page = VFIO_USER_PAGE;
+	start = m->offset & ~(page - 1);
+	end = (m->offset + m->size + page - 1) & ~(page - 1);
+	map->len = end - start;
+	map->addr = mmap(NULL, map->len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+			 vu->fds[0], (off_t)start);
+	if (map->addr == MAP_FAILED)
+		return -errno;
+	madvise(map->addr, map->len, MADV_DONTDUMP);
+	rc = guest_mem_guard(map->addr, map->len, &vu->mem.lost);
+	if (!rc)
+		rc = guest_mem_add(&vu->mem, m->iova, m->size,
+				   (uint8_t *)map->addr + (m->offset - start));
+	if (rc) {
+		guest_mem_unguard(map->addr);
+		munmap(map->addr, map->len);
+	}
+	return rc;
+}
+
+/* The memory is not in use. */
+static int do_map(struct vfio_user *vu)
+{
+	struct vfio_user_dma_map m;
+	struct vfio_user_map map = {0};
+	int rc = 0;
+
+	memcpy(&m, vu->payload, sizeof(m));
+	map.iova = m.iova;
+	map.size = m.size;
+	if (vu->nfds && (m.flags & DMA_FLAGS) == DMA_FLAGS)
+		rc = map_file(vu, &m, &map);
+	if (rc) {
+		vfio_user_warn(vu, "%s: DMA_MAP of %#" PRIx64 " bytes at %#" PRIx64 ": %s",
+			       vu->name, m.size, m.iova, strerror(-rc));
+		return rc;
+	}
+	insert(vu, &map);
+	log_debug("%s: DMA_MAP %#" PRIx64 " + %#" PRIx64 "%s", vu->name, m.iova, m.size,
+		  map.addr ? "" : ", which the device cannot use");
+	return 0;
+}
+
+int vfio_user_dma_map(struct vfio_user *vu, uint32_t size)
+{
+	struct vfio_user_dma_map m;
+	int rc;
+
+	memcpy(&m, vu->payload, sizeof(m));
+	rc = check_map(vu, &m);
+	if (rc)
+		return rc;
+	return vu->memory_stopped ? do_map(vu) : vfio_user_wait_memory(vu, do_map);
+}
+
+/* --- DMA_UNMAP --- */
+
+static int do_unmap(struct vfio_user *vu)
+{
+	struct vfio_user_dma_unmap m, *reply = vfio_user_reply(vu, sizeof(m));
+	uint32_t i;
+
+	memcpy(&m, vu->payload, sizeof(m));
+	if (m.flags & VFIO_USER_UNMAP_ALL) {
+		vfio_user_dma_drop(vu);
+	} else {
+		i = first_behind(vu, m.iova);
+		drop(vu, &vu->maps[i]);
+		vu->nmaps--;
+		memmove(&vu->maps[i], &vu->maps[i + 1], (vu->nmaps - i) * sizeof(vu->maps[0]));
+	}
+	log_debug("%s: DMA_UNMAP %#" PRIx64 " + %#" PRIx64 ", flags %#x", vu->name, m.iova, m.size,
+		  m.flags);
+	*reply = m;
+	return 0;
+}
+
+static int check_unmap(struct vfio_user *vu, const struct vfio_user_dma_unmap *m)
+{
+	uint32_t i;
+
+	if (m->argsz < sizeof(*m) || m->flags & ~VFIO_USER_UNMAP_ALL ||
+	    (m->flags && (m->iova || m->size))) {
+		vfio_user_warn(vu,
+			       "%s: DMA_UNMAP with flags %#x, argsz %u refused; the only flag is "
+			       "%#x, for all, with address and size 0",
+			       vu->name, m->flags, m->argsz, VFIO_USER_UNMAP_ALL);
+		return -EINVAL;
+	}
+	if (m->flags)
+		return 0;
+	i = first_behind(vu, m->iova);
+	if (i == vu->nmaps || vu->maps[i].iova != m->iova || vu->maps[i].size != m->size) {
+		vfio_user_warn(vu,
+			       "%s: DMA_UNMAP of %#" PRIx64 " bytes at %#" PRIx64
+			       " refused: no such region is mapped",
+			       vu->name, m->size, m->iova);
+		return -ENOENT;
+	}
+	return 0;
+}
+
+int vfio_user_dma_unmap(struct vfio_user *vu, uint32_t size)
+{
+	struct vfio_user_dma_unmap m;
+	int rc;
+
+	memcpy(&m, vu->payload, sizeof(m));
+	rc = check_unmap(vu, &m);
+	if (rc)
+		return rc;
+	return vu->memory_stopped ? do_unmap(vu) : vfio_user_wait_memory(vu, do_unmap);
+}

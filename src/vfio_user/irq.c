@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Interrupts: MSI-X vectors by eventfds. The client masks vectors and keeps what is pending; here
+ * each has an eventfd or none.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/fd.h"
+#include "util/util.h"
+#include "vfio_user/vfio_user_internal.h"
+
+#define DATA_TYPES (VFIO_USER_SET_NONE | VFIO_USER_SET_BOOL | VFIO_USER_SET_EVENTFD)
+#define ACTIONS	   (VFIO_USER_SET_MASK | VFIO_USER_SET_UNMASK | VFIO_USER_SET_TRIGGER)
+
+/* QEMU wants an interrupt for errors to exist; none is ever raised. */
+static uint32_t irq_count(const struct vfio_user *vu, uint32_t index)
+{
+	return index == VFIO_USER_IRQ_MSIX ? vnvme_vectors(vu->ctrl) : index == VFIO_USER_IRQ_ERR;
+}
+
+int vfio_user_irq_info(struct vfio_user *vu, uint32_t size)
+{
+	struct vfio_user_irq_info req, *info = vfio_user_reply(vu, sizeof(*info));
+
+	memcpy(&req, vu->payload, sizeof(req));
+	if (req.argsz < sizeof(req) || req.index >= VFIO_USER_IRQS) {
+		vfio_user_warn(vu,
+			       "%s: DEVICE_GET_IRQ_INFO of index %u, argsz %u refused; indices are "
+			       "0 to %d",
+			       vu->name, req.index, req.argsz, VFIO_USER_IRQS - 1);
+		return -EINVAL;
+	}
+	*info = (struct vfio_user_irq_info){
+		.argsz = sizeof(*info),
+		.flags = irq_count(vu, req.index) ? VFIO_USER_IRQ_F_EVENTFD : 0,
+		.index = req.index,
+		.count = irq_count(vu, req.index),
+	};
+	return 0;
+}
+
+static bool one_bit(uint32_t v)
+{
+	return v && !(v & (v - 1));
+}
+
+static bool set_ok(const struct vfio_user *vu, const struct vfio_user_irq_set *s, uint32_t size)
+{
+	uint32_t count = s->index < VFIO_USER_IRQS ? irq_count(vu, s->index) : 0;
+	unsigned int i;
+
+	if (s->argsz < sizeof(*s) || s->index >= VFIO_USER_IRQS ||
+	    s->flags & ~(DATA_TYPES | ACTIONS) || !one_bit(s->flags & DATA_TYPES) ||
+	    !one_bit(s->flags & ACTIONS) || s->start > count || s->count > count - s->start)
+		return false;
+	if (s->flags & VFIO_USER_SET_BOOL && size - sizeof(*s) < s->count)
+		return false;
+	/* None at all takes the ones away that are there. */
+	if (s->flags & VFIO_USER_SET_EVENTFD ? vu->nfds && vu->nfds != s->count : vu->nfds)
+		return false;
+	for (i = 0; i < vu->nfds; i++)
+		if (!fd_is_eventfd(vu->fds[i]))
+			return false;
+	return true;
+}
+
+/* A reactor will write to it: that must not block. */
+static int take_eventfd(struct vfio_user *vu, unsigned int i)
+{
+	int fd = vu->fds[i];
+
+	vu->fds[i] = -1;
+	if (!fcntl(fd, F_SETFL, O_NONBLOCK | O_RDWR))
+		return fd;
+	vfio_user_warn(vu, "%s: interrupt eventfd: %s", vu->name, strerror(errno));
+	close(fd);
+	return -1;
+}
+
+static void set_vectors(struct vfio_user *vu, uint32_t start, uint32_t count)
+{
+	uint32_t i;
+
+	for (i = 0; i < count; i++)
+		vnvme_set_irq(vu->ctrl, start + i, vu->nfds ? take_eventfd(vu, i) : -1);
+}
+
+static void trigger(struct vfio_user *vu, const struct vfio_user_irq_set *s)
+{
+	const uint8_t *wanted = vu->payload + sizeof(*s);
+	uint32_t i;
+
+	for (i = 0; i < s->count; i++)
+		if (s->flags & VFIO_USER_SET_NONE || wanted[i])
+			vnvme_trigger_irq(vu->ctrl, s->start + i);
+}
+
+int vfio_user_set_irqs(struct vfio_user *vu, uint32_t size)
+{
+	struct vfio_user_irq_set s;
+
+	memcpy(&s, vu->payload, sizeof(s));
+	if (!set_ok(vu, &s, size)) {
+		vfio_user_warn(
+			vu,
+			"%s: DEVICE_SET_IRQS of index %u, %u from %u on, flags %#x, argsz %u, "
+			"%u bytes, %u file descriptors refused; there are %u MSI-X vectors, "
+			"with an eventfd each or none at all",
+			vu->name, s.index, s.count, s.start, s.flags, s.argsz, size, vu->nfds,
+			vnvme_vectors(vu->ctrl));
+		return -EINVAL;
+	}
+	/* Masks are the client's; what is not MSI-X is never raised. */
+	if (s.index != VFIO_USER_IRQ_MSIX || !(s.flags & VFIO_USER_SET_TRIGGER))
+		return 0;
+	if (s.flags & VFIO_USER_SET_EVENTFD)
+		set_vectors(vu, s.start, s.count);
+	else if (!s.count)
+		set_vectors(vu, 0, vnvme_vectors(vu->ctrl));
+	else
+		trigger(vu, &s);
+	return 0;
+}

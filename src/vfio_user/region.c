@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Regions: which there are, and reading and writing them. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "util/util.h"
+#include "vfio_user/vfio_user_internal.h"
+
+static uint32_t region_size(uint32_t index)
+{
+	return index == VFIO_USER_BAR0	   ? BAR0_SIZE
+	       : index == VFIO_USER_CONFIG ? PCI_CONFIG_SIZE
+					   : 0;
+}
+
+/* The part that the client may map, and its file descriptor. */
+static void tell_doorbells(struct vfio_user *vu, struct vfio_user_region_info *info, uint32_t room)
+{
+	struct vfio_user_sparse_cap *cap;
+
+	info->flags |= VFIO_USER_REGION_F_MMAP | VFIO_USER_REGION_F_CAPS;
+	info->argsz = sizeof(*info) + sizeof(*cap);
+	if (room < info->argsz)
+		return; /* it asks again, with room for all */
+	vfio_user_reply(vu, info->argsz);
+	info->cap_offset = sizeof(*info);
+	cap = (void *)(info + 1);
+	*cap = (struct vfio_user_sparse_cap){
+		.id = VFIO_USER_CAP_SPARSE_MMAP,
+		.version = 1,
+		.nr_areas = 1,
+		.offset = BAR0_DOORBELLS,
+		.size = VFIO_USER_PAGE,
+	};
+	vu->reply_fd = vu->doorbell_fd;
+}
+
+int vfio_user_region_info(struct vfio_user *vu, uint32_t size)
+{
+	struct vfio_user_region_info req, *info = vfio_user_reply(vu, sizeof(*info));
+
+	memcpy(&req, vu->payload, sizeof(req));
+	if (req.argsz < sizeof(req) || req.index >= VFIO_USER_REGIONS) {
+		vfio_user_warn(vu,
+			       "%s: DEVICE_GET_REGION_INFO of region %u, argsz %u refused; "
+			       "regions are 0 to %d",
+			       vu->name, req.index, req.argsz, VFIO_USER_REGIONS - 1);
+		return -EINVAL;
+	}
+	*info = (struct vfio_user_region_info){
+		.argsz = sizeof(*info),
+		.index = req.index,
+		.size = region_size(req.index),
+	};
+	if (info->size)
+		info->flags = VFIO_USER_REGION_F_READ | VFIO_USER_REGION_F_WRITE;
+	if (req.index == VFIO_USER_BAR0 && vu->doorbell_fd >= 0 && vu->client_takes_fds)
+		tell_doorbells(vu, info, req.argsz);
+	return 0;
+}
+
+/*
+ * None: an eventfd would tell that a doorbell was written, but not the value, which is what counts.
+ */
+int vfio_user_region_io_fds(struct vfio_user *vu, uint32_t size)
+{
+	struct vfio_user_io_fds req, *reply = vfio_user_reply(vu, sizeof(*reply));
+
+	memcpy(&req, vu->payload, sizeof(req));
+	if (req.argsz < sizeof(req) || req.flags || req.index >= VFIO_USER_REGIONS)
+		return -EINVAL;
+	*reply = (struct vfio_user_io_fds){.argsz = sizeof(*reply), .index = req.index};
+	return 0;
+}
+
+static int check_access(struct vfio_user *vu, const struct vfio_user_region_access *a)
+{
+	uint64_t size = a->region < VFIO_USER_REGIONS ? region_size(a->region) : 0;
+
+	if (a->count <= VFIO_USER_MAX_DATA && a->count <= size && a->offset <= size - a->count)
+		return 0;
+	vfio_user_warn(vu,
+		       "%s: access to %u bytes at offset %#" PRIx64 " of region %u refused; it has "
+		       "%" PRIu64,
+		       vu->name, a->count, a->offset, a->region, size);
+	return -EINVAL;
+}
+
+int vfio_user_region_read(struct vfio_user *vu, uint32_t size)
+{
+	struct vfio_user_region_access a, *reply;
+	uint8_t *data;
+	int rc;
+
+	memcpy(&a, vu->payload, sizeof(a));
+	rc = check_access(vu, &a);
+	if (rc)
+		return rc;
+	reply = vfio_user_reply(vu, sizeof(a) + a.count);
+	*reply = a;
+	data = (uint8_t *)(reply + 1);
+	if (a.region == VFIO_USER_BAR0)
+		vfio_user_bar_read(vu, (uint32_t)a.offset, a.count, data);
+	else
+		pci_config_read(&vu->pci, (uint32_t)a.offset, a.count, data);
+	return 0;
+}
+
+/* After a Function Level Reset. */
+static int answer_write(struct vfio_user *vu)
+{
+	struct vfio_user_region_access *reply = vfio_user_reply(vu, sizeof(*reply));
+
+	memcpy(reply, vu->payload, sizeof(*reply));
+	vfio_user_bar_reset(vu);
+	pci_config_reset(&vu->pci);
+	return 0;
+}
+
+int vfio_user_region_write(struct vfio_user *vu, uint32_t size)
+{
+	struct vfio_user_region_access a, *reply = vfio_user_reply(vu, sizeof(*reply));
+	const uint8_t *data = vu->payload + sizeof(a);
+	int rc;
+
+	memcpy(&a, vu->payload, sizeof(a));
+	rc = check_access(vu, &a);
+	if (rc)
+		return rc;
+	if (size - sizeof(a) < a.count) {
+		vfio_user_warn(vu, "%s: REGION_WRITE of %u bytes with %zu bytes of data refused",
+			       vu->name, a.count, size - sizeof(a));
+		return -EINVAL;
+	}
+	*reply = a;
+	if (a.region == VFIO_USER_BAR0)
+		vfio_user_bar_write(vu, (uint32_t)a.offset, a.count, data);
+	else if (pci_config_write(&vu->pci, (uint32_t)a.offset, a.count, data))
+		return vfio_user_wait_reset(vu, answer_write);
+	return 0;
+}
