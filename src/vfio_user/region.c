@@ -19,10 +19,10 @@ static void tell_doorbells(struct vfio_user *vu, struct vfio_user_region_info *i
 {
 	struct vfio_user_sparse_cap *cap;
 
-	info->flags |= VFIO_USER_REGION_F_MMAP | VFIO_USER_REGION_F_CAPS;
 	info->argsz = sizeof(*info) + sizeof(*cap);
 	if (room < info->argsz)
-		return; /* it asks again, with room for all */
+		return; /* it asks again, with room for all; until then nothing is to be mapped */
+	info->flags |= VFIO_USER_REGION_F_MMAP | VFIO_USER_REGION_F_CAPS;
 	vfio_user_reply(vu, info->argsz);
 	info->cap_offset = sizeof(*info);
 	cap = (void *)(info + 1);
