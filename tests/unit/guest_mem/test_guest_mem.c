@@ -186,10 +186,7 @@ static void many(void)
 }
 
 static const struct test_case cases[] = {
-	{"many", many},
-	{"add_table", add_table},
-	{"full", full},
-	{"lookup_table", lookup_table},
+	{"many", many}, {"add_table", add_table}, {"full", full}, {"lookup_table", lookup_table},
 	{"runs", runs},
 };
 
