@@ -57,11 +57,11 @@ typedef CharBackend VnvmeChardev;
 
 /* a property list and class data: plain, then const and without an end mark */
 #if VNVME_QEMU_SINCE(10, 0)
-#define VNVME_PROPERTY_LIST static const Property
+#define VNVME_PROPERTY_CONST const
 #define VNVME_PROPERTY_LIST_END
 #else
-#define VNVME_PROPERTY_LIST static Property
-#define VNVME_PROPERTY_LIST_END DEFINE_PROP_END_OF_LIST(),
+#define VNVME_PROPERTY_CONST
+#define VNVME_PROPERTY_LIST_END { }
 #endif
 
 #if VNVME_QEMU_SINCE(10, 1)

@@ -260,9 +260,10 @@ static void vnvme_listener_region(MemoryListener *listener,
 static bool vnvme_check_ram(VHostUserNvme *s, Error **errp)
 {
     if (s->nunshared) {
-        error_setg(errp, "guest RAM '%s' is not shared, the target cannot reach "
-                   "it: use -object memory-backend-memfd,id=mem,size=...,"
-                   "share=on -machine memory-backend=mem", s->unshared_ram);
+        error_setg(errp, "guest RAM '%s' is not shared, the target cannot "
+                   "reach it: use -object memory-backend-memfd,id=mem,"
+                   "size=...,share=on -machine memory-backend=mem",
+                   s->unshared_ram);
         return false;
     }
     if (s->nram > VNVME_MAX_RAM_REGIONS) {
@@ -550,6 +551,7 @@ static bool vnvme_check_info(VHostUserNvme *s, const VuNvmeInfo *info,
 
 static bool vnvme_get_info(VHostUserNvme *s, VuNvmeInfo *info, Error **errp)
 {
+    ERRP_GUARD();
     uint32_t version = cpu_to_le32(VNVME_PROTOCOL_VERSION);
 
     if (!vnvme_wire_call(vnvme_wire(s), VU_NVME_GET_INFO, &version,
@@ -915,6 +917,7 @@ static void vnvme_exit(PCIDevice *pdev)
 
 static void vnvme_realize(PCIDevice *pdev, Error **errp)
 {
+    ERRP_GUARD();
     VHostUserNvme *s = VHOST_USER_NVME(pdev);
     VuNvmeInfo info;
     uint32_t vectors;
@@ -980,7 +983,7 @@ static void vnvme_instance_finalize(Object *obj)
     g_free(s->unshared_ram);
 }
 
-VNVME_PROPERTY_LIST vnvme_properties[] = {
+static VNVME_PROPERTY_CONST Property vnvme_properties[] = {
     DEFINE_PROP_CHR("chardev", VHostUserNvme, chardev),
     DEFINE_PROP_UINT16("num_io_queues", VHostUserNvme, num_io_queues, 0),
     DEFINE_PROP_STRING("doorbells", VHostUserNvme, doorbells),
