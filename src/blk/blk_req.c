@@ -34,17 +34,20 @@ static void io_done(struct bdev_io *io)
 
 /* --- read and write --- */
 
-/* From sectors and bytes to blocks. False: not whole blocks, or beyond what can be counted. */
+/*
+ * From sectors and bytes to blocks. False: not whole blocks, or beyond what can be counted. No
+ * bytes are as good as other multiples of a block, where there is a disk.
+ */
 static bool set_range(struct bdev_io *io, const struct bdev *bdev, uint64_t sector, uint64_t bytes)
 {
 	unsigned int shift = bdev->block_shift - BLK_SECTOR_SHIFT;
 
-	if (!bytes || bytes & (bdev->block_size - 1) || sector & ((1u << shift) - 1) ||
+	if (bytes & (bdev->block_size - 1) || sector & ((1u << shift) - 1) ||
 	    bytes >> bdev->block_shift > UINT32_MAX)
 		return false;
 	io->lba = sector >> shift;
 	io->nblocks = (uint32_t)(bytes >> bdev->block_shift);
-	return true;
+	return bytes || io->lba <= bdev->nblocks;
 }
 
 static void transfer(struct blk_req *r, struct blk *blk, enum bdev_op op, uint64_t sector)
@@ -58,6 +61,10 @@ static void transfer(struct blk_req *r, struct blk *blk, enum bdev_op op, uint64
 	if (unlikely(n > BLK_MAX_DATA_IOV || !set_range(&req->io, blk->bdev, sector, bytes) ||
 		     (op == BDEV_OP_WRITE && blk->read_only))) {
 		blk_complete(r, VIRTIO_BLK_S_IOERR);
+		return;
+	}
+	if (unlikely(!bytes)) {
+		blk_complete(r, VIRTIO_BLK_S_OK);
 		return;
 	}
 	r->written = op == BDEV_OP_READ ? (uint32_t)bytes : 0;

@@ -75,6 +75,22 @@ static void read_and_write(void)
 	CHECK_EQ(fe_blk_exec(q, VIRTIO_BLK_T_FLUSH, 0, 0, 0), VIRTIO_BLK_S_OK);
 }
 
+/* Whole blocks, if only none (VIRTIO 1.2, 5.2.6.1: a multiple of 512 bytes). */
+static void without_data(void)
+{
+	REQUIRE(open_q("blk0", 16, 0));
+	CHECK_EQ(rd(0, 0), VIRTIO_BLK_S_OK);
+	CHECK_EQ(wr(SECTORS_RAM, 0), VIRTIO_BLK_S_OK);
+	CHECK_EQ(rd(SECTORS_RAM + 1, 0), VIRTIO_BLK_S_IOERR);
+	CHECK_EQ(wr(UINT64_MAX, 0), VIRTIO_BLK_S_IOERR);
+	REQUIRE(open_q("blk4k", 16, 0));
+	CHECK_EQ(rd(8, 0), VIRTIO_BLK_S_OK);
+	CHECK_EQ(rd(1, 0), VIRTIO_BLK_S_IOERR);
+	REQUIRE(open_q("ro", 16, 0));
+	CHECK_EQ(rd(8, 0), VIRTIO_BLK_S_OK);
+	CHECK_EQ(wr(8, 0), VIRTIO_BLK_S_IOERR);
+}
+
 static void used_lengths(void)
 {
 	uint32_t len = 0;
@@ -429,6 +445,7 @@ static void memory_table_under_load(void)
 
 static const struct test_case cases[] = {
 	CASE(read_and_write),
+	CASE(without_data),
 	CASE(used_lengths),
 	CASE(get_id),
 	CASE(write_zeroes),
