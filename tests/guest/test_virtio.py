@@ -3,7 +3,7 @@
 
 import time
 
-from lib import HERE, controller, malloc, nvme
+from lib import HERE, blk, controller, malloc, nvme, scsi
 
 LIBRARY = "fio-lib.sh"
 
@@ -76,16 +76,6 @@ echo done
 """
 
 KILLS = 8
-
-
-def blk(name, bdev, **more):
-    return {"name": name, "type": "blk", "bdev": bdev, **more}
-
-
-def scsi(name, *luns, **more):
-    return {"name": name, "type": "scsi",
-            "targets": [{"id": 0, "luns": [{"lun": lun, "bdev": bdev}
-                                           for lun, bdev in enumerate(luns)]}], **more}
 
 
 def together(group, library):
