@@ -40,6 +40,12 @@ OBJS  := $(SRCS:%.c=$(BUILD)/%.o)
 MAIN  := $(BUILD)/src/main.o
 LIB   := $(BUILD)/libshadowbell.a
 
+# tools/bench: the load generator, a program of its own with nothing of the daemon in it.
+BENCH_SRCS := $(sort $(wildcard tools/bench/*.c))
+BENCH_MAIN := $(BUILD)/tools/bench/main.o
+BENCH_OBJS := $(filter-out $(BENCH_MAIN),$(BENCH_SRCS:%.c=$(BUILD)/%.o))
+BENCH_LIBS := -lrte_eal -lm -lpthread
+
 # tests/unit/<folder>/test_<file>.c: one CUnit program each, linked with everything but main.c.
 UNIT_SRCS := $(sort $(wildcard tests/unit/*/test_*.c))
 UNIT_BINS := $(UNIT_SRCS:%.c=$(BUILD)/%)
@@ -53,7 +59,7 @@ INT_BINS  := $(INT_SRCS:%.c=$(BUILD)/%)
 	print-flags FORCE
 .SECONDARY:
 
-all: $(BUILD)/shadowbell
+all: $(BUILD)/shadowbell $(BUILD)/shadowbell-bench
 
 tests: $(UNIT_BINS) $(INT_BINS)
 
@@ -61,9 +67,17 @@ $(BUILD)/shadowbell: $(MAIN) $(LIB)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
+$(BUILD)/shadowbell-bench: $(BENCH_MAIN) $(BENCH_OBJS)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(BENCH_LIBS)
+
 $(LIB): $(OBJS)
 	@echo "  AR      $@"
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/tests/unit/bench/%: $(BUILD)/tests/unit/bench/%.o $(BENCH_OBJS)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcunit $(BENCH_LIBS)
 
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB)
 	@echo "  LD      $@"
@@ -85,7 +99,7 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
--include $(OBJS:.o=.d) $(MAIN:.o=.d) $(FE_OBJS:.o=.d) $(UNIT_BINS:=.d) $(INT_BINS:=.d)
+-include $(OBJS:.o=.d) $(MAIN:.o=.d) $(BENCH_SRCS:%.c=$(BUILD)/%.d) $(FE_OBJS:.o=.d) $(UNIT_BINS:=.d) $(INT_BINS:=.d)
 
 # What needs no QEMU; tools/check runs the rest.
 RUN_TESTS := tests/run-tests --exclude qemu-device
@@ -117,13 +131,15 @@ print-flags:
 	@echo '$(subst ','\'',$(ALL_CFLAGS))'
 
 format:
-	clang-format -i $(shell git ls-files 'src/**/*.[ch]' 'src/*.[ch]' 'include/**/*.h' 'tests/**/*.[ch]')
+	clang-format -i $(shell git ls-files 'src/**/*.[ch]' 'src/*.[ch]' 'include/**/*.h' 'tests/**/*.[ch]' 'tools/**/*.[ch]')
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8 \
+		$(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/include/shadowbell \
 		$(DESTDIR)$(PREFIX)/share/doc/shadowbell/examples
-	install -m 755 $(BUILD)/shadowbell $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(BUILD)/shadowbell $(BUILD)/shadowbell-bench $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 docs/man/shadowbell-bench.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 docs/man/shadowbell.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 644 docs/man/shadowbell.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 644 include/shadowbell/*.h $(DESTDIR)$(PREFIX)/include/shadowbell/
@@ -131,7 +147,8 @@ install: all
 	install -m 644 README.md LICENSE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/shadowbell/
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/shadowbell $(DESTDIR)$(PREFIX)/share/man/man8/shadowbell.8 \
+	rm -f $(DESTDIR)$(PREFIX)/bin/shadowbell $(DESTDIR)$(PREFIX)/bin/shadowbell-bench \
+		$(DESTDIR)$(PREFIX)/share/man/man1/shadowbell-bench.1 $(DESTDIR)$(PREFIX)/share/man/man8/shadowbell.8 \
 		$(DESTDIR)$(PREFIX)/share/man/man5/shadowbell.yaml.5
 	rm -rf $(DESTDIR)$(PREFIX)/include/shadowbell $(DESTDIR)$(PREFIX)/share/doc/shadowbell
 

@@ -1,0 +1,430 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""shadowbell-bench: each type and pattern against our daemon, other targets, bad options, dead targets."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = pathlib.Path(os.environ.get("SHADOWBELL_BUILD", ROOT / "build")).resolve()
+DAEMON = pathlib.Path(os.environ.get("SHADOWBELL", BUILD / "shadowbell")).resolve()
+BENCH = BUILD / "shadowbell-bench"
+WAIT = 120  # seconds, for what takes a moment; a sanitizer makes it slow
+
+CONFIG = """\
+target: {{socket_dir: {sockets}}}
+bdevs:
+  - {{name: m0, type: malloc, size: 4MiB}}
+  - {{name: m1, type: malloc, size: 4MiB}}
+  - {{name: m2, type: malloc, size: 4MiB, block_size: 4096}}
+controllers:
+  - {{name: nvme, type: nvme, io_queues: 2, namespaces: [{{bdev: m0}}]}}
+  - {{name: blk, type: blk, bdev: m1, queues: 2}}
+  - {{name: blk-ro, type: blk, bdev: m1, read_only: true}}
+  - {{name: scsi, type: scsi, queues: 2, targets: [{{id: 3, luns: [{{lun: 5, bdev: m2}}]}}]}}
+"""
+SCSI = ("--target-id", "3", "--lun", "5")
+PATTERNS = ("write", "randwrite", "rw", "randrw", "read", "randread", "trim", "randtrim")
+
+
+class Failure(Exception):
+    """A check that did not hold."""
+
+
+class Skip(Exception):
+    """What the machine does not have."""
+
+
+def check(condition, what):
+    if not condition:
+        raise Failure(what)
+
+
+def await_(predicate, what):
+    end = time.monotonic() + WAIT
+    while not predicate():
+        check(time.monotonic() < end, f"{what}: not within {WAIT} s")
+        time.sleep(0.01)
+
+
+def stop(process):
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(WAIT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class Case:
+    """A folder of its own, and processes that are ended with it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.stack = contextlib.ExitStack()
+
+    def start(self, *argv, **kwargs):
+        # pylint: disable-next=consider-using-with
+        process = subprocess.Popen([str(arg) for arg in argv], stdin=subprocess.DEVNULL, text=True,
+                                   **kwargs)
+        self.stack.callback(stop, process)
+        return process
+
+    def daemon(self):
+        sockets = self.folder / "run"
+        config = self.folder / "config.yaml"
+        config.write_text(CONFIG.format(sockets=sockets))
+        log = self.folder / "log"
+        with open(log, "wb") as out:
+            process = self.start(DAEMON, "-c", config, stdout=out, stderr=out)
+        await_(lambda: process.poll() is not None or " ready" in log.read_text(), "ready")
+        check(process.poll() is None, f"the daemon ended: {log.read_text()}")
+        process.sockets = sockets
+        return process
+
+    def bench(self, *args):
+        """To its end: (status, stdout, stderr)."""
+        done = subprocess.run([str(BENCH), *map(str, args)], stdin=subprocess.DEVNULL, text=True,
+                              capture_output=True, timeout=WAIT, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def measure(self, *args):
+        """A run that must succeed: its report."""
+        status, out, said = self.bench("--runtime", "60ms", *args, "--output-format", "json")
+        check(status == 0, f"{args}: status {status}: {said}")
+        report = json.loads(out)
+        consistent(report)
+        return report
+
+    def refused(self, status, *args, words=()):
+        got, out, said = self.bench(*args)
+        check(got == status, f"{args}: status {got}: {said}")
+        check(not out, f"{args}: it prints a report: {out}")
+        for word in words:
+            check(word in said, f"{args}: '{word}' is not in the message: {said}")
+
+
+def close(a, b):
+    return abs(a - b) <= 1e-6 * max(abs(a), abs(b), 1)
+
+
+def consistent(report):
+    """What follows from other figures of a report does."""
+    block = report["global options"]["bs"]
+    for op in ("read", "write", "trim"):
+        figures = report["jobs"][0][op]
+        ios, lat = figures["total_ios"], figures["lat_ns"]
+        check(close(figures["iops"] * report["runtime_s"], ios), f"{op}: iops")
+        check(figures["io_bytes"] == ios * block, f"{op}: io_bytes")
+        check(close(figures["bw_bytes"], figures["iops"] * block), f"{op}: bw_bytes")
+        check(lat["N"] == ios, f"{op}: as many latencies as I/Os")
+        parts = list(lat["percentile"].values())
+        check(parts == sorted(parts) and len(parts) == 4, f"{op}: percentiles {parts}")
+        if ios:
+            check(0 < lat["min"] <= parts[0] and parts[-1] <= lat["max"], f"{op}: {lat}")
+            check(lat["min"] * 0.99 <= lat["mean"] <= lat["max"], f"{op}: {lat}")
+
+
+def ios_of(report):
+    return [report["jobs"][0][op]["total_ios"] for op in ("read", "write", "trim")]
+
+
+def verified(case, *args):
+    """Runs until something was read and found right, however slow the machine is."""
+    for time_ms in (60, 500, 5000, 20000):
+        report = case.measure("--verify", "crc32c", *args, "--runtime", f"{time_ms}ms")
+        if report["verify"]["checked"]:
+            return report
+    raise Failure(f"{args}: nothing was verified")
+
+
+def filled(case, *args):
+    """Writes until all of the range was written, which the check at the end shows."""
+    for time_ms in (60, 500, 5000, 20000):
+        report = case.measure("--verify", "crc32c", "--rw", "write", *args,
+                              "--runtime", f"{time_ms}ms")
+        if report["verify"]["checked"] == 128:
+            return
+    raise Failure(f"{args}: not all blocks were written")
+
+
+# --- our daemon ---
+
+def patterns(case, kind, *more):
+    daemon = case.daemon()
+    where = ("--type", kind, "--socket", daemon.sockets / kind, *more)
+    load = ("--bs", "4k", "--size", "512k", "--iodepth", "16", "--numjobs", "2")
+    filled(case, *where, *load)
+    for pattern in PATTERNS:
+        if pattern in ("read", "randread"):
+            filled(case, *where, *load)
+        args = (*where, *load, "--rw", pattern)
+        # What virtio-blk has discarded may hold anything.
+        if kind == "blk" and "trim" in pattern:
+            report = case.measure("--verify", "crc32c", *args)
+        else:
+            report = verified(case, *args)
+        read, write, trim = ios_of(report)
+        check(bool(trim) == ("trim" in pattern), f"{pattern}: {trim} trims")
+        check(bool(write) == (pattern in ("write", "randwrite", "rw", "randrw")) or not read,
+              f"{pattern}: {write} writes")
+    check(report["device"]["size"] == 4 << 20, "the device's size")
+    check(report["target"]["pid"] == daemon.pid, "the target's pid")
+
+
+def nvme(case):
+    patterns(case, "nvme")
+
+
+def blk(case):
+    patterns(case, "blk")
+
+
+def scsi(case):
+    patterns(case, "scsi", *SCSI)
+
+
+def sizes(case):
+    """Small and large blocks, more in flight than Linux has, an offset; NVMe's lists of PRPs."""
+    daemon = case.daemon()
+    for kind, bs, depth, more in (("nvme", "512", 1000, ()), ("nvme", "8k", 3, ()),
+                                  ("nvme", "12k", 3, ()), ("nvme", "1m", 1, ()),
+                                  ("blk", "512", 1024, ()), ("blk", "1m", 1, ()),
+                                  ("scsi", "1m", 1, SCSI), ("scsi", "8k", 100, SCSI)):
+        where = ("--type", kind, "--socket", daemon.sockets / kind, *more)
+        verified(case, *where, "--rw", "randrw", "--bs", bs, "--iodepth", depth,
+                 "--offset", "64k" if bs != "1m" else "0")
+
+
+def interrupts(case):
+    daemon = case.daemon()
+    for kind, more in (("nvme", ()), ("blk", ()), ("scsi", SCSI)):
+        where = ("--type", kind, "--socket", daemon.sockets / kind, *more)
+        verified(case, *where, "--rw", "rw", "--iodepth", "8", "--numjobs", "2", "--interrupts")
+
+
+def options_of_a_run(case):
+    """Ramp, seed, CPUs, memory, ceiling, the mix of reads, text."""
+    daemon = case.daemon()
+    where = ("--type", "nvme", "--socket", daemon.sockets / "nvme")
+    cpu = min(os.sched_getaffinity(0))
+    report = case.measure(*where, "--rw", "randrw", "--rwmixread", "100", "--ramp_time", "20ms",
+                          "--cpus", cpu, "--ceiling", "--ceiling-cpu", cpu, "--mem", "mmap")
+    check(ios_of(report)[1] == 0, "writes with --rwmixread 100")
+    check(report["initiator"]["cpu"] == cpu, "the CPU")
+    check(report["ceiling"]["copies_per_s"] > 0, "the ceiling")
+    check(report["cache_line_round_trip_ns"] is None, "a round trip from a CPU to itself")
+    check(not report["device"]["huge_pages"], "huge pages with --mem mmap")
+    status, out, said = case.bench(*where, "--rw", "randread", "--runtime", "50ms")
+    check(status == 0 and not said, f"status {status}: {said}")
+    for word in ("randread", "IOPS", "p99.99", "CPU time", str(daemon.pid)):
+        check(word in out, f"'{word}' is not in the report: {out}")
+
+
+def round_trip(case):
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        raise Skip("it takes two CPUs")
+    daemon = case.daemon()
+    report = case.measure("--type", "blk", "--socket", daemon.sockets / "blk", "--cpus", cpus[0],
+                          "--ceiling-cpu", cpus[1])
+    trip = report["cache_line_round_trip_ns"]
+    # null: the other one did not get the CPU in time.
+    check(trip is None or 1 < trip < 1e9, f"{trip} ns")
+
+
+# --- options ---
+
+BAD_OPTIONS = (
+    (("--type", "ide"), ("--type", "ide", "nvme, blk, scsi")),
+    (("--rw", "backwards"), ("--rw", "backwards", "randtrim")),
+    (("--bs", "4x"), ("--bs", "4x", "4k")),
+    (("--bs", "100"), ("--bs", "100", "512")),
+    (("--bs", "128m"), ("--bs", "67108864")),
+    (("--iodepth", "0"), ("--iodepth", "'0'", "32768")),
+    (("--iodepth", "40000"), ("--iodepth", "40000", "32768")),
+    (("--numjobs", "many"), ("--numjobs", "many", "256")),
+    (("--rwmixread", "101"), ("--rwmixread", "101", "100")),
+    (("--runtime", "0"), ("--runtime", "'0'")),
+    (("--runtime", "soon"), ("--runtime", "soon", "500ms")),
+    (("--verify", "md5"), ("--verify", "md5", "crc32c")),
+    (("--cpus", "0;1"), ("--cpus", "0;1", "0,2-4")),
+    (("--cpus", "65535"), ("--cpus", "65535")),
+    (("--ceiling-cpu", "65535"), ("--ceiling-cpu", "65535")),
+    (("--size", "1k"), ("--size", "1024", "4096")),
+    (("--output-format", "xml"), ("--output-format", "xml", "json")),
+    (("--socket", "/" + "x" * 200), ("--socket", "107")),
+    (("--type", "blk", "--transport", "vhost-user"), ("--transport", "nvme")),
+    (("--nonsense",), ("nonsense", "--help")),
+    (("word",), ("word", "--help")),
+)
+
+
+def bad_options(case):
+    where = ("--type", "nvme", "--socket", case.folder / "none")
+    for args, words in BAD_OPTIONS:
+        case.refused(2, *where, *args, words=words)
+    case.refused(2, "--type", "nvme", words=("--socket",))
+    case.refused(2, "--socket", "x", words=("--type",))
+    status, out, _ = case.bench("--help")
+    check(status == 0 and "--iodepth" in out, "--help")
+    status, out, _ = case.bench("--version")
+    check(status == 0 and "shadowbell-bench " in out, "--version")
+
+
+def options_that_do_not_fit(case):
+    """Right in themselves, but not for this device."""
+    daemon = case.daemon()
+    for kind, args, words in (
+            ("scsi", (*SCSI, "--bs", "512"), ("--bs", "512", "4096")),
+            ("scsi", ("--lun", "9", "--target-id", "3"), ("--lun", "LUN 9")),
+            ("nvme", ("--bs", "2m"), ("--bs", "2097152", "1048576")),
+            ("nvme", ("--numjobs", "3"), ("--numjobs", "3", "2 queues")),
+            ("nvme", ("--iodepth", "1024"), ("--iodepth", "1024", "1023")),
+            ("nvme", ("--queue-size", "2048"), ("--queue-size", "1024")),
+            ("nvme", ("--offset", "4m"), ("--offset", "4194304")),
+            ("nvme", ("--offset", "100"), ("--offset", "100", "512")),
+            ("nvme", ("--offset", "1m", "--size", "4m"), ("--size", "4194304", "3145728")),
+            ("nvme", ("--verify", "crc32c", "--size", "4k"), ("--verify", "8192")),
+            ("nvme", ("--nsid", "7"), ("--nsid", "7")),
+            ("blk", ("--iodepth", "1025"), ("--iodepth", "1025", "1024")),
+            ("blk", ("--queue-size", "100"), ("--queue-size", "100", "power of 2")),
+            ("blk-ro", ("--rw", "write"), ("--rw", "read-only"))):
+        case.refused(2, "--type", kind.split("-", maxsplit=1)[0], "--socket",
+                     daemon.sockets / kind, *args, words=words)
+    check(daemon.poll() is None, "the daemon ended")
+
+
+# --- trouble ---
+
+def wrong_data(case):
+    """Blocks that were written by nobody, and by another --bs."""
+    daemon = case.daemon()
+    where = ("--type", "nvme", "--socket", daemon.sockets / "nvme", "--verify", "crc32c")
+    load = ("--size", "512k", "--iodepth", "16")
+    case.refused(1, *where, *load, "--rw", "read", words=("offset", "--verify"))
+    filled(case, *where, *load)
+    case.refused(1, *where, *load, "--rw", "read", "--bs", "8k", words=("another --bs",))
+    # A block at another place: the parts of two jobs are, seen from a smaller device.
+    case.refused(1, *where, "--rw", "randread", "--size", "1m", "--runtime", "20",
+                 words=("no block that was written",))
+
+
+def no_target(case):
+    case.refused(1, "--type", "nvme", "--socket", case.folder / "none", words=("none", "No such"))
+
+
+def started(case, daemon, *args):
+    """A long run that is under way."""
+    bench = case.start(BENCH, "--type", "blk", "--socket", daemon.sockets / "blk", "--runtime", "1h",
+                       *args, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    await_(lambda: threads_of(bench) > 1 or bench.poll() is not None, "its threads")
+    time.sleep(0.1)
+    return bench
+
+
+def threads_of(process):
+    return len(list(pathlib.Path(f"/proc/{process.pid}/task").glob("*")))
+
+
+def interrupted(case):
+    daemon = case.daemon()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        bench = started(case, daemon, "--output-format", "json")
+        bench.send_signal(number)
+        out, said = bench.communicate(timeout=WAIT)
+        check(bench.returncode == 0, f"status {bench.returncode}: {said}")
+        report = json.loads(out)
+        consistent(report)
+        check(report["interrupted"], "the report does not tell of it")
+
+
+def target_dies(case):
+    for args in ((), ("--interrupts",)):
+        daemon = case.daemon()
+        bench = started(case, daemon, *args)
+        daemon.kill()
+        out, said = bench.communicate(timeout=WAIT)
+        check(bench.returncode == 1 and not out, f"status {bench.returncode}: {said}")
+        check("closed the connection" in said, said)
+        daemon.wait()
+
+
+def target_stops(case):
+    """It stays connected, but does nothing more."""
+    daemon = case.daemon()
+    bench = started(case, daemon, "--timeout", "300ms")
+    daemon.send_signal(signal.SIGSTOP)
+    try:
+        _, said = bench.communicate(timeout=WAIT)
+    finally:
+        daemon.send_signal(signal.SIGCONT)
+    check(bench.returncode == 1, f"status {bench.returncode}: {said}")
+    check("--timeout" in said, said)
+
+
+# --- other targets ---
+
+def storage_daemon(case):
+    program = shutil.which("qemu-storage-daemon")
+    if not program:
+        raise Skip("there is no qemu-storage-daemon (Debian: qemu-system-common)")
+    path, pidfile = case.folder / "qsd", case.folder / "pid"
+    image = case.folder / "image"
+    image.write_bytes(b"")
+    os.truncate(image, 4 << 20)
+    qsd = case.start(program, "--blockdev", f"file,node-name=n0,filename={image}",
+                     "--export", f"vhost-user-blk,id=e,node-name=n0,addr.type=unix,addr.path={path},"
+                     "writable=on,num-queues=2", "--pidfile", pidfile)
+    await_(lambda: pidfile.exists() or qsd.poll() is not None, "the storage daemon")
+    where = ("--type", "blk", "--socket", path)
+    verified(case, *where, "--rw", "randrw", "--iodepth", "8", "--numjobs", "2", "--size", "1m")
+    verified(case, *where, "--rw", "rw", "--bs", "128k", "--interrupts")
+    case.measure(*where, "--rw", "randtrim", "--iodepth", "8")
+    case.refused(2, *where, "--numjobs", "3", words=("--numjobs", "2 queues"))
+    check(qsd.poll() is None, "the storage daemon ended")
+
+
+CASES = [nvme, blk, scsi, sizes, interrupts, options_of_a_run, round_trip, bad_options,
+         options_that_do_not_fit, wrong_data, no_target, interrupted, target_dies, target_stops,
+         storage_daemon]
+
+
+def run_case(fn, folder):
+    name = f"bench/{fn.__name__}"
+    case = Case(folder)
+    try:
+        with case.stack:
+            fn(case)
+    except Skip as reason:
+        print(f"skip {name} - {reason}", flush=True)
+    except (Failure, OSError, ValueError, subprocess.SubprocessError) as error:
+        print(f"not ok {name} - {' '.join(str(error).split())}", flush=True)
+        return False
+    else:
+        print(f"ok {name}", flush=True)
+    return True
+
+
+def main():
+    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
+    good = True
+    for fn in CASES:
+        if wanted in fn.__name__:
+            with tempfile.TemporaryDirectory(prefix="b.") as folder:
+                good = run_case(fn, pathlib.Path(folder)) and good
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.exit(main())

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* shadowbell-bench: plays the guest of a vhost-user target and measures it. */
+#include <stdlib.h>
+
+#include "device.h"
+#include "machine.h"
+#include "message.h"
+#include "options.h"
+#include "report.h"
+#include "run.h"
+
+/* Before there is a device. */
+static int check_cpus(const struct options *o)
+{
+	unsigned int i;
+
+	for (i = 0; i < o->ncpus; i++)
+		if (!machine_may_use(o->cpus[i]))
+			return bench_option_error("--cpus: this process may not run on CPU %d; "
+						  "'taskset -p $$' tells which it may",
+						  o->cpus[i]);
+	if (o->ceiling_cpu >= 0 && !machine_may_use(o->ceiling_cpu))
+		return bench_option_error("--ceiling-cpu: this process may not run on CPU %d; "
+					  "'taskset -p $$' tells which it may",
+					  o->ceiling_cpu);
+	return 0;
+}
+
+static int check_load(const struct options *o, const struct device *d)
+{
+	unsigned long long bs = o->bs;
+
+	if (o->bs % d->block_size)
+		return bench_option_error("--bs: %llu is no multiple of the device's blocks of %u "
+					  "bytes; give one that is",
+					  bs, d->block_size);
+	if (options_trims(o) && !d->max_trim)
+		return bench_option_error(
+			"--rw: the device does not take '%s'; use another pattern", o->rw_name);
+	if (options_writes(o) && d->read_only)
+		return bench_option_error(
+			"--rw: '%s' writes, but the device is read-only; use read "
+			"or randread",
+			o->rw_name);
+	if (o->bs > (options_trims(o) ? d->max_trim : d->max_io))
+		return bench_option_error(
+			"--bs: %llu is more than the device takes at once, %llu "
+			"bytes; use a smaller one",
+			bs, (unsigned long long)(options_trims(o) ? d->max_trim : d->max_io));
+	if (o->numjobs > d->max_queues)
+		return bench_option_error("--numjobs: %u, but the device has %u queues; use less",
+					  o->numjobs, d->max_queues);
+	return 0;
+}
+
+/* The part of the device that is used, in whole I/Os. */
+static int choose_range(const struct options *o, const struct device *d, uint64_t *bytes)
+{
+	unsigned long long size = d->size, offset = o->offset;
+
+	if (!d->size && !o->size)
+		return bench_option_error(
+			"--size: the target does not tell how large the device is; "
+			"give a size");
+	if (o->offset % d->block_size)
+		return bench_option_error("--offset: %llu is no multiple of the device's blocks of "
+					  "%u bytes; give one that is",
+					  offset, d->block_size);
+	if (d->size && o->offset >= d->size)
+		return bench_option_error("--offset: %llu is beyond the device's %llu bytes; use a "
+					  "smaller one",
+					  offset, size);
+	if (d->size && o->size > d->size - o->offset)
+		return bench_option_error(
+			"--size: %llu, but there are %llu bytes from --offset %llu "
+			"on; use a smaller one",
+			(unsigned long long)o->size, size - offset, offset);
+	*bytes = o->size ? o->size : d->size - o->offset;
+	*bytes -= *bytes % o->bs;
+	if (*bytes / o->bs < o->numjobs)
+		return bench_option_error(
+			"--size: %llu bytes are less than an I/O of --bs %llu for "
+			"each of %u jobs; give more",
+			(unsigned long long)*bytes, (unsigned long long)o->bs, o->numjobs);
+	return 0;
+}
+
+static int open_device(const struct options *o, struct device **d)
+{
+	switch (o->type) {
+	case BENCH_NVME:
+		return nvme_open(o, d);
+	case BENCH_BLK:
+		return blk_open(o, d);
+	case BENCH_SCSI:
+		break;
+	}
+	return scsi_open(o, d);
+}
+
+static int bench(const struct options *o)
+{
+	struct report *r = calloc(1, sizeof(*r));
+	struct device *d = NULL;
+	int rc;
+
+	if (!r)
+		return bench_error("out of memory");
+	rc = open_device(o, &d);
+	if (!rc)
+		rc = check_load(o, d) || choose_range(o, d, &r->used_bytes) || run_jobs(o, d, r);
+	if (!rc) {
+		r->o = o;
+		r->d = d;
+		if (o->json)
+			report_json(r, stdout);
+		else
+			report_text(r, stdout);
+		if (fflush(stdout))
+			rc = bench_error("the report cannot be written");
+	}
+	if (d)
+		d->ops->close(d);
+	free(r);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	static struct options o;
+	int rc = options_parse(&o, argc, argv);
+
+	if (rc)
+		return rc;
+	if (check_cpus(&o) || bench(&o))
+		return bench_error_status();
+	return 0;
+}
