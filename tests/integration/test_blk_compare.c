@@ -63,7 +63,7 @@ static bool make_files(void)
 
 static void exec_qsd(pid_t parent, int output)
 {
-	char node[2][320], export[2][320];
+	char node[2][512], export[2][512];
 	int i;
 
 	for (i = 0; i < 2; i++) {
