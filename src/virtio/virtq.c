@@ -247,8 +247,11 @@ void virtq_kick_guest(struct virtq *vq)
 		broken(vq, "its notification eventfd blocks, as its counter is full", 0);
 }
 
+/* A broken queue is not written to: its ring may have been firmware's, and be other memory now. */
 bool virtq_arm(struct virtq *vq)
 {
+	if (unlikely(vq->broken))
+		return false;
 	vq->quiet = false;
 	if (vq->event_idx)
 		__atomic_store_n((uint16_t *)&vq->used->ring[vq->size], htole16(vq->last_avail),
@@ -257,15 +260,14 @@ bool virtq_arm(struct virtq *vq)
 		__atomic_store_n((uint16_t *)&vq->used->flags, 0, __ATOMIC_RELAXED);
 	/* Partner: the driver's barrier between its available index and its look at our wish. */
 	full_barrier();
-	return !vq->broken &&
-	       (avail_idx(vq) != vq->last_avail || vq->next_resubmit < vq->nresubmit);
+	return avail_idx(vq) != vq->last_avail || vq->next_resubmit < vq->nresubmit;
 }
 
 /* With the event index our wish was met and is behind: the guest comes past it again in 65536
  * chains. */
 void virtq_disarm(struct virtq *vq)
 {
-	if (vq->quiet)
+	if (vq->quiet || vq->broken)
 		return;
 	vq->quiet = true;
 	if (!vq->event_idx)

@@ -28,7 +28,6 @@ KERNEL_COMPLAINTS = re.compile(
 # Said by this kernel in a machine that has nothing wrong.
 HARMLESS = re.compile(r"report a bug|MP-BIOS bug|Shutdown timeout set to", re.IGNORECASE)
 
-
 # SeaBIOS gives each disk that it could boot from memory at the end, where QEMU's -initrd puts the end
 # of the guest's image: with several disks it comes to lie over a queue that SeaBIOS still has.
 NO_BIOS_DISKS = ["--qemu-args=-boot strict=on"]

@@ -484,6 +484,27 @@ static void arm_by_event(void)
 	ring_fini(&ring);
 }
 
+/* A broken queue's ring is not written to: it may be other memory by now. */
+static void broken_is_left_alone(void)
+{
+	static const bool event_idx[] = {false, true};
+	struct ring_shared before;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(event_idx); i++) {
+		begin(4, 0, event_idx[i]);
+		memset(&shared.used, 0x71, sizeof(shared.used));
+		ring.avail_idx = 999;
+		ring_submit(&ring, 0);
+		CU_ASSERT_EQUAL(ring_pop(&ring), -EPROTO);
+		memcpy(&before, &shared, sizeof(before));
+		CU_ASSERT_FALSE(virtq_arm(&ring.vq));
+		virtq_disarm(&ring.vq);
+		CU_ASSERT_EQUAL(memcmp(&before, &shared, sizeof(before)), 0);
+		ring_fini(&ring);
+	}
+}
+
 /* --- segments --- */
 
 #define SEG_BYTES 12
@@ -628,6 +649,7 @@ static const struct test_case cases[] = {
 	{"used_event", used_event},
 	{"arm_by_flag", arm_by_flag},
 	{"arm_by_event", arm_by_event},
+	{"broken_is_left_alone", broken_is_left_alone},
 	{"take_from_every_split", take_from_every_split},
 	{"put_to_every_split", put_to_every_split},
 	{"cut_at_every_split", cut_at_every_split},
