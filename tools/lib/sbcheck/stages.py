@@ -72,6 +72,8 @@ STAGES = (
           ("tests",), minutes=45, guest=True),
     Stage("demo", "the demonstration", "tools/demo", ("build", "qemu-10.0", "guest-image"),
           ("guest",), minutes=15, guest=True),
+    Stage("compare-modes", "the comparison of modes, in short", "tests/project/compare-modes",
+          ("build", "qemu-10.0", "guest-image"), ("demo",), minutes=15, guest=True),
 )
 
 

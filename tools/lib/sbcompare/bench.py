@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The measurements without guests, by shadowbell-bench."""
+
+import json
+import subprocess
+
+from sbcompare import fio
+
+LIMIT_SECONDS = 60
+
+
+class BenchError(Exception):
+    """shadowbell-bench failed."""
+
+
+def measure(mode, load, running, settings):
+    """One run against a mode's socket."""
+    command = [settings.bench, f"--type={mode.kind}", f"--socket={running.socket(mode)}",
+               f"--cpus={settings.bench_cpu}", f"--target-pid={running.pid(mode)}",
+               f"--runtime={settings.bench_runtime:g}s", "--ramp_time=100ms",
+               "--output-format=json", *fio.arguments(load)]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              check=False, timeout=LIMIT_SECONDS + settings.bench_runtime)
+    except subprocess.TimeoutExpired as error:
+        raise BenchError(f"{mode.title}: shadowbell-bench did not end") from error
+    if done.returncode:
+        raise BenchError(f"{mode.title}: shadowbell-bench: {done.stderr.strip()[-300:]}")
+    try:
+        figures = fio.figures(done.stdout, "lat_ns")
+        whole = json.loads(done.stdout)
+    except (KeyError, ValueError) as error:
+        raise BenchError(f"{mode.title}: shadowbell-bench's output: {error}") from error
+    cost = whole["target"]["cpu_ns_per_io"]
+    figures["target_seconds_per_io"] = None if cost is None else cost / 1e9
+    figures["cache_line_round_trip"] = (whole["cache_line_round_trip_ns"] or 0) / 1e9
+    return figures
