@@ -355,6 +355,12 @@ def malloc(name, size, block_size=512):
     return {"name": name, "type": "malloc", "size": size, "block_size": block_size}
 
 
+def file(group, name, size):
+    """A bdev whose I/O takes a while, unlike malloc's: there is some in flight."""
+    return {"name": name, "type": "file", "path": str(group.dir / f"{name}.img"), "size": size,
+            "create": True, "direct": False}
+
+
 def controller(name, *bdevs, io_queues=4, **more):
     namespaces = [bdev if isinstance(bdev, dict) else {"bdev": bdev} for bdev in bdevs]
     return {"name": name, "type": "nvme", "io_queues": io_queues, "namespaces": namespaces, **more}

@@ -3,7 +3,7 @@
 
 import os
 
-from lib import HERE, NO_BIOS_DISKS, blk, malloc, scsi
+from lib import HERE, NO_BIOS_DISKS, blk, file, scsi
 
 # The guest's kernel says this of I/O under way when a driver goes.
 UNBOUND = r"I/O error, dev (vd[a-z]|sd[a-z]),"
@@ -11,10 +11,10 @@ UNBOUND = r"I/O error, dev (vd[a-z]|sd[a-z]),"
 
 def run(group):
     daemon = group.daemon(
-        bdevs=[malloc("ram0", "64MiB"), malloc("ram1", "16MiB"),
-               {"name": "part", "type": "split", "base": "ram0", "count": 4}],
+        bdevs=[file(group, "disk0", "64MiB"), file(group, "disk1", "16MiB"),
+               {"name": "part", "type": "split", "base": "disk0", "count": 4}],
         controllers=[scsi("scsi0", "part0", "part1", "part2", "part3", queues=8),
-                     blk("blk0", "ram1", queues=8)],
+                     blk("blk0", "disk1", queues=8)],
         cpus=sorted(os.sched_getaffinity(0))[:2])
     script = "".join((HERE / name).read_text(encoding="ascii")
                      for name in ("fio-lib.sh", "disks.sh", "unbind.sh"))
