@@ -8,7 +8,8 @@
 # make format       rewrites the sources with clang-format
 # make install      DESTDIR and PREFIX are honoured
 #
-# Variables: CC, CFLAGS, LDFLAGS, BUILD (the output folder), V=1 (shows commands), WERROR= (no -Werror)
+# Variables: CC, CFLAGS, LDFLAGS, BUILD (the output folder), V=1 (shows commands), WERROR= (no -Werror),
+# LTO= (the daemon without link-time optimisation)
 
 VERSION := 0.1.0
 BUILD   ?= build
@@ -16,6 +17,8 @@ PREFIX  ?= /usr/local
 SANITIZE ?=
 WERROR  ?= -Werror
 CFLAGS  ?= -O2 -g
+# Of the daemon only: tests are linked from objects without, which is quicker. Not where one debugs.
+LTO     ?= $(if $(SANITIZE)$(filter -O0 -Og,$(CFLAGS)),,-flto=auto)
 
 PKGS := libdpdk libnvme yaml-0.1 liburing uuid jansson
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
@@ -37,8 +40,8 @@ Q := $(if $(V),,@)
 
 SRCS  := $(sort $(wildcard src/*/*.c))
 OBJS  := $(SRCS:%.c=$(BUILD)/%.o)
-MAIN  := $(BUILD)/src/main.o
 LIB   := $(BUILD)/libshadowbell.a
+DAEMON_OBJS := $(patsubst %.c,$(BUILD)/$(if $(LTO),lto/)%.o,src/main.c $(SRCS))
 
 # tools/bench: the load generator, a program of its own with nothing of the daemon in it.
 BENCH_SRCS := $(sort $(wildcard tools/bench/*.c))
@@ -63,9 +66,9 @@ all: $(BUILD)/shadowbell $(BUILD)/shadowbell-bench
 
 tests: $(UNIT_BINS) $(INT_BINS)
 
-$(BUILD)/shadowbell: $(MAIN) $(LIB)
+$(BUILD)/shadowbell: $(DAEMON_OBJS)
 	@echo "  LD      $@"
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(Q)$(CC) $(if $(LTO),$(ALL_CFLAGS) $(LTO)) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $(BUILD)/shadowbell-bench: $(BENCH_MAIN) $(BENCH_OBJS)
 	@echo "  LD      $@"
@@ -90,8 +93,8 @@ $(BUILD)/tests/integration/%: $(BUILD)/tests/integration/%.o $(FE_OBJS)
 # The flags that the objects were built with: a change of compiler or options rebuilds them.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(BUILD)
-	@echo '$(subst ','\'',$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS))' | cmp -s - $@ || \
-		echo '$(subst ','\'',$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS))' > $@
+	@echo '$(subst ','\'',$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LTO))' | cmp -s - $@ || \
+		echo '$(subst ','\'',$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LTO))' > $@
 FORCE:
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
@@ -99,7 +102,12 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
--include $(OBJS:.o=.d) $(MAIN:.o=.d) $(BENCH_SRCS:%.c=$(BUILD)/%.d) $(FE_OBJS:.o=.d) $(UNIT_BINS:=.d) $(INT_BINS:=.d)
+$(BUILD)/lto/%.o: %.c $(BUILD)/flags
+	@echo "  CC      $< (LTO)"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LTO) -MMD -MP -c -o $@ $<
+
+-include $(OBJS:.o=.d) $(DAEMON_OBJS:.o=.d) $(BENCH_SRCS:%.c=$(BUILD)/%.d) $(FE_OBJS:.o=.d) $(UNIT_BINS:=.d) $(INT_BINS:=.d)
 
 # What needs no QEMU; tools/check runs the rest.
 RUN_TESTS := tests/run-tests --exclude qemu-device
