@@ -115,6 +115,13 @@ struct bdev_ops {
 	 * checked. Ends in bdev_io_complete(), now or later.
 	 */
 	void (*submit)(struct bdev_channel *ch, struct bdev_io *io);
+	/*
+	 * On the channel's reactor: does a READ or WRITE of one segment, `buf`, at once. For
+	 * backends in memory: it can't fail, and limits.max_transfer_bytes is 0. The range has been
+	 * checked. Optional.
+	 */
+	void (*now)(struct bdev_channel *ch, enum bdev_op op, uint64_t lba, uint32_t nblocks,
+		    void *buf);
 	/* On the channel's reactor: try to end this I/O early. It completes in any case. Optional.
 	 */
 	void (*cancel)(struct bdev_channel *ch, struct bdev_io *io);
@@ -138,21 +145,33 @@ struct bdev {
 	struct bdev_private *priv; /* the bdev layer's */
 };
 
+#define BDEV_LATENCY_BUCKETS 40
+
 /* A backend's per-reactor state. */
 struct bdev_channel {
 	struct bdev *bdev;
 	struct reactor *reactor;
-	void *ctx;	/* the backend's */
-	bool read_only; /* the bdev is, or its opener didn't ask to write */
-	/* Reactor-owned; read by others as an approximation. */
-	uint32_t inflight;
+	void *ctx; /* the backend's */
 	uint32_t refs;
 	struct bdev_channel *next;
+	struct bdev_channel_private *priv; /* the bdev layer's */
+	bool read_only;			   /* the bdev is, or its opener didn't ask to write */
+	void (*now)(struct bdev_channel *ch, enum bdev_op op, uint64_t lba, uint32_t nblocks,
+		    void *buf); /* ops->now */
+	/* The highest enum bdev_op that a READ or WRITE may have here, and its most blocks. */
+	uint8_t plain_op;
+	uint32_t plain_blocks;
+	/* Written by the reactor; read by others as an approximation. */
+	uint32_t inflight;
+	uint64_t timed_since_ns;
+	const struct bdev_io *timed; /* the one whose latency is being taken, or NULL */
 	struct {
 		uint64_t ios[BDEV_OP_COUNT], blocks[BDEV_OP_COUNT], errors;
+		/* Of some I/Os: bucket i counts those that took at least 2^i ns, below 2^(i + 1).
+		 */
+		uint64_t latency_ns[BDEV_LATENCY_BUCKETS];
 	} stats;
-	struct bdev_channel_private *priv; /* the bdev layer's */
-};
+} __attribute__((aligned(64))); /* of two reactors', none share a cache line */
 
 /* --- for backends --- */
 

@@ -327,7 +327,8 @@ static void free_channel(struct bdev_channel *ch)
 
 static struct bdev_channel *make_channel(struct bdev *bdev, struct reactor *r, bool read_only)
 {
-	struct bdev_channel *ch = calloc(1, sizeof(*ch));
+	uint32_t max_transfer = bdev->limits.max_transfer_bytes;
+	struct bdev_channel *ch = zalloc_aligned(sizeof(*ch));
 	int rc;
 
 	if (!ch)
@@ -342,6 +343,11 @@ static struct bdev_channel *make_channel(struct bdev *bdev, struct reactor *r, b
 	ch->read_only = read_only;
 	ch->refs = 1;
 	ch->priv->removed = &bdev->priv->removed;
+	ch->now = bdev->ops->now;
+	ch->plain_op = read_only ? BDEV_OP_READ : BDEV_OP_WRITE;
+	ch->plain_blocks = (uint32_t)min_t(
+		uint64_t, max_transfer ? max_transfer >> bdev->block_shift : UINT32_MAX,
+		bdev->nblocks);
 	bdev_emu_pool_init(&ch->priv->emu);
 	rc = bdev->ops->channel_create ? bdev->ops->channel_create(bdev, ch) : 0;
 	if (rc) {

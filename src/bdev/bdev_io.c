@@ -2,6 +2,8 @@
 /* The way of an I/O: checked once here, then a backend's, then counted and completed. */
 #include "bdev/bdev_internal.h"
 #include "bdev/bdev_iov.h"
+#include "bdev/bdev_now.h"
+#include "util/time.h"
 #include "util/util.h"
 
 #define ALL_FLAGS (BDEV_IO_FUA | BDEV_IO_UNMAP)
@@ -120,33 +122,83 @@ static void submit_valid(struct bdev_channel *ch, struct bdev_io *io)
 	bdev_io_complete(io, BDEV_STATUS_OK);
 }
 
-/* Single writer: a plain store that other threads may see late, never torn. */
-#define OWNED_ADD(var, n) __atomic_store_n(&(var), (var) + (n), __ATOMIC_RELAXED)
+static slow_path void start_timing(struct bdev_channel *ch, const struct bdev_io *io)
+{
+	if (ch->timed)
+		return;
+	ch->timed = io;
+	ch->timed_since_ns = time_now_ns();
+}
 
-void bdev_submit(struct bdev_channel *ch, struct bdev_io *io)
+static slow_path void end_timing(struct bdev_channel *ch)
+{
+	latency_add(ch->stats.latency_ns, time_now_ns() - ch->timed_since_ns);
+	ch->timed = NULL;
+}
+
+static void __attribute__((noinline)) submit_any(struct bdev_channel *ch, struct bdev_io *io)
 {
 	enum bdev_status status = check(ch, io);
 
+	if (status == BDEV_STATUS_OK) {
+		if (bdev_is_timed(ch, io->op))
+			start_timing(ch, io);
+		submit_valid(ch, io);
+	} else {
+		bdev_io_complete(io, status);
+	}
+}
+
+/*
+ * Most I/O is a READ or WRITE of one segment that nothing speaks against. True only of what check()
+ * finds valid and submit_valid() hands to the backend.
+ */
+static inline bool is_plain(const struct bdev_channel *ch, const struct bdev_io *io)
+{
+	const struct bdev *bdev = ch->bdev;
+
+	return io->op <= ch->plain_op && !(io->flags & ~ALL_FLAGS) &&
+	       io->nblocks - 1 < ch->plain_blocks && io->lba <= bdev->nblocks - io->nblocks &&
+	       io->iovcnt == 1 && io->iov->iov_len == (uint64_t)io->nblocks << bdev->block_shift &&
+	       io->iov->iov_base && !atomic_load_explicit(ch->priv->removed, memory_order_relaxed);
+}
+
+void bdev_submit(struct bdev_channel *ch, struct bdev_io *io)
+{
 	io->channel = ch;
 	io->part = NULL;
 	io->state = BDEV_IO_SUBMITTED;
-	OWNED_ADD(ch->inflight, 1);
-	if (likely(status == BDEV_STATUS_OK))
-		submit_valid(ch, io);
-	else
-		bdev_io_complete(io, status);
+	COUNTER_ADD(ch->inflight, 1);
+	if (unlikely(!is_plain(ch, io))) {
+		submit_any(ch, io);
+		return;
+	}
+	if (unlikely(bdev_is_timed(ch, io->op)))
+		start_timing(ch, io);
+	ch->bdev->ops->submit(ch, io);
 }
 
-static void count(struct bdev_channel *ch, const struct bdev_io *io, enum bdev_status status)
+slow_path void bdev_now_timed(struct bdev_channel *ch, enum bdev_op op, uint64_t lba,
+			      uint32_t nblocks, void *buf)
 {
-	OWNED_ADD(ch->inflight, -1);
+	uint64_t start = time_now_ns();
+
+	ch->now(ch, op, lba, nblocks, buf);
+	latency_add(ch->stats.latency_ns, time_now_ns() - start);
+}
+
+static inline void count(struct bdev_channel *ch, const struct bdev_io *io, enum bdev_status status)
+{
+	COUNTER_ADD(ch->inflight, -1);
+	if (unlikely(ch->timed == io))
+		end_timing(ch);
 	if (unlikely(status != BDEV_STATUS_OK))
-		OWNED_ADD(ch->stats.errors, 1);
+		COUNTER_ADD(ch->stats.errors, 1);
 	if (unlikely(io->op >= BDEV_OP_COUNT))
 		return;
-	OWNED_ADD(ch->stats.ios[io->op], 1);
-	if (status == BDEV_STATUS_OK && op_infos[io->op].range)
-		OWNED_ADD(ch->stats.blocks[io->op], io->nblocks);
+	COUNTER_ADD(ch->stats.ios[io->op], 1);
+	if (likely(status == BDEV_STATUS_OK) && io->op != BDEV_OP_FLUSH)
+		COUNTER_ADD(ch->stats.blocks[io->op], io->nblocks);
 }
 
 void bdev_io_pass_on(struct bdev_io *io, struct bdev_channel *base)
@@ -154,7 +206,7 @@ void bdev_io_pass_on(struct bdev_io *io, struct bdev_channel *base)
 	io->part = io->channel;
 	io->channel = base;
 	io->lba += io->part->priv->first_lba;
-	OWNED_ADD(base->inflight, 1);
+	COUNTER_ADD(base->inflight, 1);
 	base->bdev->ops->submit(base, io);
 }
 
@@ -168,9 +220,9 @@ static void come_back(struct bdev_io *io, enum bdev_status status)
 
 void bdev_io_complete(struct bdev_io *io, enum bdev_status status)
 {
-	if (io->part)
+	if (unlikely(io->part))
 		come_back(io, status);
-	if (io->state == BDEV_IO_CHILD) {
+	if (unlikely(io->state == BDEV_IO_CHILD)) {
 		bdev_emu_child_done(io, status);
 		return;
 	}

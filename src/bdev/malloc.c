@@ -48,6 +48,17 @@ static void give_back(const struct malloc_bdev *m, char *at, size_t len)
 	memset(end, 0, (size_t)(at + len - end));
 }
 
+static void now(struct bdev_channel *ch, enum bdev_op op, uint64_t lba, uint32_t nblocks, void *buf)
+{
+	char *at = of(ch->bdev)->mem + (lba << ch->bdev->block_shift);
+	size_t len = (size_t)nblocks << ch->bdev->block_shift;
+
+	if (op == BDEV_OP_READ)
+		memcpy(buf, at, len);
+	else
+		memcpy(at, buf, len);
+}
+
 static void submit(struct bdev_channel *ch, struct bdev_io *io)
 {
 	struct malloc_bdev *m = of(ch->bdev);
@@ -90,6 +101,7 @@ static void destroy(struct bdev *bdev)
 static const struct bdev_ops malloc_ops = {
 	.type = "malloc",
 	.submit = submit,
+	.now = now,
 	.destroy = destroy,
 };
 

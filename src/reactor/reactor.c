@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "reactor/reactor_internal.h"
+#include "util/counter.h"
 #include "util/log.h"
 #include "util/time.h"
 
@@ -43,16 +44,10 @@ unsigned int reactor_id(const struct reactor *r)
 
 void reactor_get_stats(const struct reactor *r, struct reactor_stats *out)
 {
-	out->rounds = __atomic_load_n(&r->stats.rounds, __ATOMIC_RELAXED);
-	out->busy_rounds = __atomic_load_n(&r->stats.busy_rounds, __ATOMIC_RELAXED);
-	out->sleeps = __atomic_load_n(&r->stats.sleeps, __ATOMIC_RELAXED);
-	out->messages = __atomic_load_n(&r->stats.messages, __ATOMIC_RELAXED);
-}
-
-/* Single writer: a plain store that readers on other threads may see late, never torn. */
-static inline void count(uint64_t *counter, uint64_t n)
-{
-	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+	out->rounds = COUNTER_READ(r->stats.rounds);
+	out->busy_rounds = COUNTER_READ(r->stats.busy_rounds);
+	out->sleeps = COUNTER_READ(r->stats.sleeps);
+	out->messages = COUNTER_READ(r->stats.messages);
 }
 
 /* --- messages --- */
@@ -87,7 +82,7 @@ static unsigned int run_messages(struct reactor *r)
 	}
 	for (msg = ordered; msg; msg = next, n++) {
 		next = msg->next; /* fn may free or send the message again */
-		count(&r->stats.messages, 1);
+		COUNTER_ADD(r->stats.messages, 1);
 		msg->fn(msg->arg);
 	}
 	return n;
@@ -191,11 +186,11 @@ static void run(struct reactor *r)
 	while (!r->stop) {
 		unsigned int work = run_messages(r) + run_pollers(r);
 
-		count(&r->stats.rounds, 1);
+		COUNTER_ADD(r->stats.rounds, 1);
 		if (unlikely(r->timers) && (!work || r->stats.rounds % TIMER_CHECK_ROUNDS == 0))
 			work += reactor_timers_run(r, time_now_ns());
 		if (likely(work)) {
-			count(&r->stats.busy_rounds, 1);
+			COUNTER_ADD(r->stats.busy_rounds, 1);
 			r->idle_since_ns = 0;
 			continue;
 		}
@@ -266,12 +261,11 @@ int reactor_create(int cpu, struct reactor **out)
 	id = take_id();
 	if (id < 0)
 		return id;
-	r = aligned_alloc(CACHE_LINE, (sizeof(*r) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+	r = zalloc_aligned(sizeof(*r));
 	if (!r) {
 		give_id((unsigned int)id);
 		return -ENOMEM;
 	}
-	memset(r, 0, sizeof(*r));
 	r->cpu = cpu;
 	r->id = (unsigned int)id;
 	r->node = numa_available() >= 0 ? numa_node_of_cpu(cpu) : -1;

@@ -3,6 +3,8 @@
 #define UTIL_UTIL_H
 
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define likely(x)     __builtin_expect(!!(x), 1)
 #define unlikely(x)   __builtin_expect(!!(x), 0)
@@ -11,12 +13,23 @@
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 #endif
 #define CACHE_LINE 64
+/* Of a function: it is called rarely, and what calls it shall not pay for it. */
+#define slow_path __attribute__((noinline, cold))
 
 #define min_t(type, a, b)                                                                          \
 	({                                                                                         \
 		type a_ = (a), b_ = (b);                                                           \
 		a_ < b_ ? a_ : b_;                                                                 \
 	})
+
+/* Zeroed memory that shares no cache line with other; free() gives it back. NULL: there is none. */
+static inline void *zalloc_aligned(size_t size)
+{
+	size_t rounded = (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+	void *p = rounded < size ? NULL : aligned_alloc(CACHE_LINE, rounded);
+
+	return p ? memset(p, 0, rounded) : NULL;
+}
 
 /* Orders stores before it against loads after it. ThreadSanitizer knows it, unlike C11's fences. */
 static inline void full_barrier(void)

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BDEV_BDEV_NOW_H
+#define BDEV_BDEV_NOW_H
+
+/*
+ * The short way for most I/O: READs and WRITEs of one segment that nothing speaks against, on a
+ * backend in memory, which does them at once and can't fail. They need no struct bdev_io.
+ */
+
+#include "bdev/bdev_internal.h"
+#include "util/counter.h"
+#include "util/util.h"
+
+/* One I/O in so many of a kind is timed: a look at the clock costs more than an I/O in memory. */
+#define BDEV_TIMED_IOS 64
+
+static inline bool bdev_is_timed(const struct bdev_channel *ch, unsigned int op)
+{
+	return ch->stats.ios[op] % BDEV_TIMED_IOS == 0;
+}
+
+/* On the channel's reactor: ch->now(), and how long it took. */
+void bdev_now_timed(struct bdev_channel *ch, enum bdev_op op, uint64_t lba, uint32_t nblocks,
+		    void *buf);
+
+/*
+ * For a channel with ch->now: true: done, as if by an I/O that ended with OK. False: nothing has
+ * happened, and bdev_submit() will say why. `buf` has room for nblocks. On the channel's reactor.
+ */
+static inline bool bdev_now(struct bdev_channel *ch, enum bdev_op op, uint64_t lba,
+			    uint32_t nblocks, void *buf)
+{
+	const struct bdev *bdev = ch->bdev;
+
+	if (unlikely(op > ch->plain_op || nblocks - 1 >= ch->plain_blocks ||
+		     lba > bdev->nblocks - nblocks ||
+		     atomic_load_explicit(ch->priv->removed, memory_order_relaxed)))
+		return false;
+	if (unlikely(bdev_is_timed(ch, op)))
+		bdev_now_timed(ch, op, lba, nblocks, buf);
+	else
+		ch->now(ch, op, lba, nblocks, buf);
+	COUNTER_ADD(ch->stats.ios[op], 1);
+	COUNTER_ADD(ch->stats.blocks[op], nblocks);
+	return true;
+}
+
+#endif
