@@ -45,10 +45,13 @@ void guest_mem_remove(struct guest_mem *mem, uint64_t gpa)
 	mem->nregions--;
 	memmove(&mem->regions[i], &mem->regions[i + 1],
 		(mem->nregions - i) * sizeof(mem->regions[0]));
+	/* Those who remember an index find nothing behind the last region. */
+	memset(&mem->regions[mem->nregions], 0, sizeof(mem->regions[0]));
 }
 
 void guest_mem_clear(struct guest_mem *mem)
 {
+	memset(mem->regions, 0, mem->nregions * sizeof(mem->regions[0]));
 	mem->nregions = 0;
 	atomic_store(&mem->lost, false);
 }

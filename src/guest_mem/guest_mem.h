@@ -33,15 +33,12 @@ struct guest_mem {
 	struct guest_mem_region regions[GUEST_MEM_MAX_REGIONS]; /* by gpa, none overlaps */
 };
 
-/*
- * The host address of guest address gpa, and in *run how many bytes from there on belong to the
- * same region; NULL if it is in none.
- */
-static inline uint8_t *guest_mem_run(const struct guest_mem *mem, uint64_t gpa, uint64_t *run)
+/* The region that has the guest address; NULL: none. */
+static inline const struct guest_mem_region *guest_mem_find(const struct guest_mem *mem,
+							    uint64_t gpa)
 {
 	const struct guest_mem_region *r = mem->regions;
 	uint32_t n = mem->nregions;
-	uint64_t off;
 
 	/* The last region that begins at gpa or before. */
 	while (n > 1) {
@@ -50,14 +47,52 @@ static inline uint8_t *guest_mem_run(const struct guest_mem *mem, uint64_t gpa, 
 		r = r[half].gpa <= gpa ? r + half : r;
 		n -= half;
 	}
-	off = gpa - r->gpa;
-	if (unlikely(!n || off >= r->size))
+	return likely(n && gpa - r->gpa < r->size) ? r : NULL;
+}
+
+/*
+ * The host address of guest address gpa, and in *run how many bytes from there on belong to the
+ * same region; NULL if it is in none.
+ */
+static inline uint8_t *guest_mem_run(const struct guest_mem *mem, uint64_t gpa, uint64_t *run)
+{
+	const struct guest_mem_region *r = guest_mem_find(mem, gpa);
+
+	if (unlikely(!r))
 		return NULL;
-	*run = r->size - off;
-	return r->host + off;
+	*run = r->size - (gpa - r->gpa);
+	return r->host + (gpa - r->gpa);
+}
+
+/*
+ * The same for those who translate many addresses: most lie in the region of the one before, whose
+ * index is kept in *last (0 at first; any region's will do, also after a change of the table).
+ */
+static inline uint8_t *guest_mem_run_near(const struct guest_mem *mem, uint64_t gpa, uint64_t *run,
+					  uint16_t *last)
+{
+	const struct guest_mem_region *r = &mem->regions[*last];
+
+	if (unlikely(gpa - r->gpa >= r->size)) {
+		r = guest_mem_find(mem, gpa);
+		if (unlikely(!r))
+			return NULL;
+		*last = (uint16_t)(r - mem->regions);
+	}
+	*run = r->size - (gpa - r->gpa);
+	return r->host + (gpa - r->gpa);
 }
 
 /* The host address of [gpa, gpa + len), len > 0, or NULL if that is not all in one region. */
+static inline uint8_t *guest_mem_ptr_near(const struct guest_mem *mem, uint64_t gpa, uint64_t len,
+					  uint16_t *last)
+{
+	uint64_t run;
+	uint8_t *p = guest_mem_run_near(mem, gpa, &run, last);
+
+	return p && len <= run ? p : NULL;
+}
+
 static inline uint8_t *guest_mem_ptr(const struct guest_mem *mem, uint64_t gpa, uint64_t len)
 {
 	uint64_t run;

@@ -4,12 +4,6 @@
 /* After what it needs itself. */
 #include <nvme/util.h>
 
-void vnvme_req_free(struct vnvme_req *req)
-{
-	req->next = req->sq->free;
-	req->sq->free = req;
-}
-
 static void log_failure(struct vnvme_req *req, uint16_t status)
 {
 	struct vnvme_ctrl *ctrl = req->sq->group->ctrl;
@@ -43,27 +37,33 @@ static uint16_t aborted_status(struct vnvme_req *req, uint16_t status)
 	return status;
 }
 
+/* What the host is told; Abort and the error log have their part in it. */
+static slow_path uint16_t final_status(struct vnvme_req *req, uint16_t status)
+{
+	status = aborted_status(req, status);
+	/* The error log page has more to say. */
+	if (status && status != NVME_SC_ABORT_QUEUE && status != NVME_SC_ABORT_REQ) {
+		log_failure(req, status);
+		status |= NVME_SC_MORE;
+	}
+	if (status)
+		COUNTER_ADD(req->sq->stats->errors, 1);
+	return status;
+}
+
 void vnvme_req_complete(struct vnvme_req *req, uint16_t status)
 {
 	struct vnvme_sq *sq = req->sq;
 	struct vnvme_group *g = sq->group;
 
-	if (unlikely(status)) {
-		status = aborted_status(req, status);
-		/* The error log page has more to say. */
-		if (status != NVME_SC_ABORT_QUEUE && status != NVME_SC_ABORT_REQ) {
-			log_failure(req, status);
-			status |= NVME_SC_MORE;
-		}
-	} else if (unlikely(req->abort)) {
-		aborted_status(req, status);
-	}
+	if (unlikely(status || req->abort))
+		status = final_status(req, status);
+	if (unlikely(sq->timed == req))
+		vnvme_sq_end_timing(sq);
 	req->status = status;
-	req->active = false;
 	sq->outstanding--;
 	g->outstanding--;
 	g->completed++;
-	vnvme_count(&g->counters.commands, 1);
 	if (unlikely(sq->dropped))
 		vnvme_req_free(req);
 	else

@@ -112,7 +112,8 @@ int vnvme_ctrl_create(const struct vnvme_params *p, struct vnvme_ctrl **out)
 	for (i = 0; i < VNVME_MAX_QUEUES; i++)
 		atomic_init(&ctrl->irq_fds[i], -1);
 	vnvme_features_reset(ctrl);
-	rc = open_namespaces(ctrl, p);
+	ctrl->stats = zalloc_aligned((vnvme_max_qid(ctrl) + 1) * sizeof(*ctrl->stats));
+	rc = ctrl->stats ? open_namespaces(ctrl, p) : -ENOMEM;
 	if (!rc)
 		rc = vnvme_groups_create(ctrl, p);
 	if (rc) {
@@ -130,6 +131,7 @@ void vnvme_ctrl_destroy(struct vnvme_ctrl *ctrl)
 	vnvme_groups_destroy(ctrl);
 	close_namespaces(ctrl);
 	pthread_mutex_destroy(&ctrl->error_lock);
+	free(ctrl->stats);
 	free(ctrl);
 }
 

@@ -191,11 +191,22 @@ static uint16_t get_coalescing(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t 
 	return 0;
 }
 
-/* Recommendations, which a controller may ignore: completions are batched by the poll round. */
+/* For the groups: nothing is coalesced without both a time and more than one entry. */
+static void apply_coalescing(struct vnvme_ctrl *ctrl)
+{
+	unsigned int setting = ctrl->features.irq_coalescing, v;
+	bool on = setting & 0xff && setting >> 8;
+
+	for (v = 0; v < vnvme_vectors(ctrl); v++)
+		atomic_store(&ctrl->irq_coalescing[v],
+			     on && !ctrl->features.irq_coalescing_off[v] ? setting : 0);
+}
+
 static uint16_t set_coalescing(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11,
 			       uint32_t *result)
 {
 	ctrl->features.irq_coalescing = cdw11 & 0xffff;
+	apply_coalescing(ctrl);
 	return 0;
 }
 
@@ -218,6 +229,7 @@ static uint16_t set_vector_config(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32
 	if (vector >= vnvme_vectors(ctrl))
 		return invalid_field();
 	ctrl->features.irq_coalescing_off[vector] = cdw11 & 1u << 16;
+	apply_coalescing(ctrl);
 	return 0;
 }
 
@@ -282,6 +294,7 @@ void vnvme_features_reset(struct vnvme_ctrl *ctrl)
 
 	ctrl->features = defaults;
 	ctrl->features.num_queues = queues << 16 | queues;
+	apply_coalescing(ctrl);
 	atomic_store(&ctrl->burst, 1u << BURST_DEFAULT);
 	atomic_store(&ctrl->write_through, false);
 }

@@ -69,7 +69,7 @@ static void keep_busy_time(struct vnvme_group *g, unsigned int work)
 		return;
 	}
 	now = time_now_ns();
-	vnvme_count(&g->counters.busy_ns, now - g->busy_since_ns);
+	COUNTER_ADD(g->counters.busy_ns, now - g->busy_since_ns);
 	g->busy_since_ns = g->idle_rounds ? 0 : now;
 	g->busy_rounds = 0;
 }
@@ -101,7 +101,7 @@ static void end_busy_time(struct vnvme_group *g)
 {
 	if (!g->busy_since_ns || g->outstanding)
 		return;
-	vnvme_count(&g->counters.busy_ns, time_now_ns() - g->busy_since_ns);
+	COUNTER_ADD(g->counters.busy_ns, time_now_ns() - g->busy_since_ns);
 	g->busy_since_ns = 0;
 }
 
@@ -134,7 +134,7 @@ static void group_disarm(void *arg)
 	for (i = 0; i < g->ncqs; i++)
 		vnvme_cq_disarm(g->cqs[i]);
 	for (i = 0; i < g->nsqs; i++)
-		vnvme_sq_disarm(g->sqs[i]);
+		vnvme_sq_woken(g->sqs[i]);
 }
 
 /* Without a doorbell eventfd nothing would wake us. */
@@ -231,6 +231,8 @@ static void get_channels(void *arg)
 		g->channels[i] = bdev_channel_get(g->ctrl->ns[i].desc);
 		if (!g->channels[i])
 			return;
+		if (g->channels[i]->now)
+			g->now[g->ctrl->ns[i].nsid] = g->channels[i];
 	}
 	call->ok = true;
 }
@@ -247,13 +249,11 @@ static void put_channels(void *arg)
 
 static struct vnvme_group *create_group(struct vnvme_ctrl *ctrl, struct reactor *reactor)
 {
-	struct vnvme_group *g =
-		aligned_alloc(CACHE_LINE, (sizeof(*g) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+	struct vnvme_group *g = zalloc_aligned(sizeof(*g));
 	struct channels_call call = {.g = g};
 
 	if (!g)
 		return NULL;
-	memset(g, 0, sizeof(*g));
 	g->ctrl = ctrl;
 	g->reactor = reactor;
 	g->kick_fd = -1;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* I/O commands (NVMe 1.4, 6): decode and check, hand to the bdev, complete. */
+/*
+ * I/O commands (NVMe 1.4, 6): decode and check, hand to the bdev, complete. Most Reads and Writes
+ * of bdevs in memory do not come here: io_now.c.
+ */
 #include "nvme/vnvme_internal.h"
 
 struct io_command {
@@ -47,31 +50,19 @@ uint16_t vnvme_status_of(enum bdev_status status, enum bdev_op op)
 	return NVME_SC_INTERNAL;
 }
 
-/* NVMe 1.4, 5.14.1.2: Compare counts among the reads, Write Zeroes not among the writes. */
-static void count_io(struct vnvme_group *g, const struct bdev_io *io)
-{
-	uint64_t bytes = (uint64_t)io->nblocks << io->channel->bdev->block_shift;
-
-	if (io->op == BDEV_OP_READ || io->op == BDEV_OP_COMPARE) {
-		vnvme_count(&g->counters.read_cmds, 1);
-		vnvme_count(&g->counters.read_bytes, bytes);
-	} else if (io->op == BDEV_OP_WRITE) {
-		vnvme_count(&g->counters.write_cmds, 1);
-		vnvme_count(&g->counters.write_bytes, bytes);
-	}
-}
-
 static void io_done(struct bdev_io *io)
 {
 	struct vnvme_req *req = container_of(io, struct vnvme_req, io);
-	struct vnvme_group *g = req->sq->group;
+	const struct vnvme_sq *sq = req->sq;
 
 	req->io_running = false;
 	if (likely(io->status == BDEV_STATUS_OK || io->status == BDEV_STATUS_MISCOMPARE))
-		count_io(g, io);
+		vnvme_count_io(sq, io->op, (uint64_t)io->nblocks << io->channel->bdev->block_shift);
 	else if (io->status == BDEV_STATUS_MEDIUM_ERROR)
-		vnvme_count(&g->counters.media_errors, 1);
-	vnvme_req_complete(req, vnvme_status_of(io->status, io->op));
+		COUNTER_ADD(sq->group->counters.media_errors, 1);
+	vnvme_req_complete(req, likely(io->status == BDEV_STATUS_OK)
+					? NVME_SC_SUCCESS
+					: vnvme_status_of(io->status, io->op));
 }
 
 static uint16_t submit(struct vnvme_req *req, const struct vnvme_ns *ns, enum bdev_op op)
@@ -113,7 +104,6 @@ static uint16_t set_range_and_data(struct vnvme_req *req, const struct vnvme_ns 
 	status = set_range(req, ns);
 	if (unlikely(status))
 		return status;
-	req->sq->group->round_bytes += (uint32_t)len;
 	return vnvme_req_map(req, (uint32_t)len);
 }
 

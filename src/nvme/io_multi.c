@@ -13,8 +13,9 @@ static void finish_step(struct bdev_io *io, bool (*next)(void *arg))
 	req->io_running = false;
 	req->step++;
 	req->step_status = vnvme_status_of(io->status, io->op);
+	COUNTER_ADD(req->sq->stats->ios[io->op], io->status == BDEV_STATUS_OK);
 	if (io->status == BDEV_STATUS_MEDIUM_ERROR)
-		vnvme_count(&req->sq->group->counters.media_errors, 1);
+		COUNTER_ADD(req->sq->group->counters.media_errors, 1);
 	steps_run(&req->steps, next, req);
 }
 

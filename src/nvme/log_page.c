@@ -75,6 +75,31 @@ static uint64_t sum(const struct vnvme_ctrl *ctrl, size_t offset)
 
 #define SUM(ctrl, field) sum(ctrl, offsetof(struct vnvme_counters, field))
 
+/* Of the I/O queues: commands of that kind, or their bytes. */
+static uint64_t sum_ios(const struct vnvme_ctrl *ctrl, enum bdev_op op, bool bytes)
+{
+	uint64_t total = 0;
+	uint32_t qid;
+
+	for (qid = 1; qid <= vnvme_max_qid(ctrl); qid++) {
+		const struct queue_stats *stats = &ctrl->stats[qid];
+
+		total += bytes ? COUNTER_READ(stats->bytes[op]) : COUNTER_READ(stats->ios[op]);
+	}
+	return total;
+}
+
+/* NVMe 1.4, 5.14.1.2: Compare counts among the reads, Write Zeroes not among the writes. */
+static uint64_t host_reads(const struct vnvme_ctrl *ctrl, bool bytes)
+{
+	return sum_ios(ctrl, BDEV_OP_READ, bytes) + sum_ios(ctrl, BDEV_OP_COMPARE, bytes);
+}
+
+static uint64_t host_writes(const struct vnvme_ctrl *ctrl, bool bytes)
+{
+	return sum_ios(ctrl, BDEV_OP_WRITE, bytes);
+}
+
 /* Thousands of 512 byte units, rounded up (NVMe 1.4, figure 194). */
 static uint64_t data_units(uint64_t bytes)
 {
@@ -91,10 +116,10 @@ static size_t fill_smart(struct vnvme_ctrl *ctrl, void *data)
 	log->temperature[1] = VNVME_TEMPERATURE_K >> 8;
 	log->avail_spare = 100;
 	log->spare_thresh = 10;
-	put128(log->data_units_read, data_units(SUM(ctrl, read_bytes)));
-	put128(log->data_units_written, data_units(SUM(ctrl, write_bytes)));
-	put128(log->host_reads, SUM(ctrl, read_cmds));
-	put128(log->host_writes, SUM(ctrl, write_cmds));
+	put128(log->data_units_read, data_units(host_reads(ctrl, true)));
+	put128(log->data_units_written, data_units(host_writes(ctrl, true)));
+	put128(log->host_reads, host_reads(ctrl, false));
+	put128(log->host_writes, host_writes(ctrl, false));
 	put128(log->ctrl_busy_time, SUM(ctrl, busy_ns) / SMART_BUSY_NS);
 	put128(log->power_cycles, ctrl->power_cycles);
 	put128(log->power_on_hours, (now - ctrl->power_on_ns) / SMART_HOUR_NS);

@@ -11,11 +11,12 @@ struct mapper {
 	const struct guest_mem *mem;
 	struct iovec *iov;
 	unsigned int n;
+	uint16_t last_region;
 };
 
 static bool add_segment(struct mapper *m, uint64_t gpa, uint32_t len)
 {
-	uint8_t *host = guest_mem_ptr(m->mem, gpa, len);
+	uint8_t *host = guest_mem_ptr_near(m->mem, gpa, len, &m->last_region);
 	struct iovec *last = m->n ? &m->iov[m->n - 1] : NULL;
 
 	if (unlikely(!host))
@@ -112,6 +113,7 @@ uint16_t vnvme_req_map(struct vnvme_req *req, uint32_t len)
 	unsigned int n;
 	uint16_t status;
 
+	req->sq->group->round_bytes += len;
 	/* Pages at most, with one for an offset: what inline segments hold. */
 	if (unlikely(len > (VNVME_INLINE_IOV - 1) * VNVME_PAGE)) {
 		if (!vnvme_req_need_big(req))

@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Submission and completion queues: making them, fetching, posting, doorbells and interrupts. */
-#include <unistd.h>
-
+/* Submission and completion queues: making them, their place in guest memory, their doorbells. */
 #include "nvme/vnvme_internal.h"
 
 /* NVMe 1.4, 5.2: Asynchronous Event Information of Error status. */
 #define EVENT_INVALID_DOORBELL_VALUE 1
-
-/* Poll rounds for which an interrupt is held back at most. */
-#define HELD_ROUNDS 16384
 
 /* --- making and mapping --- */
 
@@ -100,12 +95,13 @@ static void clear_doorbell(struct vnvme_db *db)
 struct vnvme_cq *vnvme_cq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t size, uint64_t gpa,
 				 struct vnvme_group *g)
 {
-	struct vnvme_cq *cq = calloc(1, sizeof(*cq));
+	struct vnvme_cq *cq = zalloc_aligned(sizeof(*cq));
 
 	if (!cq)
 		return NULL;
 	cq->group = g;
 	cq->qid = qid;
+	cq->stats = &ctrl->stats[qid];
 	cq->size = size;
 	cq->gpa = gpa;
 	cq->phase = 1;
@@ -125,7 +121,7 @@ struct vnvme_cq *vnvme_cq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t
 struct vnvme_sq *vnvme_sq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t size, uint64_t gpa,
 				 struct vnvme_cq *cq)
 {
-	struct vnvme_sq *sq = calloc(1, sizeof(*sq));
+	struct vnvme_sq *sq = zalloc_aligned(sizeof(*sq));
 	uint32_t i;
 
 	if (!sq)
@@ -133,11 +129,12 @@ struct vnvme_sq *vnvme_sq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t
 	sq->group = cq->group;
 	sq->cq = cq;
 	sq->qid = qid;
+	sq->stats = &ctrl->stats[qid];
 	sq->size = size;
 	sq->gpa = gpa;
 	sq->bad_doorbell = VNVME_NO_DOORBELL;
 	sq->nreqs = size + (qid ? 0 : VNVME_AERL);
-	sq->reqs = calloc(sq->nreqs, sizeof(*sq->reqs));
+	sq->reqs = zalloc_aligned(sq->nreqs * sizeof(*sq->reqs));
 	if (!sq->reqs || !map_sq(sq)) {
 		free(sq->reqs);
 		free(sq);
@@ -189,10 +186,10 @@ void vnvme_cq_free(struct vnvme_cq *cq)
 	free(cq);
 }
 
-/* --- the completion queue --- */
+/* --- doorbells out of range --- */
 
-static void bad_doorbell(struct vnvme_group *g, const char *kind, uint16_t qid, uint16_t size,
-			 uint32_t value, uint32_t *reported)
+void vnvme_bad_doorbell(struct vnvme_group *g, const char *kind, uint16_t qid, uint16_t size,
+			uint32_t value, uint32_t *reported)
 {
 	struct nvme_error_log_page entry = {
 		.sqid = htole16(qid),
@@ -208,240 +205,4 @@ static void bad_doorbell(struct vnvme_group *g, const char *kind, uint16_t qid, 
 		  qid, value, size);
 	vnvme_error_log_add(g->ctrl, &entry);
 	vnvme_group_error_event(g, EVENT_INVALID_DOORBELL_VALUE);
-}
-
-/* Takes notice of what the host has consumed. */
-static void update_head(struct vnvme_cq *cq)
-{
-	uint32_t value = vnvme_db_read(&cq->db);
-	uint32_t moved;
-
-	if (value == cq->head)
-		return;
-	moved = value < cq->size ? (value + cq->size - cq->head) % cq->size : UINT32_MAX;
-	if (unlikely(moved > cq->posted - cq->consumed)) {
-		bad_doorbell(cq->group, "completion queue", cq->qid, cq->size, value,
-			     &cq->bad_doorbell);
-		return;
-	}
-	cq->head = (uint16_t)value;
-	cq->consumed += moved;
-	/* While we poll, EventIdx trails behind where the host does not come past it. */
-	if (cq->consumed - cq->eventidx_at >= cq->size / 4u)
-		vnvme_cq_disarm(cq);
-}
-
-static inline bool has_room(struct vnvme_cq *cq)
-{
-	if (likely(cq->posted - cq->consumed < cq->size - 1u))
-		return true;
-	update_head(cq);
-	return cq->posted - cq->consumed < cq->size - 1u;
-}
-
-/* Guest memory, where another queue of a careless guest may lie as well: each word at once. */
-static void store_word(void *at, uint32_t value, int order)
-{
-	__atomic_store_n((uint32_t *)at, htole32(value), order);
-}
-
-static void post(struct vnvme_cq *cq, struct vnvme_req *req)
-{
-	struct nvme_cqe *cqe = &cq->ring[cq->tail];
-	const struct vnvme_sq *sq = req->sq;
-
-	store_word(&cqe->result, req->result, __ATOMIC_RELAXED);
-	store_word(&cqe->reserved, 0, __ATOMIC_RELAXED);
-	store_word(&cqe->sq_head, sq->head | (uint32_t)sq->qid << 16, __ATOMIC_RELAXED);
-	/*
-	 * The phase tag last: the host, which polls for it, must not see it before the rest.
-	 * Its partner is the host's read barrier after the phase tag.
-	 */
-	store_word(&cqe->cid,
-		   le16toh(req->sqe.cid) | (uint32_t)(req->status << 1 | cq->phase) << 16,
-		   __ATOMIC_RELEASE);
-	if (++cq->tail == cq->size) {
-		cq->tail = 0;
-		cq->phase ^= 1;
-	}
-	cq->posted++;
-	cq->irq_due = true;
-	vnvme_req_free(req);
-}
-
-/* Posts a completed request, or keeps it until the host makes room. */
-void vnvme_cq_post(struct vnvme_cq *cq, struct vnvme_req *req)
-{
-	if (likely(!cq->waiting && cq->ring && has_room(cq))) {
-		post(cq, req);
-		return;
-	}
-	req->next = NULL;
-	*cq->waiting_tail = req;
-	cq->waiting_tail = &req->next;
-}
-
-void vnvme_cq_flush(struct vnvme_cq *cq)
-{
-	while (cq->waiting && cq->ring && has_room(cq)) {
-		struct vnvme_req *req = cq->waiting;
-
-		cq->waiting = req->next;
-		if (!cq->waiting)
-			cq->waiting_tail = &cq->waiting;
-		cq->group->completed++;
-		post(cq, req);
-	}
-}
-
-static void signal_vector(struct vnvme_cq *cq)
-{
-	struct vnvme_group *g = cq->group;
-	int fd = atomic_load_explicit(&g->ctrl->irq_fds[cq->vector], memory_order_acquire);
-	int rc;
-
-	if (fd < 0)
-		return; /* it stays due until there is one */
-	cq->irq_due = false;
-	cq->announced = cq->posted;
-	cq->held_rounds = 0;
-	vnvme_count(&g->counters.interrupts, 1);
-	rc = reactor_signal(g->reactor, fd);
-	if (rc)
-		log_limited(&g->limit, LOG_LEVEL_WARN, g->ctrl->name,
-			    "%s: vector %u cannot be signalled: %s", g->ctrl->name, cq->vector,
-			    strerror(-rc));
-	if (rc == -EINTR)
-		vnvme_group_fatal(g, "an interrupt eventfd blocks: its counter is full");
-}
-
-/*
- * One interrupt for what was posted. As long as the host has not yet consumed what the last
- * interrupt told of, its handler is still to run, or to go round its loop: another one would be for
- * nothing. It is due again when the host's head has come that far and entries are left behind it,
- * which the poller sees; `now` is for when it will not look again. After many rounds it is sent
- * all the same: a host that lost one comes late, and does not hang.
- */
-void vnvme_cq_interrupt(struct vnvme_cq *cq, bool now)
-{
-	if (!cq->irq_enabled) {
-		cq->irq_due = false;
-		return;
-	}
-	if (!now) {
-		update_head(cq);
-		if (cq->posted == cq->consumed) {
-			cq->irq_due = false; /* the host polls, or was quicker */
-			return;
-		}
-		if ((int32_t)(cq->consumed - cq->announced) < 0 && ++cq->held_rounds < HELD_ROUNDS)
-			return;
-	}
-	signal_vector(cq);
-}
-
-/* --- the submission queue --- */
-
-static void refresh_eventidx(struct vnvme_sq *sq, unsigned int fetched)
-{
-	sq->since_eventidx = (uint16_t)(sq->since_eventidx + fetched);
-	if (sq->since_eventidx >= sq->size / 4)
-		vnvme_sq_disarm(sq);
-}
-
-static inline void fetch(struct vnvme_sq *sq)
-{
-	struct vnvme_req *req = sq->free;
-	uint16_t next = (uint16_t)(sq->head + 1);
-
-	sq->free = req->next;
-	if (next == sq->size)
-		next = 0;
-	__builtin_prefetch(&sq->ring[next]);
-	/* Once: the host may change its entry while we look at it. */
-	memcpy(&req->sqe, &sq->ring[sq->head], sizeof(req->sqe));
-	sq->head = next;
-	req->result = 0;
-	req->active = true;
-	sq->outstanding++;
-	sq->group->outstanding++;
-	if (likely(sq->qid))
-		vnvme_io_execute(req);
-	else
-		vnvme_admin_execute(req);
-}
-
-static inline bool can_fetch(const struct vnvme_sq *sq)
-{
-	return sq->free && !sq->cq->waiting && !sq->deleting &&
-	       sq->group->round_bytes < VNVME_ROUND_BYTES;
-}
-
-/* Fetches and executes up to `burst` commands; returns how many. */
-unsigned int vnvme_sq_poll(struct vnvme_sq *sq, unsigned int burst)
-{
-	uint32_t tail = vnvme_db_read(&sq->db);
-	unsigned int n = 0;
-
-	if (likely(tail == sq->head))
-		return 0;
-	if (unlikely(tail >= sq->size)) {
-		bad_doorbell(sq->group, "submission queue", sq->qid, sq->size, tail,
-			     &sq->bad_doorbell);
-		return 0;
-	}
-	while (sq->head != tail && n < burst && can_fetch(sq)) {
-		fetch(sq);
-		n++;
-	}
-	if (n)
-		refresh_eventidx(sq, n);
-	return n;
-}
-
-/* --- sleeping and waking --- */
-
-static uint32_t before(uint32_t index, uint32_t size)
-{
-	return index ? index - 1 : size - 1;
-}
-
-void vnvme_sq_disarm(struct vnvme_sq *sq)
-{
-	sq->since_eventidx = 0;
-	vnvme_db_set_eventidx(&sq->db, before(sq->head, sq->size));
-}
-
-void vnvme_cq_disarm(struct vnvme_cq *cq)
-{
-	cq->eventidx_at = cq->consumed;
-	vnvme_db_set_eventidx(&cq->db, before(cq->head, cq->size));
-}
-
-/* Asks for a doorbell at the next submission. True: there is one to fetch already. */
-bool vnvme_sq_arm(struct vnvme_sq *sq)
-{
-	uint32_t tail;
-
-	vnvme_db_set_eventidx(&sq->db, sq->head);
-	/*
-	 * Between publishing EventIdx and looking at the tail again. Its partner is the host's
-	 * barrier between storing the tail and reading EventIdx: without either, the host may see
-	 * the old EventIdx while we see the old tail, and nobody wakes us.
-	 */
-	full_barrier();
-	tail = vnvme_db_read(&sq->db);
-	return tail != sq->head && tail < sq->size && can_fetch(sq);
-}
-
-/* Only with completions that wait for room does the host's head matter. */
-bool vnvme_cq_arm(struct vnvme_cq *cq)
-{
-	if (cq->irq_due)
-		vnvme_cq_interrupt(cq, true);
-	if (!cq->waiting)
-		return false;
-	vnvme_db_set_eventidx(&cq->db, cq->head);
-	full_barrier(); /* as in vnvme_sq_arm() */
-	return has_room(cq);
 }

@@ -19,6 +19,7 @@
 
 #include <shadowbell/bdev.h>
 
+#include "bdev/queue_stats.h"
 #include "nvme/vnvme.h"
 #include "nvme/vnvme_spec.h"
 #include "reactor/reactor.h"
@@ -26,17 +27,19 @@
 #include "util/steps.h"
 #include "util/util.h"
 
-#define VNVME_PAGE	   4096u /* CAP.MPSMIN = CAP.MPSMAX = 0 */
-#define VNVME_MAX_ENTRIES  1024u /* of a queue: CAP.MQES + 1 */
-#define VNVME_MDTS	   8	 /* 2^8 pages of 4 KiB: 1 MiB */
-#define VNVME_MAX_TRANSFER (VNVME_PAGE << VNVME_MDTS)
-#define VNVME_MAX_IOV	   ((1u << VNVME_MDTS) + 1) /* an offset adds a page */
-#define VNVME_INLINE_IOV   4
-#define VNVME_MAX_QUEUES   (VNVME_MAX_IO_QUEUES + 1)
-#define VNVME_AERL	   8 /* outstanding Asynchronous Event Requests */
-#define VNVME_ACL	   8 /* concurrent Aborts */
-#define VNVME_ERROR_LOG	   64
-#define VNVME_CAP_TO	   60 /* CSTS.RDY follows CC.EN within 30 s: in 500 ms units */
+#define VNVME_PAGE		 4096u /* CAP.MPSMIN = CAP.MPSMAX = 0 */
+#define VNVME_MAX_ENTRIES	 1024u /* of a queue: CAP.MQES + 1 */
+#define VNVME_MDTS		 8     /* 2^8 pages of 4 KiB: 1 MiB */
+#define VNVME_MAX_TRANSFER	 (VNVME_PAGE << VNVME_MDTS)
+#define VNVME_MAX_IOV		 ((1u << VNVME_MDTS) + 1) /* an offset adds a page */
+#define VNVME_INLINE_IOV	 4
+#define VNVME_MAX_QUEUES	 (VNVME_MAX_IO_QUEUES + 1)
+#define VNVME_READY		 32 /* completions that are posted together */
+#define VNVME_AERL		 8  /* outstanding Asynchronous Event Requests */
+#define VNVME_ACL		 8  /* concurrent Aborts */
+#define VNVME_ERROR_LOG		 64
+#define VNVME_COALESCING_UNIT_NS 100000ull
+#define VNVME_CAP_TO		 60 /* CSTS.RDY follows CC.EN within 30 s: in 500 ms units */
 
 /* Returned by command handlers instead of a status: it completes later. */
 #define VNVME_PENDING 0xffff
@@ -113,7 +116,6 @@ struct vnvme_req {
 	struct vnvme_req *next; /* in the free list, or among those that wait for CQ room */
 	uint32_t result;
 	uint16_t status;
-	bool active;		   /* fetched and not completed */
 	bool io_running;	   /* between bdev_submit() and done() */
 	struct vnvme_abort *abort; /* who waits for its early end, or NULL */
 
@@ -132,6 +134,11 @@ _Static_assert(VNVME_BIG_SIZE >= 256 * sizeof(struct nvme_dsm_range), "256 DSM r
 
 /* --- queues: owned by their group's reactor --- */
 
+/* An entry of a completion queue as two words, without its phase tag. */
+struct vnvme_completion {
+	uint64_t low, high;
+};
+
 struct vnvme_cq {
 	struct nvme_cqe *ring;
 	struct vnvme_group *group;
@@ -149,8 +156,13 @@ struct vnvme_cq {
 	uint32_t announced;    /* ... and `posted` at the last interrupt */
 	uint32_t eventidx_at;  /* `consumed` when EventIdx was last moved */
 	uint32_t bad_doorbell; /* the last one reported */
+	uint64_t due_since_ns; /* with coalescing; 0: not due, or not looked at yet */
+	struct queue_stats *stats;
 	struct vnvme_req *waiting, **waiting_tail; /* completed, no room */
-	uint32_t nsqs;				   /* home's: those that feed it */
+	/* Within a batch: what will be posted at its end, and how much of that there may be. */
+	uint32_t nready, ready_max;
+	struct vnvme_completion ready[VNVME_READY];
+	uint32_t nsqs; /* home's: those that feed it */
 	uint64_t gpa;
 };
 
@@ -169,6 +181,11 @@ struct vnvme_sq {
 	struct vnvme_req *free;
 	struct vnvme_req *reqs;
 	uint32_t nreqs; /* `size`; the admin queue has more, for those that wait for events */
+	struct queue_stats *stats;
+	const struct vnvme_req *timed; /* whose latency is being taken, or NULL */
+	bool time_next;		       /* the first of the batch is still to be found */
+	uint64_t timed_since_ns;
+	uint32_t seen_tail; /* the doorbell at the last look that found commands */
 	uint32_t bad_doorbell;
 	uint64_t gpa;
 };
@@ -176,19 +193,11 @@ struct vnvme_sq {
 /* No doorbell has this value: nothing was reported yet. */
 #define VNVME_NO_DOORBELL UINT32_MAX
 
-/* Written by the group's reactor only, read by home: see vnvme_count(). */
+/* Written by the group's reactor only, read by home. */
 struct vnvme_counters {
-	uint64_t read_cmds, write_cmds;	  /* host read and write commands (SMART) */
-	uint64_t read_bytes, write_bytes; /* by Read, Compare; by Write */
 	uint64_t media_errors;
 	uint64_t busy_ns; /* with a command in an I/O queue; kept when it was noticed */
-	uint64_t commands, interrupts;
 };
-
-static inline void vnvme_count(uint64_t *counter, uint64_t n)
-{
-	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
-}
 
 enum vnvme_pause {
 	VNVME_PAUSE_MEMORY = 1,	   /* no memory table */
@@ -215,7 +224,8 @@ struct vnvme_group {
 	uint32_t round_bytes; /* of data asked for in this poll round */
 	uint32_t next_sq;     /* round robin */
 	const struct guest_mem *mem;
-	int kick_fd; /* watched; -1: none */
+	uint16_t last_region; /* of `mem`, where data was found */
+	int kick_fd;	      /* watched; -1: none */
 	struct vnvme_counters counters;
 	struct log_limit limit;
 
@@ -234,6 +244,8 @@ struct vnvme_group {
 
 	/* A channel for each namespace, in the order of ctrl->ns. */
 	struct bdev_channel **channels;
+	/* By nsid: those of bdevs in memory, for io_now.h. */
+	struct bdev_channel *now[VNVME_MAX_NAMESPACES + 1];
 };
 
 /* --- operations (op.c) --- */
@@ -328,6 +340,10 @@ struct vnvme_ctrl {
 	atomic_bool write_through; /* Volatile Write Cache is switched off */
 	atomic_uint burst;	   /* commands of one queue before the next one's turn */
 	atomic_int irq_fds[VNVME_MAX_QUEUES];
+	/* By vector: features 08h and 09h together: TIME << 8 | THR; 0: off. */
+	atomic_uint irq_coalescing[VNVME_MAX_QUEUES];
+	/* By queue id, kept over resets; of a CQ and the SQ with the same id. Their reactor's. */
+	struct queue_stats *stats;
 	uint8_t *doorbells;
 	const struct guest_mem *mem; /* NULL: none at present */
 
@@ -392,7 +408,7 @@ void vnvme_group_fatal(struct vnvme_group *g, const char *reason);
 /* An Error event (NVMe 1.4, 5.2): `info` is its information value. From the group's reactor. */
 void vnvme_group_error_event(struct vnvme_group *g, unsigned int info);
 
-/* queue.c: the rings. On the queue's reactor. */
+/* queue.c. On the queue's reactor, as are sq.c and cq.c. */
 struct vnvme_cq *vnvme_cq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t size, uint64_t gpa,
 				 struct vnvme_group *g);
 struct vnvme_sq *vnvme_sq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t size, uint64_t gpa,
@@ -403,21 +419,79 @@ bool vnvme_queues_map(struct vnvme_group *g);
 void vnvme_queues_unmap(struct vnvme_group *g);
 void vnvme_queue_set_shadow(struct vnvme_ctrl *ctrl, struct vnvme_db *db, uint16_t qid, bool cq,
 			    bool fresh);
-unsigned int vnvme_sq_poll(struct vnvme_sq *sq, unsigned int burst);
+/* A doorbell value that can't be: an error event, once, and an entry of the error log. */
+void vnvme_bad_doorbell(struct vnvme_group *g, const char *kind, uint16_t qid, uint16_t size,
+			uint32_t value, uint32_t *reported);
+
+static inline uint32_t vnvme_before(uint32_t index, uint32_t size)
+{
+	return index ? index - 1 : size - 1;
+}
+
+/* sq.c */
+unsigned int vnvme_sq_run(struct vnvme_sq *sq, uint32_t tail, unsigned int burst);
+bool vnvme_sq_arm(struct vnvme_sq *sq);
+void vnvme_sq_woken(struct vnvme_sq *sq);
+void vnvme_sq_disarm(struct vnvme_sq *sq);
+void vnvme_sq_end_timing(struct vnvme_sq *sq);
+
+/* Fetches and executes up to `burst` commands; returns how many. */
+static inline unsigned int vnvme_sq_poll(struct vnvme_sq *sq, unsigned int burst)
+{
+	uint32_t tail = vnvme_db_read(&sq->db);
+
+	COUNTER_ADD(sq->stats->polls, 1);
+	return likely(tail == sq->head) ? 0 : vnvme_sq_run(sq, tail, burst);
+}
+
+/* cq.c */
 void vnvme_cq_post(struct vnvme_cq *cq, struct vnvme_req *req);
+void vnvme_cq_begin_batch(struct vnvme_cq *cq);
+void vnvme_cq_end_batch(struct vnvme_cq *cq);
 void vnvme_cq_flush(struct vnvme_cq *cq);
 void vnvme_cq_interrupt(struct vnvme_cq *cq, bool now);
 bool vnvme_cq_arm(struct vnvme_cq *cq);
-bool vnvme_sq_arm(struct vnvme_sq *sq);
 void vnvme_cq_disarm(struct vnvme_cq *cq);
-void vnvme_sq_disarm(struct vnvme_sq *sq);
+
+/* Within a batch: whether one more can be kept for its end; and that one, without error. */
+static inline bool vnvme_cq_has_ready(const struct vnvme_cq *cq)
+{
+	return cq->nready < cq->ready_max;
+}
+
+static inline struct vnvme_completion vnvme_completion_of(const struct vnvme_sq *sq, uint16_t cid)
+{
+	return (struct vnvme_completion){
+		.high = sq->head | (uint64_t)sq->qid << 16 | (uint64_t)cid << 32,
+	};
+}
+
+static inline void vnvme_cq_add_ready(const struct vnvme_sq *sq, uint16_t cid)
+{
+	struct vnvme_cq *cq = sq->cq;
+
+	cq->ready[cq->nready++] = vnvme_completion_of(sq, cid);
+}
+
+/* An I/O command of this kind has moved its data. */
+static inline void vnvme_count_io(const struct vnvme_sq *sq, unsigned int op, uint64_t bytes)
+{
+	COUNTER_ADD(sq->stats->ios[op], 1);
+	COUNTER_ADD(sq->stats->bytes[op], bytes);
+}
 
 /* abort.c: the victim has completed, on its reactor; the abort is home's again. */
 void vnvme_abort_finish(struct vnvme_abort *abort, bool aborted);
 
 /* complete.c */
 void vnvme_req_complete(struct vnvme_req *req, uint16_t status);
-void vnvme_req_free(struct vnvme_req *req);
+
+static inline void vnvme_req_free(struct vnvme_req *req)
+{
+	req->next = req->sq->free;
+	req->sq->free = req;
+}
+
 /* The request's channel of a namespace, on its reactor. */
 static inline struct bdev_channel *vnvme_req_channel(const struct vnvme_req *req,
 						     const struct vnvme_ns *ns)

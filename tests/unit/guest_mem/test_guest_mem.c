@@ -185,9 +185,33 @@ static void many(void)
 	CU_ASSERT_EQUAL(guest_mem_add(&mem, 0, 1 << 20, HOST(4096)), -EINVAL);
 }
 
+/* An index that is remembered over changes of the table never finds what is not there. */
+static void near(void)
+{
+	static struct guest_mem mem;
+	uint16_t last = 0;
+	uint64_t run;
+
+	CU_ASSERT_PTR_NULL(guest_mem_ptr_near(&mem, 0, 1, &last));
+	CU_ASSERT_EQUAL(guest_mem_add(&mem, 0, 4096, HOST(0x10000)), 0);
+	CU_ASSERT_EQUAL(guest_mem_add(&mem, 8192, 4096, HOST(0x20000)), 0);
+	CU_ASSERT_PTR_EQUAL(guest_mem_run_near(&mem, 8192 + 5, &run, &last), HOST(0x20005));
+	CU_ASSERT_EQUAL(run, 4091);
+	CU_ASSERT_EQUAL(last, 1);
+	CU_ASSERT_PTR_EQUAL(guest_mem_ptr_near(&mem, 4095, 1, &last), HOST(0x10fff));
+	CU_ASSERT_PTR_NULL(guest_mem_ptr_near(&mem, 4095, 2, &last));
+	CU_ASSERT_PTR_NULL(guest_mem_ptr_near(&mem, 4096, 1, &last));
+	CU_ASSERT_PTR_EQUAL(guest_mem_ptr_near(&mem, 8192, 4096, &last), HOST(0x20000));
+	guest_mem_remove(&mem, 8192);
+	CU_ASSERT_PTR_NULL(guest_mem_ptr_near(&mem, 8192, 1, &last));
+	guest_mem_clear(&mem);
+	last = 0;
+	CU_ASSERT_PTR_NULL(guest_mem_ptr_near(&mem, 0, 1, &last));
+}
+
 static const struct test_case cases[] = {
 	{"many", many}, {"add_table", add_table}, {"full", full}, {"lookup_table", lookup_table},
-	{"runs", runs},
+	{"runs", runs}, {"near", near},
 };
 
 TEST_MAIN("guest_mem", cases)

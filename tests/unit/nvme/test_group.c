@@ -423,6 +423,71 @@ static void idle_sleeps(void)
 	}
 }
 
+/* --- interrupt coalescing (feature 08h) --- */
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void set_feature(struct host *h, uint32_t fid, uint32_t value)
+{
+	struct nvme_sqe sqe = {
+		.opcode = nvme_admin_set_features, .cdw10 = htole32(fid), .cdw11 = htole32(value)};
+
+	CU_ASSERT_EQUAL(host_admin(h, sqe), 0);
+}
+
+/* Waits for the queue's interrupt; how many were sent. */
+static uint64_t wait_irq(const struct host_queue *q)
+{
+	struct pollfd pfd = {.fd = q->h->irq[q->qid], .events = POLLIN};
+	uint64_t count = 0;
+
+	CU_ASSERT_EQUAL(poll(&pfd, 1, -1), 1);
+	CU_ASSERT_EQUAL(read(pfd.fd, &count, sizeof(count)), sizeof(count));
+	return count;
+}
+
+/* Less entries than the threshold wait for the time; as many do not, and have one interrupt. */
+static void coalescing(void)
+{
+	const uint32_t time_ms = 20, threshold = 4;
+	struct host *h =
+		host_open(&(struct host_params){.idle_ns = REACTOR_NEVER_SLEEP, .shadow = true});
+	struct host_queue *q = host_add_queue(h, 1, 16, 16);
+	uint64_t buf = host_alloc(h, HOST_PAGE), start;
+	unsigned int i;
+
+	test_watch("a coalesced interrupt");
+	set_feature(h, NVME_FEAT_FID_IRQ_COALESCE, time_ms * 10 << 8 | (threshold - 1));
+	start = now_ns();
+	host_submit(q, sqe_rw(nvme_cmd_read, NS_NULL, 0, 1, buf));
+	CU_ASSERT_EQUAL(wait_irq(q), 1);
+	CU_ASSERT(now_ns() - start >= time_ms * 1000000u);
+	CU_ASSERT_EQUAL(host_status(&(struct nvme_cqe){.status = host_wait(q).status}), 0);
+	/* Four in one batch. */
+	for (i = 0; i < threshold; i++)
+		host_put(q, sqe_rw(nvme_cmd_read, NS_NULL, 0, 1, buf));
+	host_ring_sq(q);
+	CU_ASSERT_EQUAL(wait_irq(q), 1);
+	CU_ASSERT_EQUAL(host_count_pending(q), threshold);
+	for (i = 0; i < threshold; i++)
+		host_wait(q);
+	/* Not for this vector, and not for the admin queue. */
+	set_feature(h, NVME_FEAT_FID_IRQ_COALESCE, 0xffff);
+	set_feature(h, NVME_FEAT_FID_IRQ_CONFIG, 1u << 16 | q->qid);
+	CU_ASSERT_EQUAL(atomic_load(&h->ctrl->irq_coalescing[q->qid]), 0);
+	CU_ASSERT_EQUAL(atomic_load(&h->ctrl->irq_coalescing[2]), 0xffff);
+	host_submit(q, sqe_rw(nvme_cmd_read, NS_NULL, 0, 1, buf));
+	wait_irq(q);
+	test_watch(NULL);
+	host_close(h);
+}
+
 static const struct test_case cases[] = {
 	{"no_lost_interrupt", no_lost_interrupt},
 	{"no_lost_interrupt_small_queues", no_lost_interrupt_small_queues},
@@ -435,6 +500,7 @@ static const struct test_case cases[] = {
 	{"masked_and_other_vector", masked_and_other_vector},
 	{"irq_changes", irq_changes},
 	{"idle_sleeps", idle_sleeps},
+	{"coalescing", coalescing},
 };
 
 TEST_MAIN("group", cases)

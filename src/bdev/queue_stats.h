@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BDEV_QUEUE_STATS_H
+#define BDEV_QUEUE_STATS_H
+
+/*
+ * What a guest's queue has done: docs/performance.md explains each counter. The queue's reactor
+ * writes them (util/counter.h), any thread reads them.
+ */
+
+#include <shadowbell/bdev.h>
+
+#include "util/counter.h"
+
+struct queue_stats {
+	uint64_t polls;	    /* looks at the queue */
+	uint64_t batches;   /* of these, those that took commands */
+	uint64_t doorbells; /* new values of the doorbell, or of the available index, that were seen
+			     */
+	uint64_t kicks;	    /* of these, those that the guest had to notify us of */
+	uint64_t commands;
+	uint64_t errors; /* commands that ended with an error status */
+	/* By enum bdev_op: commands that did their I/O, and their bytes. */
+	uint64_t ios[BDEV_OP_COUNT], bytes[BDEV_OP_COUNT];
+	uint64_t interrupts;	   /* sent */
+	uint64_t interrupts_saved; /* batches that the guest did not have to be told of */
+	uint64_t latency_ns[LATENCY_BUCKETS];
+} __attribute__((aligned(64))); /* no two queues share a cache line */
+
+#endif

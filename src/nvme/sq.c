@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Submission queues: looking at the doorbell, fetching a batch, executing it. */
+#include "nvme/io_now.h"
+#include "util/time.h"
+
+/* Entries of a batch that are asked for at once: they lie in the cache of the host's CPU. */
+#define PREFETCHED 32
+
+/* One batch in so many has its first command timed, one command at a time. */
+#define TIMED_BATCHES 8
+
+static void refresh_eventidx(struct vnvme_sq *sq, unsigned int fetched)
+{
+	sq->since_eventidx = (uint16_t)(sq->since_eventidx + fetched);
+	if (sq->since_eventidx >= sq->size / 4)
+		vnvme_sq_disarm(sq);
+}
+
+static slow_path void start_timing(struct vnvme_sq *sq)
+{
+	if (sq->timed)
+		return;
+	sq->time_next = true;
+	sq->timed_since_ns = time_now_ns();
+}
+
+slow_path void vnvme_sq_end_timing(struct vnvme_sq *sq)
+{
+	latency_add(sq->stats->latency_ns, time_now_ns() - sq->timed_since_ns);
+	sq->timed = NULL;
+	sq->time_next = false;
+}
+
+static inline bool can_fetch(const struct vnvme_sq *sq)
+{
+	return sq->free && !sq->cq->waiting && !sq->deleting &&
+	       sq->group->round_bytes < VNVME_ROUND_BYTES;
+}
+
+/* The long way, by a request. */
+static void execute(struct vnvme_sq *sq, struct vnvme_req *req)
+{
+	sq->free = req->next;
+	if (unlikely(sq->time_next)) {
+		sq->time_next = false;
+		sq->timed = req;
+	}
+	req->result = 0;
+	sq->outstanding++;
+	sq->group->outstanding++;
+	if (likely(sq->qid))
+		vnvme_io_execute(req);
+	else
+		vnvme_admin_execute(req);
+}
+
+/* True: by the short way, which changes nothing that can_fetch() looks at. */
+static inline bool fetch(struct vnvme_sq *sq)
+{
+	struct vnvme_req *req = sq->free;
+	uint16_t next = (uint16_t)(sq->head + 1);
+
+	/* Once: the host may change its entry while we look at it. */
+	memcpy(&req->sqe, &sq->ring[sq->head], sizeof(req->sqe));
+	sq->head = next == sq->size ? 0 : next;
+	if (likely(sq->qid && vnvme_io_now(sq, &req->sqe)))
+		return true;
+	execute(sq, req);
+	return false;
+}
+
+static inline void prefetch(const struct vnvme_sq *sq, unsigned int n)
+{
+	unsigned int i, at = sq->head;
+
+	for (i = 0; i < n && i < PREFETCHED; i++) {
+		__builtin_prefetch(&sq->ring[at]);
+		at = at + 1 == sq->size ? 0 : at + 1;
+	}
+}
+
+/* Up to n commands; returns how many. Entries beyond these are still the host's to write. */
+static unsigned int __attribute__((noinline)) fetch_batch(struct vnvme_sq *sq, unsigned int n)
+{
+	bool check = true;
+	unsigned int i;
+
+	prefetch(sq, n);
+	for (i = 0; i < n; i++) {
+		if (unlikely(check) && !can_fetch(sq))
+			break;
+		check = !fetch(sq);
+	}
+	return i;
+}
+
+/* The doorbell has moved, or commands are left from before. */
+unsigned int vnvme_sq_run(struct vnvme_sq *sq, uint32_t tail, unsigned int burst)
+{
+	uint32_t n = tail >= sq->head ? tail - sq->head : tail + sq->size - sq->head;
+
+	if (unlikely(tail >= sq->size)) {
+		vnvme_bad_doorbell(sq->group, "submission queue", sq->qid, sq->size, tail,
+				   &sq->bad_doorbell);
+		return 0;
+	}
+	if (tail != sq->seen_tail) {
+		sq->seen_tail = tail;
+		COUNTER_ADD(sq->stats->doorbells, 1);
+		if (unlikely(!sq->db.live))
+			COUNTER_ADD(sq->stats->kicks, 1);
+	}
+	if (unlikely(sq->stats->batches % TIMED_BATCHES == 0))
+		start_timing(sq);
+	vnvme_cq_begin_batch(sq->cq);
+	n = fetch_batch(sq, min_t(uint32_t, n, burst));
+	vnvme_cq_end_batch(sq->cq);
+	if (unlikely(sq->time_next) && n) /* all is done */
+		vnvme_sq_end_timing(sq);
+	if (n) {
+		refresh_eventidx(sq, n);
+		sq->group->round_bytes += n * VNVME_PAGE; /* what is more was counted before */
+		COUNTER_ADD(sq->stats->batches, 1);
+		COUNTER_ADD(sq->stats->commands, n);
+	}
+	return n;
+}
+
+/* --- sleeping and waking --- */
+
+void vnvme_sq_disarm(struct vnvme_sq *sq)
+{
+	sq->since_eventidx = 0;
+	vnvme_db_set_eventidx(&sq->db, vnvme_before(sq->head, sq->size));
+}
+
+/* Asks for a doorbell at the next submission. True: there is one to fetch already. */
+bool vnvme_sq_arm(struct vnvme_sq *sq)
+{
+	uint32_t tail;
+
+	vnvme_db_set_eventidx(&sq->db, sq->head);
+	/*
+	 * Between publishing EventIdx and looking at the tail again. Its partner is the host's
+	 * barrier between storing the tail and reading EventIdx: without either, the host may see
+	 * the old EventIdx while we see the old tail, and nobody wakes us.
+	 */
+	full_barrier();
+	tail = vnvme_db_read(&sq->db);
+	return tail != sq->head && tail < sq->size && can_fetch(sq);
+}
+
+/* After a sleep: what came meanwhile came with a doorbell that the host had to write. */
+void vnvme_sq_woken(struct vnvme_sq *sq)
+{
+	if (sq->db.live && vnvme_db_read(&sq->db) != sq->head)
+		COUNTER_ADD(sq->stats->kicks, 1);
+	vnvme_sq_disarm(sq);
+}
