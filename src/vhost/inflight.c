@@ -15,6 +15,12 @@
 
 #define QUEUE_ALIGN 64
 
+/*
+ * The front-end says how many entries it wants to be tracked, but QEMU 10.0.13 names the size that
+ * was configured and then lets the guest have queues of 1024. So a region that is made here has
+ * room for the largest queue, and how far its parts are from each other follows from its size,
+ * which the front-end gives back as it was.
+ */
 static size_t queue_bytes(uint32_t queue_size)
 {
 	size_t bytes = sizeof(struct inflight_queue) + queue_size * sizeof(struct inflight_desc);
@@ -64,7 +70,7 @@ static bool map_region(struct vhost_socket *sock, int fd, const struct vhost_wir
 	sock->inflight_map_size = size;
 	sock->inflight_offset = (size_t)inf->mmap_offset;
 	sock->inflight_queues = inf->num_queues;
-	sock->inflight_queue_size = inf->queue_size;
+	sock->inflight_stride = (size_t)(inf->mmap_size / inf->num_queues) & ~(QUEUE_ALIGN - 1ul);
 	return true;
 }
 
@@ -89,7 +95,7 @@ bool vhost_inflight_get(struct vhost_socket *sock, struct vhost_wire_msg *msg)
 	if (msg->size < 20 || msg->size > sizeof(inf) || any_started(sock) || !sizes_ok(sock, &inf))
 		return false;
 	inf.mmap_offset = 0;
-	inf.mmap_size = inf.num_queues * queue_bytes(inf.queue_size);
+	inf.mmap_size = inf.num_queues * queue_bytes(VHOST_MAX_VRING_SIZE);
 	fd = memfd_create("shadowbell-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return false;
@@ -131,8 +137,8 @@ bool vhost_inflight_set(struct vhost_socket *sock, struct vhost_wire_msg *msg)
 void *vhost_inflight_of(const struct vhost_socket *sock, unsigned int index, uint32_t size)
 {
 	if (!sock->inflight_map || index >= sock->inflight_queues ||
-	    size > sock->inflight_queue_size)
+	    queue_bytes(size) > sock->inflight_stride)
 		return NULL;
 	return (uint8_t *)sock->inflight_map + sock->inflight_offset +
-	       index * queue_bytes(sock->inflight_queue_size);
+	       index * sock->inflight_stride;
 }

@@ -56,7 +56,8 @@ struct vhost_socket {
 	int inflight_fd;	   /* until it has been sent; -1: none */
 	size_t inflight_map_size;
 	size_t inflight_offset;
-	uint16_t inflight_queues, inflight_queue_size;
+	size_t inflight_stride; /* bytes of a queue's part */
+	uint16_t inflight_queues;
 };
 
 /* A front-end can make these as fast as its socket goes. With the lock held. */

@@ -86,6 +86,11 @@ static void start(struct vhost_socket *sock, unsigned int index)
 			   sock->name, index, v->size, v->desc, v->avail, v->used);
 		return;
 	}
+	if (sock->inflight_map && !vring.inflight)
+		vhost_warn(sock,
+			   "%s: queue %u of %u entries is not in the front-end's in-flight region: "
+			   "if this daemon dies, its requests may be lost or done twice",
+			   sock->name, index, v->size);
 	rc = sock->ops->vring_start(sock->arg, index, &vring);
 	if (rc)
 		vhost_warn(sock, "%s: queue %u cannot start: %s", sock->name, index, strerror(-rc));
