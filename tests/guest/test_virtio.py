@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""virtio-blk and virtio-scsi, beside NVMe and alone; the daemon is killed under a virtio-blk guest."""
-
-import time
+"""virtio-blk and virtio-scsi beside NVMe, over the same bdev."""
 
 from lib import HERE, blk, controller, malloc, nvme, scsi
 
@@ -64,19 +62,6 @@ for disk in vda "$L0"; do
 done
 """
 
-# Verified writes while the daemon dies and comes back: fio must not see an error.
-KILLED = """
-modprobe virtio_blk
-for i in $(seq 50); do [[ -b /dev/vda ]] && break; sleep 0.1; done
-echo booted
-fio_ok verify-through-kills --rw=randrw --iodepth=32 --numjobs=2 --bs=4k --size=24m \\
-	--offset_increment=24m --verify_backlog=256 --time_based --runtime=24 \\
-	--name=a --filename=/dev/vda
-echo done
-"""
-
-KILLS = 8
-
 
 def together(group, library):
     daemon = group.daemon(
@@ -90,28 +75,6 @@ def together(group, library):
     daemon.stop()
 
 
-def killed(group, library):
-    """Requests in flight are done again by the daemon that comes after."""
-    image = group.dir / "disk.img"
-    daemon = group.daemon(
-        name="killed",
-        bdevs=[{"name": "disk0", "type": "file", "path": str(image), "size": "64MiB",
-                "create": True, "direct": False}],
-        controllers=[blk("blk0", "disk0")])
-    guest = group.guest(
-        library + KILLED, name="killed-guest", prefix="killed-", timeout=200, qemu="stock",
-        arguments=[f"--qemu-args=-chardev socket,id=c0,path={daemon.socket('blk0')},reconnect=1 "
-                   "-device vhost-user-blk-pci,chardev=c0,num-queues=2"])
-    guest.expect("booted", timeout=120)
-    for _ in range(KILLS):
-        time.sleep(2)
-        daemon.kill()
-        daemon.start()
-    guest.expect("done", timeout=200)
-    guest.finish()
-
-
 def run(group):
     library = (HERE / LIBRARY).read_text(encoding="ascii")
     together(group, library)
-    killed(group, library)
