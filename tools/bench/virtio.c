@@ -299,7 +299,7 @@ bool virtq_arm(struct queue *q)
 int virtq_exec(struct virtq *vq, uint64_t timeout_ns)
 {
 	uint64_t end = tsc_clock_ns() + timeout_ns;
-	uint16_t done;
+	uint16_t done = 0;
 	int n;
 
 	virtq_put(vq, 0);
