@@ -13,6 +13,9 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True
+import toy_blk  # noqa: E402 pylint: disable=wrong-import-position
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("SHADOWBELL_BUILD", ROOT / "build")).resolve()
 DAEMON = pathlib.Path(os.environ.get("SHADOWBELL", BUILD / "shadowbell")).resolve()
@@ -90,6 +93,13 @@ class Case:
         check(process.poll() is None, f"the daemon ended: {log.read_text()}")
         process.sockets = sockets
         return process
+
+    def toy(self, **kwargs):
+        toy = toy_blk.Toy(self.folder / f"toy{len(list(self.folder.iterdir()))}", **kwargs)
+        self.stack.callback(toy.close)
+        toy.where = ("--type", "blk", "--socket", toy.listener.getsockname(), "--size", "256k",
+                     "--runtime", "200ms")
+        return toy
 
     def bench(self, *args):
         """To its end: (status, stdout, stderr)."""
@@ -394,7 +404,103 @@ def storage_daemon(case):
     check(qsd.poll() is None, "the storage daemon ended")
 
 
-CASES = [nvme, blk, scsi, sizes, interrupts, options_of_a_run, round_trip, bad_options,
+def least_target(case):
+    """No protocol features, no indirect descriptors, no event index; then CONFIG alone."""
+    toy = case.toy()
+    case.refused(2, *toy.where[:4], words=("--size",))
+    for args in (("--rw", "randrw", "--iodepth", "8"), ("--rw", "rw", "--bs", "64k")):
+        verified(case, *toy.where, *args)
+    case.refused(2, *toy.where, "--numjobs", "2", words=("--numjobs", "1 queue"))
+    case.refused(2, *toy.where, "--rw", "trim", words=("--rw", "trim"))
+    case.refused(2, *toy.where, "--iodepth", "342", words=("--iodepth", "indirect"))
+    toy = case.toy(features=toy_blk.VERSION_1 | toy_blk.PROTOCOL_FEATURES, protocol=toy_blk.CONFIG)
+    report = verified(case, *toy.where, "--rw", "randrw", "--iodepth", "8")
+    check(report["device"]["size"] == 1 << 20, "the size from its configuration")
+    check(not toy.errors, f"the target: {toy.errors}")
+
+
+def target_answers_nonsense(case):
+    def answers(request, payload):
+        def answer(got, data):
+            return payload if got == request else toy_blk.Toy.answer(toy, got, data)
+        return answer
+
+    both = {"features": toy_blk.VERSION_1 | toy_blk.PROTOCOL_FEATURES, "protocol": toy_blk.CONFIG}
+    for request, payload, word in (
+            (toy_blk.GET_FEATURES, None, "closed the connection"),
+            (toy_blk.GET_FEATURES, "", "--timeout"),
+            (toy_blk.GET_FEATURES, b"", "0 bytes instead of 8"),
+            (toy_blk.GET_FEATURES, bytes(4000), "4000 bytes instead of 8"),
+            (toy_blk.GET_FEATURES, bytes(8), "another --type"),
+            (toy_blk.GET_PROTOCOL_FEATURES, bytes(4), "4 bytes instead of 8"),
+            (toy_blk.GET_CONFIG, b"", "0 bytes instead of 72"),
+            (toy_blk.GET_CONFIG, b"\xff" * 72, "makes no sense")):
+        toy = case.toy(**both)
+        toy.answer = answers(request, payload)
+        case.refused(1, *toy.where, "--timeout", "300ms", words=(word,))
+
+
+def target_completes_nonsense(case):
+    for heads, count, status, word in (
+            (lambda head: [head], 1, 1, "I/O error"),
+            (lambda head: [head], 1, 2, "not supported"),
+            (lambda head: [head], 1, 77, "unknown status (77)"),
+            (lambda head: [head], 1, None, "without a status"),
+            (lambda head: [head + 1], 1, 0, "none that was submitted"),
+            (lambda head: [0xffff], 1, 0, "none that was submitted"),
+            (lambda head: [0], 1, 0, "not in flight"),
+            (lambda head: [head], 1000, 0, "ahead of what was submitted"),
+            (lambda head: [], 0, 0, "--timeout")):
+        toy = case.toy()
+        toy.complete = lambda head, heads=heads, count=count, status=status: (
+            heads(head), count, status)
+        case.refused(1, *toy.where, "--iodepth", "4", "--runtime", "1h", "--timeout", "300ms",
+                     words=(word,))
+
+
+def target_interferes(case):
+    """It closes the connection, or sends something, while I/O is in flight."""
+    toy = case.toy()
+    toy.before_poll = lambda conn: toy.served > 5
+    case.refused(1, *toy.where, "--runtime", "1h", words=("closed the connection",))
+    toy = case.toy()
+
+    def send(conn):
+        if toy.served > 5:
+            conn.sendall(b"x")
+
+    toy.before_poll = send
+    case.refused(1, *toy.where, "--runtime", "1h", words=("nobody asked for",))
+
+
+def target_loses_data(case):
+    """What --verify is for: lost writes, old data, a flipped bit, data at a wrong place."""
+    where = ("--verify", "crc32c", "--rw", "randrw", "--iodepth", "4", "--runtime", "1h")
+
+    def flipped(at, length):
+        data = bytearray(toy_blk.Toy.read(toy, at, length))
+        data[length - 100] ^= 1
+        return bytes(data)
+
+    def once(at, data):
+        if not any(toy.disk[at:at + 16]):
+            toy_blk.Toy.write(toy, at, data)
+
+    for name, method, word in (
+            ("write", lambda at, data: None, "no block that was written"),
+            ("read", lambda at, length: b"", "no block that was written"),
+            ("read", flipped, "CRC-32C"),
+            ("write", once, "an older block"),
+            ("write", lambda at, data: toy_blk.Toy.write(toy, at ^ 4096, data), "offset")):
+        toy = case.toy()
+        if name == "read" and method is not flipped:
+            method = lambda at, length: bytes(length)  # noqa: E731 pylint: disable=C3001
+        setattr(toy, name, method)
+        case.refused(1, *toy.where, *where, words=("--verify", word))
+
+
+CASES = [least_target, target_answers_nonsense, target_completes_nonsense, target_interferes,
+         target_loses_data, nvme, blk, scsi, sizes, interrupts, options_of_a_run, round_trip, bad_options,
          options_that_do_not_fit, wrong_data, no_target, interrupted, target_dies, target_stops,
          storage_daemon]
 
