@@ -239,6 +239,11 @@ void vnvme_stop(struct vnvme_ctrl *ctrl)
 	vnvme_sync_run(ctrl, stop_at_home, NULL);
 }
 
+void vnvme_stop_begin(struct vnvme_ctrl *ctrl, void (*ended)(void *arg), void *arg)
+{
+	vnvme_sync_begin(ctrl, stop_at_home, ended, arg);
+}
+
 static void start_at_home(struct vnvme_sync *sync)
 {
 	resume_at_home(sync, VNVME_PAUSE_VM);

@@ -130,10 +130,12 @@ int vnvme_reg_write(struct vnvme_ctrl *ctrl, uint32_t offset, uint32_t size, uin
 void vnvme_reset(struct vnvme_ctrl *ctrl);
 void vnvme_reset_begin(struct vnvme_ctrl *ctrl, void (*ended)(void *arg), void *arg);
 /*
- * The VM is paused: no I/O in flight, for which it waits, and the rings are untouched from the
- * return on until start.
+ * The VM is paused, or the function may not be bus master: no I/O in flight, for which it waits,
+ * and the rings are untouched from the return on until start.
  */
 void vnvme_stop(struct vnvme_ctrl *ctrl);
+/* ended(arg) is called on a reactor, and must not block. */
+void vnvme_stop_begin(struct vnvme_ctrl *ctrl, void (*ended)(void *arg), void *arg);
 void vnvme_start(struct vnvme_ctrl *ctrl);
 
 #endif

@@ -25,10 +25,18 @@ static int device_info(struct vfio_user *vu, uint32_t size)
 	return 0;
 }
 
-static int after_reset(struct vfio_user *vu)
+void vfio_user_function_reset(struct vfio_user *vu)
 {
 	vfio_user_bar_reset(vu);
 	pci_config_reset(&vu->pci);
+	if (!vu->stopped)
+		vnvme_stop(vu->ctrl); /* there are no queues: it does not wait */
+	vu->stopped = true;
+}
+
+static int after_reset(struct vfio_user *vu)
+{
+	vfio_user_function_reset(vu);
 	return 0;
 }
 

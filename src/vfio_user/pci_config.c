@@ -101,6 +101,11 @@ void pci_config_reset(struct pci_config *pci)
 	put(pci->space, CAP_EXP + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_READRQ_512B);
 }
 
+bool pci_config_bus_master(const struct pci_config *pci)
+{
+	return pci->space[PCI_COMMAND] & PCI_COMMAND_MASTER;
+}
+
 void pci_config_read(const struct pci_config *pci, uint32_t offset, uint32_t count, uint8_t *data)
 {
 	memcpy(data, pci->space + offset, count);

@@ -26,6 +26,8 @@ struct pci_config_params {
 void pci_config_init(struct pci_config *pci, const struct pci_config_params *params);
 /* What the guest can write becomes 0 again. */
 void pci_config_reset(struct pci_config *pci);
+/* Whether the function may access memory (Bus Master Enable). */
+bool pci_config_bus_master(const struct pci_config *pci);
 /* offset + count is at most PCI_CONFIG_SIZE. */
 void pci_config_read(const struct pci_config *pci, uint32_t offset, uint32_t count, uint8_t *data);
 /*

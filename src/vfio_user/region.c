@@ -107,21 +107,40 @@ int vfio_user_region_read(struct vfio_user *vu, uint32_t size)
 	return 0;
 }
 
-/* After a Function Level Reset. */
 static int answer_write(struct vfio_user *vu)
 {
-	struct vfio_user_region_access *reply = vfio_user_reply(vu, sizeof(*reply));
-
-	memcpy(reply, vu->payload, sizeof(*reply));
-	vfio_user_bar_reset(vu);
-	pci_config_reset(&vu->pci);
+	memcpy(vfio_user_reply(vu, sizeof(struct vfio_user_region_access)), vu->payload,
+	       sizeof(struct vfio_user_region_access));
 	return 0;
+}
+
+static int answer_flr(struct vfio_user *vu)
+{
+	vfio_user_function_reset(vu);
+	return answer_write(vu);
+}
+
+/* A function that is no bus master leaves memory alone (PCI Express Base 4.0, 7.5.1.1.3). */
+static int config_write(struct vfio_user *vu, uint32_t offset, uint32_t count, const uint8_t *data)
+{
+	bool master;
+
+	if (pci_config_write(&vu->pci, offset, count, data))
+		return vfio_user_wait_reset(vu, answer_flr);
+	master = pci_config_bus_master(&vu->pci);
+	if (!master && !vu->stopped)
+		return vfio_user_wait_stop(vu, answer_write);
+	if (master && vu->stopped) {
+		vu->stopped = false;
+		vnvme_start(vu->ctrl);
+	}
+	return answer_write(vu);
 }
 
 int vfio_user_region_write(struct vfio_user *vu, uint32_t size)
 {
-	struct vfio_user_region_access a, *reply = vfio_user_reply(vu, sizeof(*reply));
-	const uint8_t *data = vu->payload + sizeof(a);
+	const uint8_t *data = vu->payload + sizeof(struct vfio_user_region_access);
+	struct vfio_user_region_access a;
 	int rc;
 
 	memcpy(&a, vu->payload, sizeof(a));
@@ -133,10 +152,8 @@ int vfio_user_region_write(struct vfio_user *vu, uint32_t size)
 			       vu->name, a.count, size - sizeof(a));
 		return -EINVAL;
 	}
-	*reply = a;
-	if (a.region == VFIO_USER_BAR0)
-		vfio_user_bar_write(vu, (uint32_t)a.offset, a.count, data);
-	else if (pci_config_write(&vu->pci, (uint32_t)a.offset, a.count, data))
-		return vfio_user_wait_reset(vu, answer_write);
-	return 0;
+	if (a.region != VFIO_USER_BAR0)
+		return config_write(vu, (uint32_t)a.offset, a.count, data);
+	vfio_user_bar_write(vu, (uint32_t)a.offset, a.count, data);
+	return answer_write(vu);
 }

@@ -62,6 +62,15 @@ int vfio_user_wait_memory(struct vfio_user *vu, int (*resume)(struct vfio_user *
 	return VFIO_USER_LATER;
 }
 
+int vfio_user_wait_stop(struct vfio_user *vu, int (*resume)(struct vfio_user *vu))
+{
+	vu->waiting = true;
+	vu->resume = resume;
+	vu->stopped = true;
+	vnvme_stop_begin(vu->ctrl, wait_over, vu);
+	return VFIO_USER_LATER;
+}
+
 /* The changes that came together are done: the controller may use its memory. */
 static void start_memory(struct vfio_user *vu)
 {
@@ -144,6 +153,8 @@ int vfio_user_session_begin(struct vfio_user *vu, int fd)
 	vnvme_attach(vu->ctrl);
 	vnvme_set_kick(vu->ctrl, vu->kick_fd < 0 ? -1 : dup(vu->kick_fd));
 	vnvme_memory_start(vu->ctrl, &vu->mem, vu->doorbells);
+	vu->stopped = true; /* until it is bus master; there is no I/O to wait for */
+	vnvme_stop(vu->ctrl);
 	if (vfio_user_watch(vu->server, &vu->socket, EPOLLIN))
 		vfio_user_session_end(vu);
 	return 0;

@@ -94,6 +94,7 @@ struct vfio_user {
 	struct vfio_user_work wait_work;
 	int (*resume)(struct vfio_user *vu); /* when the wait is over: the result of the message */
 	bool memory_stopped;
+	bool stopped; /* without Bus Master Enable */
 
 	/* The message that is received or handled. */
 	struct vfio_user_header hdr;
@@ -153,6 +154,7 @@ void vfio_user_session_end(struct vfio_user *vu);
 /* Waits for what begin() begins, then `resume` is called. */
 int vfio_user_wait_reset(struct vfio_user *vu, int (*resume)(struct vfio_user *vu));
 int vfio_user_wait_memory(struct vfio_user *vu, int (*resume)(struct vfio_user *vu));
+int vfio_user_wait_stop(struct vfio_user *vu, int (*resume)(struct vfio_user *vu));
 
 /* listener.c */
 void vfio_user_session_ended(struct vfio_user *vu);
@@ -179,5 +181,7 @@ int vfio_user_region_write(struct vfio_user *vu, uint32_t size);
 int vfio_user_irq_info(struct vfio_user *vu, uint32_t size);
 int vfio_user_set_irqs(struct vfio_user *vu, uint32_t size);
 int vfio_user_reset(struct vfio_user *vu, uint32_t size);
+/* The function as after a reset; its queues are gone. */
+void vfio_user_function_reset(struct vfio_user *vu);
 
 #endif

@@ -51,6 +51,23 @@ static int find_binary(char *path, size_t len)
 	return snprintf(path, len, "%s/shadowbell", self) < (int)len ? 0 : -ENAMETOOLONG;
 }
 
+/* Writes the controllers; NVMe ones with FE_TRANSPORT and FE_DOORBELLS of the environment. */
+static void put_controllers(FILE *f, const char *yaml)
+{
+	static const char type[] = "type: nvme,";
+	const char *transport = getenv("FE_TRANSPORT"), *doorbells = getenv("FE_DOORBELLS");
+	const char *at;
+
+	while (transport && (at = strstr(yaml, type))) {
+		at += sizeof(type) - 1;
+		fprintf(f, "%.*s transport: %s,", (int)(at - yaml), yaml, transport);
+		if (doorbells)
+			fprintf(f, " doorbells: %s,", doorbells);
+		yaml = at;
+	}
+	fputs(yaml, f);
+}
+
 /* Writes the text with the directory in the place of "@". */
 static void put_yaml(FILE *f, const char *yaml, const char *dir)
 {
@@ -74,7 +91,8 @@ static int write_config(const struct fe_daemon *d, const struct fe_daemon_config
 		fprintf(f, "  poll_idle_us: %u\n", cfg->idle_us);
 	fprintf(f, "bdevs:\n");
 	put_yaml(f, cfg->bdevs, d->dir);
-	fprintf(f, "controllers:\n%s", cfg->controllers);
+	fprintf(f, "controllers:\n");
+	put_controllers(f, cfg->controllers);
 	return fclose(f) ? -errno : 0;
 }
 

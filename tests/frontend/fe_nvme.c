@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "fe_cmd.h"
@@ -21,6 +23,7 @@ void fe_nvme_init(struct fe_nvme *n)
 	memset(n, 0, sizeof(*n));
 	n->initialised = true;
 	n->vhost.fd = -1;
+	n->vfio.fd = -1;
 	n->kick_fd = -1;
 	for (i = 0; i < FE_NVME_VECTORS_MAX; i++)
 		n->call_fds[i] = -1;
@@ -40,6 +43,9 @@ void fe_nvme_close(struct fe_nvme *n)
 	if (!n->initialised)
 		return;
 	fe_vhost_close(&n->vhost);
+	fe_vfio_close(&n->vfio);
+	if (n->over_vfio && n->doorbells)
+		munmap(n->doorbells, FE_PAGE);
 	close_fd(&n->kick_fd);
 	for (i = 0; i < FE_NVME_VECTORS_MAX; i++)
 		close_fd(&n->call_fds[i]);
@@ -55,10 +61,35 @@ int fe_nvme_get_info(struct fe_nvme *n, uint32_t version, struct vhost_user_nvme
 			     sizeof(*info));
 }
 
+bool fe_nvme_default_vfio(void)
+{
+	const char *env = getenv("FE_TRANSPORT");
+
+	return env && !strcmp(env, "vfio-user");
+}
+
+/* What GET_INFO tells over vhost-user. */
+static int connect_vfio(struct fe_nvme *n, const char *socket)
+{
+	int err = fe_vfio_open(&n->vfio, socket);
+
+	n->over_vfio = true;
+	if (!err)
+		err = fe_vfio_vectors(&n->vfio, &n->info.vectors);
+	if (!err)
+		err = fe_nvme_reg_read(n, NVME_REG_CAP, 8, &n->info.cap);
+	n->info.version = VHOST_USER_NVME_VERSION;
+	n->info.io_queues = n->info.vectors - 1;
+	return err;
+}
+
 int fe_nvme_connect(struct fe_nvme *n, const char *socket)
 {
-	int err = fe_vhost_connect(&n->vhost, socket);
+	int err;
 
+	if (n->over_vfio || fe_nvme_default_vfio())
+		return connect_vfio(n, socket);
+	err = fe_vhost_connect(&n->vhost, socket);
 	if (!err)
 		err = fe_vhost_handshake(&n->vhost);
 	if (!err)
@@ -80,11 +111,12 @@ int fe_nvme_make_memory(struct fe_nvme *n, const struct fe_nvme_opts *opts)
 	r = fe_mem_add(&n->mem, 0, ram);
 	if (r >= 0)
 		r = fe_mem_add(&n->mem, HIGH_RAM_GPA, ram);
-	if (r >= 0)
+	if (r >= 0 && !n->over_vfio)
 		r = fe_mem_add(&n->mem, VHOST_USER_NVME_DEVMEM_GPA, n->info.devmem_size);
 	if (r < 0)
 		return r;
-	n->doorbells = (uint32_t *)(void *)n->mem.regions[r].va;
+	if (!n->over_vfio)
+		n->doorbells = (uint32_t *)(void *)n->mem.regions[r].va;
 	/* A guest's page 0 is real memory, but 0 as an address is too easily a mistake. */
 	fe_mem_alloc(&n->mem, FE_PAGE, &gpa);
 	fe_cq_init(n, &n->admin.cq, 0, n->admin_entries, 0);
@@ -110,15 +142,62 @@ int fe_nvme_send_vectors(struct fe_nvme *n)
 	return err;
 }
 
+/* BAR0's doorbell page if it may be mapped; else one of our own, for what was written last. */
+static int get_doorbells(struct fe_nvme *n)
+{
+	struct fe_vfio_region_info info;
+	void *page;
+	int fd, err = fe_vfio_region(&n->vfio, FE_BAR0, sizeof(info), &info, &fd);
+
+	if (err)
+		return err;
+	n->mapped = fd >= 0;
+	page = mmap(NULL, FE_PAGE, PROT_READ | PROT_WRITE,
+		    n->mapped ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS, fd,
+		    n->mapped ? (off_t)info.area_offset : 0);
+	if (page != MAP_FAILED)
+		n->doorbells = page;
+	if (fd >= 0)
+		close(fd);
+	return n->doorbells ? 0 : -ENOMEM;
+}
+
+static int attach_vfio(struct fe_nvme *n)
+{
+	const uint16_t command = 6; /* memory, bus master */
+	unsigned int v;
+	int err = get_doorbells(n);
+
+	if (!err)
+		err = fe_vfio_map_all(&n->vfio, &n->mem);
+	if (!err)
+		err = fe_vfio_write(&n->vfio, FE_CONFIG, 4, sizeof(command), &command);
+	for (v = 0; v < n->info.vectors && !err; v++) {
+		n->call_fds[v] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (n->call_fds[v] < 0)
+			return -errno;
+	}
+	for (v = 0; v < n->info.vectors && !err; v += FE_VFIO_FDS_MAX)
+		err = fe_vfio_set_vectors(&n->vfio, v,
+					  n->info.vectors - v < FE_VFIO_FDS_MAX
+						  ? n->info.vectors - v
+						  : FE_VFIO_FDS_MAX,
+					  n->call_fds + v);
+	return err;
+}
+
 int fe_nvme_attach(struct fe_nvme *n, const char *socket, const struct fe_nvme_opts *opts)
 {
 	int err;
 
 	fe_nvme_close(n);
 	fe_nvme_init(n);
+	n->over_vfio = opts && opts->vfio;
 	err = fe_nvme_connect(n, socket);
 	if (!err)
 		err = fe_nvme_make_memory(n, opts);
+	if (!err && n->over_vfio)
+		return attach_vfio(n);
 	if (!err)
 		err = fe_vhost_set_mem_table(&n->vhost, &n->mem);
 	if (!err)
@@ -139,8 +218,14 @@ int fe_nvme_reg_read(struct fe_nvme *n, uint32_t offset, uint32_t size, uint64_t
 {
 	struct vhost_user_nvme_reg req = {.offset = offset, .size = size};
 	struct vhost_user_nvme_reg_val val;
-	int err = fe_vhost_call(&n->vhost, VHOST_USER_NVME_REG_READ, &req, sizeof(req), &val,
-				sizeof(val));
+	int err;
+
+	if (n->over_vfio) {
+		*value = 0;
+		return fe_vfio_read(&n->vfio, FE_BAR0, offset, size, value);
+	}
+	err = fe_vhost_call(&n->vhost, VHOST_USER_NVME_REG_READ, &req, sizeof(req), &val,
+			    sizeof(val));
 
 	*value = err ? ~0ULL : val.value;
 	if (err)
@@ -154,21 +239,39 @@ int fe_nvme_reg_write(struct fe_nvme *n, uint32_t offset, uint32_t size, uint64_
 {
 	struct vhost_user_nvme_reg_val req = {.offset = offset, .size = size, .value = value};
 	struct vhost_user_nvme_result res;
-	int err = fe_vhost_call(&n->vhost, VHOST_USER_NVME_REG_WRITE, &req, sizeof(req), &res,
-				sizeof(res));
+	int err;
+
+	if (n->over_vfio)
+		return fe_vfio_write(&n->vfio, FE_BAR0, offset, size, &value);
+	err = fe_vhost_call(&n->vhost, VHOST_USER_NVME_REG_WRITE, &req, sizeof(req), &res,
+			    sizeof(res));
 
 	if (err)
 		return err;
 	return res.value ? -EACCES : 0;
 }
 
+/* A PCI function is stopped by taking its bus master bit away, which a reset does, too. */
+static int control_vfio(struct fe_nvme *n, uint32_t request)
+{
+	uint16_t command = request == VHOST_USER_NVME_STOP ? 2 : 6;
+	int err = 0;
+
+	if (request == VHOST_USER_NVME_RESET)
+		err = fe_vfio_call(&n->vfio, FE_VFIO_RESET, NULL, 0, NULL, 0);
+	return err ? err : fe_vfio_write(&n->vfio, FE_CONFIG, 4, sizeof(command), &command);
+}
+
 int fe_nvme_control(struct fe_nvme *n, uint32_t request, uint32_t flags)
 {
 	struct vhost_user_nvme_flags req = {.flags = flags};
 	struct vhost_user_nvme_result res;
-	int err = fe_vhost_call(&n->vhost, request, &req,
-				request == VHOST_USER_NVME_RESET ? 0 : sizeof(req), &res,
-				sizeof(res));
+	int err;
+
+	if (n->over_vfio)
+		return control_vfio(n, request);
+	err = fe_vhost_call(&n->vhost, request, &req,
+			    request == VHOST_USER_NVME_RESET ? 0 : sizeof(req), &res, sizeof(res));
 
 	if (err)
 		return err;

@@ -3,9 +3,12 @@
 #define TESTS_FRONTEND_FE_NVME_H
 
 /*
- * A vhost-user-nvme controller as its VMM and its guest have it: connection, guest memory, device
- * memory, interrupt and doorbell eventfds, registers, admin queue. One thread; the I/O queues
- * (fe_queue.h) may then be used by a thread each.
+ * An NVMe controller as its VMM and its guest have it: connection, guest memory, device memory,
+ * interrupt and doorbell eventfds, registers, admin queue. One thread; the I/O queues (fe_queue.h)
+ * may then be used by a thread each.
+ *
+ * It is reached over vhost-user, or over vfio-user if the options or the environment variable
+ * FE_TRANSPORT=vfio-user say so; what is named after vhost-user works over that only.
  *
  * Functions return 0 or -errno unless said otherwise.
  */
@@ -16,25 +19,32 @@
 
 #include "fe_mem.h"
 #include "fe_queue.h"
+#include "fe_vfio.h"
 #include "fe_vhost.h"
 
 #define FE_NVME_VECTORS_MAX 65
 
 /* What is left 0 has the default in brackets. */
 struct fe_nvme_opts {
-	bool mapped;		/* as QEMU's doorbells=mapped: no kick after a doorbell write */
+	/* As QEMU's doorbells=mapped: no kick after a doorbell write. Over vfio-user the
+	 * controller says which. */
+	bool mapped;
+	bool vfio;		/* over vfio-user */
 	uint64_t ram_bytes;	/* of each of two regions, at 0 and 4 GiB [32 MiB] */
 	uint16_t admin_entries; /* [32] */
 };
 
 struct fe_nvme {
 	struct fe_vhost vhost;
-	struct fe_mem mem; /* guest RAM; the last region is the device memory */
+	struct fe_vfio vfio;
+	bool over_vfio;
+	struct fe_mem mem; /* guest RAM; over vhost-user the last region is the device memory */
 	struct vhost_user_nvme_info info;
 	bool mapped;
 	uint16_t admin_entries;
 	bool initialised;
-	uint32_t *doorbells; /* page 0 of the device memory */
+	/* Page 0 of the device memory; over vfio-user BAR0's, or our own copy if it is trapped. */
+	uint32_t *doorbells;
 	int kick_fd;
 	int call_fds[FE_NVME_VECTORS_MAX];
 	struct fe_qpair admin;
@@ -46,6 +56,9 @@ struct fe_nvme {
 void fe_nvme_init(struct fe_nvme *n);
 /* Fine twice, and on one that is all zeroes. */
 void fe_nvme_close(struct fe_nvme *n);
+
+/* Whether FE_TRANSPORT asks for vfio-user. */
+bool fe_nvme_default_vfio(void);
 
 /* Everything up to a ready controller, after closing what n was before. opts may be NULL. */
 int fe_nvme_open(struct fe_nvme *n, const char *socket, const struct fe_nvme_opts *opts);
@@ -70,7 +83,7 @@ int fe_nvme_get_info(struct fe_nvme *n, uint32_t version, struct vhost_user_nvme
 /* -EACCES: refused. */
 int fe_nvme_reg_read(struct fe_nvme *n, uint32_t offset, uint32_t size, uint64_t *value);
 int fe_nvme_reg_write(struct fe_nvme *n, uint32_t offset, uint32_t size, uint64_t value);
-/* RESET, STOP, START: -EIO when the answer is not 0. */
+/* RESET, STOP, START: -EIO when the answer is not 0; over vfio-user by the bus master bit. */
 int fe_nvme_control(struct fe_nvme *n, uint32_t request, uint32_t flags);
 /* The register, or all ones when it can't be read. */
 uint32_t fe_nvme_csts(struct fe_nvme *n);

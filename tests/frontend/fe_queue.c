@@ -70,6 +70,8 @@ bool fe_doorbell(struct fe_nvme *n, uint16_t qid, bool cq, uint32_t old, uint32_
 	__atomic_store_n(&n->doorbells[i], value, __ATOMIC_SEQ_CST);
 	if (n->mapped)
 		return false;
+	if (n->over_vfio)
+		return fe_vfio_post(&n->vfio, FE_BAR0, FE_BAR0_DOORBELLS + 4 * i, 4, &value) == 0;
 	return write(n->kick_fd, &one, sizeof(one)) == sizeof(one);
 }
 
