@@ -15,7 +15,7 @@
 
 #include "util/util.h"
 
-#define GUEST_MEM_MAX_REGIONS 1024
+#define GUEST_MEM_MAX_REGIONS 1024u
 
 struct guest_mem_region {
 	uint64_t gpa;

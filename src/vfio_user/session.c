@@ -253,7 +253,7 @@ static bool take_fds(struct vfio_user *vu, struct msghdr *msg)
 	}
 	if (!ok)
 		vfio_user_warn(vu,
-			       "%s: a message with more than %d file descriptors, or more than "
+			       "%s: a message with more than %u file descriptors, or more than "
 			       "this process may open: session closed",
 			       vu->name, VFIO_USER_MAX_FDS);
 	return ok;

@@ -26,7 +26,7 @@
 
 #define VFIO_USER_PAGE 4096u
 /* File descriptors with one message, and bytes of data; both are told to the client. */
-#define VFIO_USER_MAX_FDS  16
+#define VFIO_USER_MAX_FDS  16u
 #define VFIO_USER_MAX_DATA 16384u
 /* DMA_MAP without a usable file descriptor counts, too. */
 #define VFIO_USER_MAX_MAPS GUEST_MEM_MAX_REGIONS
