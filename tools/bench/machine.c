@@ -157,12 +157,18 @@ static void *ping(void *arg)
 
 double machine_round_trip_ns(int a, int b)
 {
-	struct ping_pong p = {.cpu = b};
+	/* Not on the stack, whose alignment not all sanitizers keep. Used by one caller at a time.
+	 */
+	static struct ping_pong p;
 	struct pinger me = {.p = &p, .cpu = a, .ns = NAN};
 	pthread_t one, other;
 
 	if (a < 0 || b < 0 || a == b || !machine_may_use(a) || !machine_may_use(b))
 		return NAN;
+	atomic_store(&p.line, 0);
+	atomic_store(&p.stop, false);
+	atomic_store(&p.ready, false);
+	p.cpu = b;
 	if (pthread_create(&other, NULL, pong, &p))
 		return NAN;
 	if (pthread_create(&one, NULL, ping, &me) == 0)
