@@ -103,7 +103,8 @@ class Case:
 
     def bench(self, *args):
         """To its end: (status, stdout, stderr)."""
-        done = subprocess.run([str(BENCH), *map(str, args)], stdin=subprocess.DEVNULL, text=True,
+        # Huge pages are few, and another test may want them.
+        done = subprocess.run([str(BENCH), "--mem", "mmap", *map(str, args)], stdin=subprocess.DEVNULL, text=True,
                               capture_output=True, timeout=WAIT, check=False)
         return done.returncode, done.stdout, done.stderr
 
@@ -228,7 +229,7 @@ def options_of_a_run(case):
     where = ("--type", "nvme", "--socket", daemon.sockets / "nvme")
     cpu = min(os.sched_getaffinity(0))
     report = case.measure(*where, "--rw", "randrw", "--rwmixread", "100", "--ramp_time", "20ms",
-                          "--cpus", cpu, "--ceiling", "--ceiling-cpu", cpu, "--mem", "mmap")
+                          "--cpus", cpu, "--ceiling", "--ceiling-cpu", cpu)
     check(ios_of(report)[1] == 0, "writes with --rwmixread 100")
     check(report["initiator"]["cpu"] == cpu, "the CPU")
     check(report["ceiling"]["copies_per_s"] > 0, "the ceiling")
@@ -238,6 +239,19 @@ def options_of_a_run(case):
     check(status == 0 and not said, f"status {status}: {said}")
     for word in ("randread", "IOPS", "p99.99", "CPU time", str(daemon.pid)):
         check(word in out, f"'{word}' is not in the report: {out}")
+
+
+def huge_pages(case):
+    daemon = case.daemon()
+    where = ("--type", "blk", "--socket", daemon.sockets / "blk", "--rw", "randread")
+    case.measure(*where, "--mem", "auto")
+    status, out, said = case.bench(*where, "--mem", "mmaphuge", "--runtime", "20ms",
+                                   "--output-format", "json")
+    check(status in (0, 2), f"status {status}: {said}")
+    if status == 0:
+        check(json.loads(out)["device"]["huge_pages"], "huge pages with --mem mmaphuge")
+    else:
+        check("nr_hugepages" in said, said)
 
 
 def round_trip(case):
@@ -272,6 +286,7 @@ BAD_OPTIONS = (
     (("--ceiling-cpu", "65535"), ("--ceiling-cpu", "65535")),
     (("--size", "1k"), ("--size", "1024", "4096")),
     (("--output-format", "xml"), ("--output-format", "xml", "json")),
+    (("--ceiling", "--rw", "trim"), ("--ceiling", "trim")),
     (("--socket", "/" + "x" * 200), ("--socket", "107")),
     (("--type", "blk", "--transport", "vhost-user"), ("--transport", "nvme")),
     (("--nonsense",), ("nonsense", "--help")),
@@ -336,7 +351,7 @@ def no_target(case):
 def started(case, daemon, *args):
     """A long run that is under way."""
     bench = case.start(BENCH, "--type", "blk", "--socket", daemon.sockets / "blk", "--runtime", "1h",
-                       *args, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                       "--mem", "mmap", *args, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     await_(lambda: threads_of(bench) > 1 or bench.poll() is not None, "its threads")
     time.sleep(0.1)
     return bench
@@ -356,6 +371,30 @@ def interrupted(case):
         report = json.loads(out)
         consistent(report)
         check(report["interrupted"], "the report does not tell of it")
+    # While it is not measured yet there is nothing to tell, but that.
+    bench = started(case, daemon, "--output-format", "json", "--ramp_time", "1h")
+    bench.send_signal(signal.SIGINT)
+    out, said = bench.communicate(timeout=WAIT)
+    check(bench.returncode == 0, f"status {bench.returncode}: {said}")
+    check(ios_of(json.loads(out)) == [0, 0, 0], f"I/Os of a ramp: {out}")
+
+
+def progress(case):
+    """On a terminal the rate is shown while it runs."""
+    daemon = case.daemon()
+    ours, theirs = os.openpty()
+    bench = case.start(BENCH, "--type", "blk", "--socket", daemon.sockets / "blk", "--runtime", "1h",
+                       "--mem", "mmap", stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    shown = ""
+    end = time.monotonic() + WAIT
+    while "IOPS" not in shown and time.monotonic() < end:
+        shown += os.read(ours, 1000).decode()
+    bench.send_signal(signal.SIGINT)
+    out, _ = bench.communicate(timeout=WAIT)
+    os.close(ours)
+    check("IOPS" in shown and "MB/s" in shown, f"what is shown: {shown}")
+    check(bench.returncode == 0 and "interrupted" in out, out)
 
 
 def target_dies(case):
@@ -500,8 +539,8 @@ def target_loses_data(case):
 
 
 CASES = [least_target, target_answers_nonsense, target_completes_nonsense, target_interferes,
-         target_loses_data, nvme, blk, scsi, sizes, interrupts, options_of_a_run, round_trip, bad_options,
-         options_that_do_not_fit, wrong_data, no_target, interrupted, target_dies, target_stops,
+         target_loses_data, nvme, blk, scsi, sizes, interrupts, options_of_a_run, huge_pages, round_trip, bad_options,
+         options_that_do_not_fit, wrong_data, no_target, interrupted, progress, target_dies, target_stops,
          storage_daemon]
 
 

@@ -106,6 +106,7 @@ bool job_phase_changed(struct job *j)
 	} else if (j->phase == PHASE_MEASURE) {
 		j->hist = j->other;
 		j->end_tsc = tsc_now();
+		j->end_cpu = sched_getcpu();
 	}
 	j->phase = phase;
 	return phase >= PHASE_STOP;

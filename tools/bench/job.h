@@ -86,6 +86,7 @@ struct job {
 	struct hist *hist;	       /* of OP_COUNT; where is counted now */
 	struct hist *measured, *other; /* between begin and end, and what nobody asks for */
 	uint64_t begin_tsc, end_tsc;
+	int end_cpu; /* where it ran then */
 	unsigned int in_flight, idle_polls;
 	/* Others than the job's thread read from here on. */
 	_Alignas(MEMORY_LINE) _Atomic uint64_t completed;

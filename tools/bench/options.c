@@ -351,6 +351,11 @@ static int check(const struct options *o)
 		return bench_option_error(
 			"--bs: %llu is not a multiple of 512 from 512 to %llu; give one",
 			(unsigned long long)o->bs, BENCH_MAX_BS);
+	if (o->ceiling && options_trims(o))
+		return bench_option_error(
+			"--ceiling: '%s' copies nothing to compare with; leave it "
+			"out",
+			o->rw_name);
 	if (o->size && o->size < o->bs)
 		return bench_option_error(
 			"--size: %llu bytes are less than one I/O of --bs %llu; give "

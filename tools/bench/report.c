@@ -92,10 +92,11 @@ static void text_cpu(const struct report *r, FILE *to)
 static void text_machine(const struct report *r, FILE *to)
 {
 	if (isnan(r->round_trip_ns))
-		fprintf(to, "  cache line round trip: not measured (%s)\n",
-			r->initiator_cpu >= 0 && r->initiator_cpu == r->target_cpu
-				? "both sides run on one CPU"
-				: "see --cpus and --ceiling-cpu");
+		fprintf(to, "  cache line round trip: not measured: %s\n",
+			r->initiator_cpu < 0 || r->target_cpu < 0
+				? "it is not known where the target runs (--ceiling-cpu)"
+			: r->initiator_cpu == r->target_cpu ? "both sides ran on one CPU (--cpus)"
+							    : "the CPUs were busy with others");
 	else
 		fprintf(to, "  cache line round trip between CPU %d and CPU %d: %.0f ns\n",
 			r->initiator_cpu, r->target_cpu, r->round_trip_ns);

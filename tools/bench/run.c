@@ -30,7 +30,7 @@ struct runner {
 	struct cpu_time target_end;
 	struct rusage own_end;
 	struct tsc_calibration tsc;
-	bool failed;
+	bool measured, failed;
 };
 
 /* --- signals --- */
@@ -221,19 +221,20 @@ static void begin_measuring(struct runner *r, pid_t target)
 {
 	getrusage(RUSAGE_SELF, &r->own);
 	cpu_time_read(target, &r->target);
+	r->measured = true;
 	atomic_store(&r->run.phase, PHASE_MEASURE);
 }
 
 static void end_measuring(struct runner *r, pid_t target)
 {
-	int phase = PHASE_MEASURE;
+	int phase = r->measured ? PHASE_MEASURE : PHASE_RAMP;
 
-	getrusage(RUSAGE_SELF, &r->own_end);
-	cpu_time_read(target, &r->target_end);
-	if (!atomic_compare_exchange_strong(&r->run.phase, &phase, PHASE_STOP)) {
-		phase = PHASE_RAMP;
-		atomic_compare_exchange_strong(&r->run.phase, &phase, PHASE_STOP);
+	if (r->measured) {
+		getrusage(RUSAGE_SELF, &r->own_end);
+		cpu_time_read(target, &r->target_end);
 	}
+	/* Unless it is ABORT already. */
+	atomic_compare_exchange_strong(&r->run.phase, &phase, PHASE_STOP);
 }
 
 static void conduct(struct runner *r, pid_t target, const sigset_t *waiting)
@@ -246,10 +247,8 @@ static void conduct(struct runner *r, pid_t target, const sigset_t *waiting)
 	if (go_on) {
 		begin_measuring(r, target);
 		watch_until(r, &w, tsc_clock_ns() + o->runtime_ns, 0, waiting);
-		end_measuring(r, target);
-	} else {
-		end_measuring(r, target);
 	}
+	end_measuring(r, target);
 	watch_until(r, &w, UINT64_MAX, signals ? 1 : 0, waiting);
 	if (!all_finished(r) && atomic_load(&r->run.phase) != PHASE_ABORT)
 		fail(r, "ended by a second signal while I/O was in flight");
@@ -326,7 +325,7 @@ static void collect_cpu(struct runner *r, pid_t target, struct report *rep)
 	rep->own_system_s = seconds(&r->own_end.ru_stime, &r->own.ru_stime);
 	rep->target_pid = target;
 	rep->target_known = r->target.known && r->target_end.known;
-	rep->initiator_cpu = r->jobs[0].cpu;
+	rep->initiator_cpu = r->jobs[0].end_tsc ? r->jobs[0].end_cpu : -1;
 	rep->target_cpu = r->run.o->ceiling_cpu;
 	if (!rep->target_known)
 		return;
