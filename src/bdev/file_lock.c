@@ -10,9 +10,12 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bdev/file.h"
+
+#define LOCK_TRIES 150 /* 3 s */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct file_bdev *files;
@@ -42,11 +45,30 @@ static int lock_fd(const struct file_bdev *f, short type)
 	return fcntl(f->fd, F_OFD_SETLK, &fl) ? -errno : 0;
 }
 
+static bool held(int rc)
+{
+	return rc == -EAGAIN || rc == -EACCES;
+}
+
+/* The kernel ends the io_uring of a daemon that was killed, and with it the lock, a moment after
+ * the process: one that is started again at once waits for that. */
+static int lock_patiently(const struct file_bdev *f, short type)
+{
+	const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+	int i, rc = lock_fd(f, type);
+
+	for (i = 0; held(rc) && i < LOCK_TRIES; i++) {
+		nanosleep(&pause, NULL);
+		rc = lock_fd(f, type);
+	}
+	return rc;
+}
+
 static int lock_against_others(const struct file_bdev *f, char err[BDEV_ERR_MAX])
 {
-	int rc = lock_fd(f, f->bdev.read_only ? F_RDLCK : F_WRLCK);
+	int rc = lock_patiently(f, f->bdev.read_only ? F_RDLCK : F_WRLCK);
 
-	if (rc == -EAGAIN || rc == -EACCES) {
+	if (held(rc)) {
 		snprintf(err, BDEV_ERR_MAX,
 			 "path: \"%s\" is in use by another process, and there must be only one "
 			 "writer; end that process, or use read_only: true in both",

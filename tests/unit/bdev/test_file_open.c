@@ -287,6 +287,30 @@ static void limits(void)
 	end();
 }
 
+/* The kernel lets go of a killed daemon's files a moment after its death. */
+static void given_up_soon(void)
+{
+	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	pid_t child;
+	int fd;
+
+	begin();
+	CU_ASSERT_EQUAL(create(OPTS(.size = MIB, .create = true)), 0);
+	test_remove("f");
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	CU_ASSERT_EQUAL(fcntl(fd, F_OFD_SETLK, &fl), 0);
+	child = fork();
+	if (!child) {
+		usleep(300000);
+		_exit(0);
+	}
+	close(fd); /* the child's copy keeps the lock */
+	CU_ASSERT_EQUAL(create(OPTS(.size = MIB)), 0);
+	test_remove("f");
+	CU_ASSERT_EQUAL(waitpid(child, NULL, 0), child);
+	end();
+}
+
 static const struct test_case cases[] = {
 	{"created", created},
 	{"missing", missing},
@@ -296,6 +320,7 @@ static const struct test_case cases[] = {
 	{"read_only", read_only},
 	{"used_twice", used_twice},
 	{"used_elsewhere", used_elsewhere},
+	{"given_up_soon", given_up_soon},
 	{"permissions", permissions},
 	{"direct", direct},
 	{"limits", limits},
