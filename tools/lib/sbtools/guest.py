@@ -23,6 +23,7 @@ examples:
   tools/guest --nvme /run/shadowbell/nvme0 -- nvme list
   tools/guest --nvme /run/shadowbell/nvme0,num_io_queues=2 --script my-test.sh
   tools/guest --nvme /run/shadowbell/nvme0 --interactive
+  tools/guest --nvme-vfio-user /run/shadowbell/nvme1 -- nvme list
   tools/guest --share DIR --reboot-ok --script reboot-test.sh
   tools/guest --qemu stock --qemu-args '-drive if=none,id=d,file=disk.img,format=raw
                                         -device nvme,serial=1,drive=d' -- nvme list
@@ -78,7 +79,8 @@ def add_machine_options(parser):
     group = parser.add_argument_group("the machine")
     group.add_argument("--qemu", metavar="PATH",
                        help="a qemu-system-x86_64, or 'stock' for Debian's (default: the one that "
-                            "tools/build-qemu builds)")
+                            "tools/build-qemu builds; with --nvme-vfio-user the one that "
+                            "tools/get-qemu gets)")
     group.add_argument("--memory", metavar="SIZE", default="512M",
                        help="such as 600M or 4G (default: %(default)s); it is shared with the "
                             "daemon")
@@ -102,6 +104,9 @@ def add_device_options(parser):
         group.add_argument(f"--{kind}", metavar="SOCKET[,PROPERTY=VALUE...]", action="append",
                            default=[], help=f"{text} of the daemon; its device id is {kind}0, "
                            f"{kind}1, ..., the chardev's chr-{kind}0, ...")
+    group.add_argument("--nvme-vfio-user", metavar="SOCKET[,PROPERTY=VALUE...]", action="append",
+                       default=[], help="an NVMe controller of the daemon with 'transport: "
+                       "vfio-user'; its device id follows those of --nvme")
     group.add_argument("--root-ports", metavar="N", type=int, default=0,
                        help="hot-plug slots rp0, rp1, ...; use them with the property bus=rp0")
 
@@ -193,7 +198,7 @@ def boot(options):
     check(options)
     host.need_file("/usr/share/seabios/bios-256k.bin", "seabios")
     host.need_file("/usr/share/qemu/pvh.bin", "qemu-system-data")
-    options.qemu = machine.choose_qemu(options.qemu)
+    options.qemu = machine.choose_qemu(options.qemu, bool(options.nvme_vfio_user))
     files = image.ensure()
     run = session.Session(options, files, accel.choose(options.accel, options.qemu, files))
     try:

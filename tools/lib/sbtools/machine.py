@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """QEMU's command line for a guest."""
 
+import json
 import os
 import pathlib
 import re
@@ -8,7 +9,7 @@ import shutil
 import stat
 import subprocess
 
-from sbtools import host
+from sbtools import get_qemu, host
 from sbtools.host import ToolError
 
 TOOLS = pathlib.Path(__file__).resolve().parents[2]
@@ -35,8 +36,8 @@ VHOST_DEVICES = {
 }
 
 
-def choose_qemu(named):
-    """The QEMU to use: the argument, else $SHADOWBELL_QEMU, else the one that is built here."""
+def choose_qemu(named, vfio_user):
+    """The QEMU to use: the argument, else $SHADOWBELL_QEMU, else what has the device."""
     named = named or os.environ.get("SHADOWBELL_QEMU")
     if named == "stock":
         host.need_file("/usr/bin/qemu-system-x86_64", "qemu-system-x86")
@@ -47,7 +48,7 @@ def choose_qemu(named):
             raise ToolError(f"{named}: no such program; --qemu and $SHADOWBELL_QEMU take the path "
                             "of a qemu-system-x86_64, or the word 'stock' for Debian's")
         return path
-    return built_qemu()
+    return str(get_qemu.ensure()) if vfio_user else built_qemu()
 
 
 def built_qemu():
@@ -74,18 +75,49 @@ def memory_mib(text):
     return size
 
 
+def split_spec(option, spec):
+    """The parts of SOCKET[,PROPERTY=VALUE...]."""
+    path, _, properties = spec.partition(",")
+    if not os.path.exists(path) or not stat.S_ISSOCK(os.stat(path).st_mode):
+        raise ToolError(f"{option} {path}: there is no socket; is shadowbell running, with a "
+                        "controller of this name?")
+    return path, properties
+
+
 def socket_devices(kind, specs):
-    """Arguments for vhost-user devices given as SOCKET[,PROPERTY=VALUE...]."""
+    """Arguments for vhost-user devices."""
     arguments = []
     for number, spec in enumerate(specs):
-        path, _, properties = spec.partition(",")
-        if not os.path.exists(path) or not stat.S_ISSOCK(os.stat(path).st_mode):
-            raise ToolError(f"--{kind} {path}: there is no socket; is shadowbell running, with a "
-                            "controller of this name?")
+        path, properties = split_spec(f"--{kind}", spec)
         device = f"{VHOST_DEVICES[kind]},id={kind}{number},chardev=chr-{kind}{number}"
         if properties:
             device += "," + properties
         arguments += ["-chardev", f"socket,id=chr-{kind}{number},path={path}", "-device", device]
+    return arguments
+
+
+def json_value(text):
+    """A property's value as -device wants it in JSON, which tells numbers from words."""
+    words = {"on": True, "true": True, "off": False, "false": False}
+    if re.fullmatch(r"\d+|0x[0-9a-fA-F]+", text):
+        return int(text, 0)
+    return words.get(text, text)
+
+
+def vfio_user_devices(specs, first):
+    """Arguments for NVMe controllers over vfio-user. Their ids follow those of --nvme."""
+    arguments = []
+    for number, spec in enumerate(specs, first):
+        path, properties = split_spec("--nvme-vfio-user", spec)
+        device = {"driver": "vfio-user-pci", "id": f"nvme{number}",
+                  "socket": {"type": "unix", "path": path}}
+        for pair in filter(None, properties.split(",")):
+            name, equals, value = pair.partition("=")
+            if not equals:
+                raise ToolError(f"--nvme-vfio-user {spec}: '{pair}' is not PROPERTY=VALUE")
+            device[name] = json_value(value)
+        # A socket is given as an object, which only the JSON form of -device can say.
+        arguments += ["-device", json.dumps(device)]
     return arguments
 
 
@@ -143,4 +175,5 @@ def command(options, image, accel, directory):
         arguments += ["-qmp", f"unix:{options.qmp},server=on,wait=off"]
     for kind in VHOST_DEVICES:
         arguments += socket_devices(kind, getattr(options, kind))
+    arguments += vfio_user_devices(options.nvme_vfio_user, len(options.nvme))
     return arguments + options.qemu_arguments
