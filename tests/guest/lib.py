@@ -14,6 +14,8 @@ import tempfile
 import threading
 import time
 
+import transport
+
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 DAEMON = os.environ.get("SHADOWBELL") or str(TOP / "build/shadowbell")
@@ -32,6 +34,9 @@ HARMLESS = re.compile(r"report a bug|MP-BIOS bug|Shutdown timeout set to", re.IG
 # of the guest's image: with several disks it comes to lie over a queue that SeaBIOS still has.
 NO_BIOS_DISKS = ["--qemu-args=-boot strict=on"]
 
+# On a machine that does much else besides.
+BOOT_SECONDS = 180
+
 
 class Failure(Exception):
     """A test can't go on."""
@@ -42,6 +47,9 @@ class Group:
 
     def __init__(self, name, keep=False):
         self.name = name
+        self.label = f"guest/{name}"
+        if transport.current is not transport.VhostUser:
+            self.label = f"guest/{transport.current.name}/{name}"
         self.failed = 0
         self.passed = 0
         self._keep = keep
@@ -57,7 +65,7 @@ class Group:
         for thing in reversed(self._open):
             thing.kill()
         if self.failed or self._keep:
-            print(f"# {self.name}: logs are in {self.dir}", flush=True)
+            print(f"# {self.label}: logs are in {self.dir}", flush=True)
             for image in self.dir.glob("*.img"):
                 if not self._keep:
                     image.unlink()
@@ -85,13 +93,17 @@ class Group:
     def ok(self, case):
         with self._lock:
             self.passed += 1
-            print(f"ok guest/{self.name}/{case}", flush=True)
+            print(f"ok {self.label}/{case}", flush=True)
 
     def not_ok(self, case, reason):
         reason = " ".join(str(reason).split())
         with self._lock:
             self.failed += 1
-            print(f"not ok guest/{self.name}/{case} - {reason}", flush=True)
+            print(f"not ok {self.label}/{case} - {reason}", flush=True)
+
+    def skip(self, case, reason):
+        with self._lock:
+            print(f"skip {self.label}/{case} - {reason}", flush=True)
 
     def check(self, case, good, reason=""):
         if good:
@@ -207,8 +219,8 @@ class Guest:
         script_path.write_text((HERE / "guest-lib.sh").read_text(encoding="ascii") + script,
                                encoding="ascii")
         command = [TOP / "tools/guest", "--script", script_path, "--stdin",
-                   "--timeout", str(timeout), "--console-log", self.console_log,
-                   "--name", f"{group.name}-{name}", *arguments]
+                   "--timeout", str(timeout), "--boot-timeout", str(BOOT_SECONDS),
+                   "--console-log", self.console_log, "--name", f"{group.name}-{name}", *arguments]
         if qemu:
             command += ["--qemu", qemu]
         self._errors = open(group.dir / f"{name}.errors", "wb")
@@ -248,9 +260,13 @@ class Guest:
 
     def _last_words(self):
         words = [self._output_path.read_text(encoding="utf-8", errors="replace")[-300:],
-                 (self._group.dir / f"{self.name}.errors").read_text(
-                     encoding="utf-8", errors="replace")[:300]]
+                 self.errors()[:300]]
         return " / ".join(words)
+
+    def errors(self):
+        """What QEMU and tools/guest had to say."""
+        return (self._group.dir / f"{self.name}.errors").read_text(encoding="utf-8",
+                                                                    errors="replace")
 
     def running(self):
         return self._process.poll() is None
@@ -271,11 +287,12 @@ class Guest:
     def kernel_messages(self):
         return self.console_log.read_text(encoding="utf-8", errors="replace").splitlines()
 
-    def check_kernel(self, allowed=None):
+    def check_kernel(self, case="", allowed=None):
         found = [line for line in self.kernel_messages()
                  if KERNEL_COMPLAINTS.search(line) and not HARMLESS.search(line)
                  and not (allowed and re.search(allowed, line))]
-        self._group.check(f"{self._prefix}{self.name}-kernel", not found, "; ".join(found[:3]))
+        self._group.check(f"{self._prefix}{case}{self.name}-kernel", not found,
+                          "; ".join(found[:3]))
 
     def kill(self):
         if self._process.poll() is None:
@@ -346,9 +363,9 @@ class Monitor:
 
 def nvme(path, **properties):
     """Arguments of tools/guest for a controller."""
-    # A busy test machine can stall a daemon for longer than QEMU waits by default.
-    properties = {"timeout-ms": 60000, **properties}
-    return ["--nvme", ",".join([str(path), *(f"{key}={value}" for key, value in properties.items())])]
+    properties = {**transport.current.timeout, **properties}
+    return [transport.current.option,
+            ",".join([str(path), *(f"{key}={value}" for key, value in properties.items())])]
 
 
 def malloc(name, size, block_size=512):
@@ -363,7 +380,8 @@ def file(group, name, size):
 
 def controller(name, *bdevs, io_queues=4, **more):
     namespaces = [bdev if isinstance(bdev, dict) else {"bdev": bdev} for bdev in bdevs]
-    return {"name": name, "type": "nvme", "io_queues": io_queues, "namespaces": namespaces, **more}
+    return {"name": name, "type": "nvme", **transport.current.controller(), "io_queues": io_queues,
+            "namespaces": namespaces, **more}
 
 
 def blk(name, bdev, **more):

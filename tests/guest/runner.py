@@ -9,12 +9,14 @@ import time
 import traceback
 
 import lib
+import transport
 
 HERE = pathlib.Path(__file__).resolve().parent
 
 
 def group_names():
-    return sorted(path.stem.removeprefix("test_") for path in HERE.glob("test_*.py"))
+    names = sorted(path.stem.removeprefix("test_") for path in HERE.glob("test_*.py"))
+    return [name for name in names if name in (transport.current.groups or names)]
 
 
 def run_group(name, keep):
@@ -40,15 +42,19 @@ def main():
     parser.add_argument("--list", action="store_true", help="prints the groups' names and ends")
     parser.add_argument("--keep", action="store_true",
                         help="keeps the logs and images also of groups that pass")
+    parser.add_argument("--transport", choices=transport.TRANSPORTS,
+                        default=transport.VhostUser.name,
+                        help="how the NVMe controllers are attached (default: %(default)s)")
     parser.add_argument("group", nargs="*", help="only these groups")
     options = parser.parse_args()
+    transport.choose(options.transport)
     if options.list:
         print("\n".join(group_names()))
         return 0
     unknown = set(options.group) - set(group_names())
     if unknown:
-        parser.error(f"no such group: {', '.join(sorted(unknown))}; there are "
-                     f"{', '.join(group_names())}")
+        parser.error(f"no such group over {options.transport}: {', '.join(sorted(unknown))}; "
+                     f"there are {', '.join(group_names())}")
     failed = 0
     for name in options.group or group_names():
         begin = time.monotonic()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Three guests at the same time on three controllers; two of them have a bdev in common."""
 
-from lib import HERE, controller, malloc, nvme
+from lib import BOOT_SECONDS, HERE, controller, malloc, nvme
 
 SCRIPT = """
 N=/dev/nvme0n1
@@ -44,7 +44,7 @@ def run(group):
             arguments=[*nvme(daemon.socket(f"nvme{number}")), "--env", f"NUMBER={number}",
                        "--cpus", "1", "--memory", "400M"]))
     for guest in guests:
-        guest.expect("booted", timeout=120)
+        guest.expect("booted", timeout=BOOT_SECONDS)
     for guest in guests:
         guest.send("go")
     for guest in guests:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash
-# The host stops the machine, takes the controller away, and kills the daemon, all under load.
+# The host stops the machine, plugs in a second controller, takes the first one away where UNPLUG is
+# yes, and kills its daemon, all under load.
 
 N=/dev/nvme0n1
 
@@ -36,6 +37,15 @@ remember() {
 
 remembered() {
 	dd if="$N" bs=64k skip=600 count=16 iflag=direct status=none | cmp - /tmp/data
+}
+
+plug_another() {
+	echo another
+	await plugged
+	check plug-another wait_for 60 test -b /dev/nvme1n1
+	fio_ok plug-another-verify --rw=randrw --iodepth=16 --bs=16k --size=4m --name=a \
+		--filename=/dev/nvme1n1
+	echo verified
 }
 
 unplug_and_plug() {
@@ -90,6 +100,9 @@ daemon_killed() {
 }
 
 stop_and_continue
-unplug_and_plug
-unplug_under_load
+plug_another
+if [[ "$UNPLUG" == yes ]]; then
+	unplug_and_plug
+	unplug_under_load
+fi
 daemon_killed

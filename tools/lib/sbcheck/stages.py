@@ -45,7 +45,7 @@ STAGES = (
           ("build-asan",)),
     Stage("guest-image", "the guest's kernel and root file system", "tools/build-guest-image",
           ("deps",), ("qemu-7.2",), minutes=20, guest=True),
-    Stage("qemu-unmodified", "Debian's QEMU with vfio-user-pci", "tools/get-qemu", ("deps",),
+    Stage("qemu-debian", "Debian's QEMU with vfio-user-pci", "tools/get-qemu", ("deps",),
           ("guest-image",), minutes=20, guest=True),
     Stage("runner", "that tests/run-tests notices what is wrong", "tests/project/runner",
           ("deps",)),
@@ -70,10 +70,14 @@ STAGES = (
           device_tests("7.2"), ("qemu-7.2",), ("device-10.0",), minutes=15, guest=True),
     Stage("guest", "Linux guests", "tests/guest/run", ("build", "qemu-10.0", "guest-image"),
           ("tests",), minutes=45, guest=True),
+    Stage("guest-vfio", "Linux guests over vfio-user", "tests/guest/run --transport vfio-user",
+          ("build", "qemu-debian", "guest-image"), ("guest",), minutes=30, guest=True),
     Stage("demo", "the demonstration", "tools/demo", ("build", "qemu-10.0", "guest-image"),
           ("guest",), minutes=15, guest=True),
     Stage("compare-modes", "the comparison of modes, in short", "tests/project/compare-modes",
           ("build", "qemu-10.0", "guest-image"), ("demo",), minutes=15, guest=True),
+    Stage("demo-vfio", "the same over vfio-user", "tools/demo --transport vfio-user",
+          ("build", "qemu-debian", "guest-image"), ("guest-vfio", "compare-modes"), minutes=15, guest=True),
 )
 
 
