@@ -3,6 +3,7 @@
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import pathlib
 import shutil
@@ -19,7 +20,6 @@ from sbtools.session import die_with_parent
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 LOGS = ROOT / "build" / "demo-logs"
 CONFIG = "config/demo.yaml"
-CONTROLLER = "nvme0"
 VIRTIO_CONTROLLERS = {"--blk": "blk0", "--scsi": "scsi0"}
 DEVICE = "/machine/peripheral/nvme0"
 DOT_SECONDS = 10
@@ -41,10 +41,43 @@ class DemoError(Exception):
     """The demonstration can't go on; the text says why."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Transport:
+    """How the NVMe controller gets to QEMU."""
+
+    controller: str
+    # Of tools/guest.
+    option: str
+    # What gets the QEMU, what that is, and the packages that it takes.
+    qemu_tool: str
+    qemu_text: str
+    packages: tuple
+    # QEMU's options for the device, for a guest of one's own.
+    device: tuple
+    # Whether the device counts doorbells and interrupts.
+    counters: bool
+
+
+TRANSPORTS = {
+    "vhost-user": Transport(
+        "nvme0", "--nvme", "tools/build-qemu",
+        "QEMU with the vhost-user-nvme device (minutes, the first time)", ("build", "qemu", "guest"),
+        ("-chardev socket,id=nvme0,path={socket}", "-device vhost-user-nvme,chardev=nvme0"), True),
+    "vfio-user": Transport(
+        "nvme1", "--nvme-vfio-user", "tools/get-qemu",
+        "an unmodified QEMU of Debian's (half a minute, the first time)", ("build", "guest"),
+        ("""-device '{{"driver":"vfio-user-pci","socket":{{"type":"unix","path":"{socket}"}}}}'""",),
+        False),
+}
+
+
 def arguments():
     parser = argparse.ArgumentParser(
         prog="tools/demo", description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--transport", choices=TRANSPORTS, default="vhost-user",
+                        help="how the NVMe controller gets to QEMU: vhost-user (default) needs the "
+                             "QEMU that tools/build-qemu patches, vfio-user one from 10.1 on")
     parser.add_argument("--shell", action="store_true",
                         help="then boot the guest once more, with a root shell for you")
     parser.add_argument("--keep", action="store_true",
@@ -103,16 +136,15 @@ def set_up(text, *command):
     return (done.stdout.strip().splitlines() or [""])[-1]
 
 
-def prepare():
+def prepare(transport):
     """Everything that has to be there; the path of QEMU."""
     heading("Setting up")
-    set_up("Debian packages", "tools/install-deps", "build", "qemu", "guest")
+    set_up("Debian packages", "tools/install-deps", *transport.packages)
     # CFLAGS and the like of the caller are his; a job server that is not ours is not.
     for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
         os.environ.pop(name, None)
     set_up("the daemon", "make", "-j2")
-    qemu = set_up("QEMU with the vhost-user-nvme device (minutes, the first time)",
-                  "tools/build-qemu")
+    qemu = set_up(transport.qemu_text, transport.qemu_tool)
     set_up("the guest's kernel and root file system (a minute, the first time)",
            "tools/build-guest-image")
     return qemu
@@ -121,8 +153,8 @@ def prepare():
 class Daemon:
     """build/shadowbell with the demonstration's configuration, on sockets of its own."""
 
-    def __init__(self, folder):
-        self.socket = folder / CONTROLLER
+    def __init__(self, folder, controller):
+        self.socket = folder / controller
         self.log = LOGS / "shadowbell.log"
         self._process = None
         self._command = ["build/shadowbell", "-c", CONFIG, "--socket-dir", str(folder)]
@@ -173,13 +205,14 @@ class Daemon:
 class Show:
     """The guest's part: passes on what it prints, and notes the device's counters when asked."""
 
-    def __init__(self, socket, folder):
+    def __init__(self, transport, socket, folder):
+        self._counters = transport.counters
         self._qmp = folder / "qmp"
         self._counts = {}
         self._failed = ""
         virtio = [word for option, name in VIRTIO_CONTROLLERS.items()
                   for word in (option, str(socket.parent / name))]
-        self._command = ["tools/guest", "--nvme", str(socket), *virtio, "--qmp", str(self._qmp),
+        self._command = ["tools/guest", transport.option, str(socket), *virtio, "--qmp", str(self._qmp),
                          "--script", "tools/lib/sbdemo/guest.sh", "--stdin",
                          "--console-log", str(LOGS / "guest-console.log"), "--timeout", "300"]
 
@@ -210,60 +243,68 @@ class Show:
             self._failed = rest
         elif word == "@COUNT":
             name, reads, writes = rest.split()
-            with Qmp(self._qmp) as qmp:
-                self._counts[name] = {
-                    "commands": int(reads) + int(writes),
-                    "doorbells": qmp.get(DEVICE, "doorbell-writes"),
-                    "interrupts": qmp.get(DEVICE, "interrupts")}
+            self._counts[name] = {"commands": int(reads) + int(writes)}
+            if self._counters:
+                with Qmp(self._qmp) as qmp:
+                    self._counts[name].update(doorbells=qmp.get(DEVICE, "doorbell-writes"),
+                                              interrupts=qmp.get(DEVICE, "interrupts"))
             answer.write("\n")
             answer.flush()
         else:
             say(line)
 
     def _show_counts(self):
-        heading("Shadow doorbells at work")
         try:
             before, after = self._counts["before"], self._counts["after"]
         except KeyError:
             raise DemoError("the guest did not get to the counters") from None
-        commands, doorbells, interrupts = (after[key] - before[key] for key in
-                                           ("commands", "doorbells", "interrupts"))
-        say(f"{commands} commands, {doorbells} doorbell exits, {interrupts} interrupts by QEMU")
-        if commands <= 0:
+        moved = {key: after[key] - before[key] for key in after}
+        if moved["commands"] <= 0:
             raise DemoError("the controller's counters did not move")
-        say("Without shadow doorbells each command costs at least two exits, one for each of its "
-            "two queues:")
-        say(f"here it was one exit for {commands / max(doorbells, 1):.1f} commands. The rest was "
-            "found by the daemon, which was polling.")
-        if doorbells >= commands:
-            raise DemoError(f"{doorbells} doorbell exits for {commands} commands: the guest does "
-                            "not use shadow doorbells")
+        if self._counters:
+            show_doorbells(**moved)
 
 
-def explain_attaching(qemu, socket, keep):
+def show_doorbells(commands, doorbells, interrupts):
+    heading("Shadow doorbells at work")
+    say(f"{commands} commands, {doorbells} doorbell exits, {interrupts} interrupts by QEMU")
+    say("Without shadow doorbells each command costs at least two exits, one for each of its "
+        "two queues:")
+    say(f"here it was one exit for {commands / max(doorbells, 1):.1f} commands. The rest was "
+        "found by the daemon, which was polling.")
+    if doorbells >= commands:
+        raise DemoError(f"{doorbells} doorbell exits for {commands} commands: the guest does "
+                        "not use shadow doorbells")
+
+
+def explain_attaching(transport, qemu, socket, keep):
     heading("A guest of your own")
-    directory = socket.parent if keep else "/run/shadowbell"
     if not keep:
+        socket = pathlib.Path("/run/shadowbell-demo") / transport.controller
         say("Start the daemon (its sockets are made in the configuration's socket_dir):")
-        print(f"\n    mkdir -p {directory}\n    build/shadowbell -c config/minimal.yaml\n")
+        print(f"\n    mkdir -p {socket.parent}\n    build/shadowbell -c {CONFIG}\n")
     say("Start QEMU with shared memory and the controller's socket; the other options are yours:")
+    device = " \\\n        ".join(transport.device).format(socket=socket)
     print(f"""
     {qemu} \\
         -machine q35,accel=kvm:tcg,memory-backend=ram -cpu max -smp 2 -m 2G \\
         -object memory-backend-memfd,id=ram,size=2G,share=on \\
         -drive if=virtio,file=YOUR-DISK-IMAGE.qcow2 \\
-        -chardev socket,id=nvme0,path={directory}/{CONTROLLER} \\
-        -device vhost-user-nvme,chardev=nvme0 \\
+        {device} \\
         -nographic
 """)
-    say("Without an image: 'tools/demo --shell', or 'tools/guest --nvme SOCKET --interactive'.")
-    say("qemu-patches/README.md tells how to add the device to a QEMU of your own.")
+    say(f"Without an image: 'tools/demo --shell', or 'tools/guest {transport.option} SOCKET "
+        "--interactive'.")
+    if transport is TRANSPORTS["vhost-user"]:
+        say("qemu-patches/README.md tells how to add the device to a QEMU of your own.")
+    else:
+        say("QEMU has the device from 10.1 on; '-device help' tells of vfio-user-pci.")
 
 
-def shell(socket):
+def shell(transport, socket):
     heading("A root shell in the guest")
     say("The disks are /dev/nvme0n1, n2 and n3. Leave with 'exit'.")
-    status = subprocess.call(["tools/guest", "--nvme", str(socket), "--interactive",
+    status = subprocess.call(["tools/guest", transport.option, str(socket), "--interactive",
                               "--timeout", "0"], cwd=ROOT)
     if status:
         raise DemoError(f"tools/guest ended with status {status}")
@@ -279,20 +320,21 @@ def keep_running(daemon):
 
 
 def demonstrate(options):
-    qemu = prepare()
+    transport = TRANSPORTS[options.transport]
+    qemu = prepare(transport)
     with contextlib.ExitStack() as stack:
         # Short, and on no file system without sockets.
         folder = pathlib.Path(tempfile.mkdtemp(prefix="shadowbell-demo."))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         sockets = folder / "sockets"
         sockets.mkdir()
-        daemon = Daemon(sockets)
+        daemon = Daemon(sockets, transport.controller)
         stack.callback(daemon.kill)
         daemon.start()
-        Show(daemon.socket, folder).run()
+        Show(transport, daemon.socket, folder).run()
         if options.shell:
-            shell(daemon.socket)
-        explain_attaching(qemu, daemon.socket, options.keep)
+            shell(transport, daemon.socket)
+        explain_attaching(transport, qemu, daemon.socket, options.keep)
         if options.keep:
             keep_running(daemon)
         daemon.stop()
