@@ -38,7 +38,7 @@ void vnvme_admin_execute(struct vnvme_req *req)
 		log_debug("%s: admin opcode %02x is not supported", ctrl->name, req->sqe.opcode);
 		status = VNVME_DNR(NVME_SC_INVALID_OPCODE);
 	} else if (NVME_SQE_FUSE(&req->sqe) || NVME_SQE_PSDT(&req->sqe)) {
-		/* PRPs only on the admin queue, and no fused commands. */
+		/* PRPs only on the admin queue (NVMe 1.4, 4.2), and no fused commands. */
 		status = VNVME_DNR(NVME_SC_INVALID_FIELD);
 	} else {
 		status = cmd->execute(ctrl, req);

@@ -13,7 +13,8 @@
 
 #define CSI_NVM 0
 
-#define RTD3_US 30000000u
+#define RTD3_US	    30000000u
+#define SGLS_DWORDS 2
 
 /* ASCII, padded with spaces, without a final NUL. */
 static void put_text(char *field, size_t size, const char *text)
@@ -63,6 +64,8 @@ static void identify_ctrl(const struct vnvme_ctrl *ctrl, struct nvme_id_ctrl *id
 	id->nn = htole32(ctrl->max_nsid);
 	id->oncs = htole16(NVME_CTRL_ONCS_COMPARE | NVME_CTRL_ONCS_DSM |
 			   NVME_CTRL_ONCS_SAVE_FEATURES | NVME_CTRL_ONCS_WRITE_ZEROES);
+	/* Of I/O commands; addresses and lengths of data blocks are multiples of 4. */
+	id->sgls = htole32(SGLS_DWORDS);
 	/* Flush takes nsid FFFFFFFFh (bits 2:1). */
 	id->vwc = (uint8_t)(3 << 1 | vnvme_has_write_cache(ctrl));
 	snprintf(id->subnqn, sizeof(id->subnqn), "nqn.2026-11.org.shadowbell:%s", ctrl->serial);

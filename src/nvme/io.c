@@ -210,8 +210,8 @@ static uint16_t execute(struct vnvme_req *req)
 
 	if (unlikely(!cmd->execute))
 		return VNVME_DNR(NVME_SC_INVALID_OPCODE);
-	/* No fused commands, and PRPs only (FUSES and SGLS are 0). */
-	if (unlikely(NVME_SQE_FUSE(&req->sqe) || NVME_SQE_PSDT(&req->sqe)))
+	/* No fused commands (FUSES is 0). PRPs or SGLs; there is no metadata to point to. */
+	if (unlikely(NVME_SQE_FUSE(&req->sqe) || NVME_SQE_PSDT(&req->sqe) == NVME_PSDT_RESERVED))
 		return VNVME_DNR(NVME_SC_INVALID_FIELD);
 	if (likely(!cmd->any_nsid)) {
 		ns = vnvme_ns_of(ctrl, le32toh(req->sqe.nsid), &status);

@@ -105,6 +105,21 @@ bool vnvme_req_need_big(struct vnvme_req *req)
 	return req->big;
 }
 
+static uint16_t map_sgl(struct vnvme_req *req, uint32_t len)
+{
+	const struct nvme_sqe *sqe = &req->sqe;
+	unsigned int n;
+	uint16_t status;
+
+	if (!vnvme_req_need_big(req))
+		return NVME_SC_INTERNAL;
+	status = vnvme_sgl_map(req->sq->group->mem, le64toh(sqe->prp1), le64toh(sqe->prp2), len,
+			       req->big, VNVME_MAX_IOV, &n);
+	req->io.iov = req->big;
+	req->io.iovcnt = (uint16_t)n;
+	return status;
+}
+
 /* Maps the command's data into req->io.iov. */
 uint16_t vnvme_req_map(struct vnvme_req *req, uint32_t len)
 {
@@ -114,6 +129,8 @@ uint16_t vnvme_req_map(struct vnvme_req *req, uint32_t len)
 	uint16_t status;
 
 	req->sq->group->round_bytes += len;
+	if (unlikely(NVME_SQE_PSDT(sqe)))
+		return map_sgl(req, len);
 	/* Pages at most, with one for an offset: what inline segments hold. */
 	if (unlikely(len > (VNVME_INLINE_IOV - 1) * VNVME_PAGE)) {
 		if (!vnvme_req_need_big(req))

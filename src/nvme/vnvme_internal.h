@@ -502,6 +502,10 @@ static inline struct bdev_channel *vnvme_req_channel(const struct vnvme_req *req
 /* prp.c */
 uint16_t vnvme_prp_map(const struct guest_mem *mem, uint64_t prp1, uint64_t prp2, uint32_t len,
 		       struct iovec *iov, unsigned int *niov);
+/* sgl.c */
+uint16_t vnvme_sgl_map(const struct guest_mem *mem, uint64_t low, uint64_t high, uint32_t len,
+		       struct iovec *iov, unsigned int max, unsigned int *niov);
+/* Either, as the command says: its data become req->io.iov. */
 uint16_t vnvme_req_map(struct vnvme_req *req, uint32_t len);
 uint16_t vnvme_req_to_guest(struct vnvme_req *req, const void *data, uint32_t len);
 uint16_t vnvme_req_from_guest(struct vnvme_req *req, void *data, uint32_t len);

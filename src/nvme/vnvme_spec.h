@@ -35,6 +35,7 @@ struct nvme_cqe {
 
 #define NVME_SQE_FUSE(sqe) ((sqe)->flags & 0x3)
 #define NVME_SQE_PSDT(sqe) ((sqe)->flags >> 6)
+#define NVME_PSDT_RESERVED 3
 
 /* Read, Write, Compare, Write Zeroes: NVMe 1.4, 6.9 and others. */
 #define NVME_RW_NLB(cdw12)   (((cdw12)&0xffff) + 1) /* 0's based */

@@ -430,8 +430,9 @@ static void test_invalid_commands(void)
 		{"fused, first", nvme_cmd_read, 1, 1, NVME_SC_INVALID_FIELD},
 		{"fused, second", nvme_cmd_read, 2, 1, NVME_SC_INVALID_FIELD},
 		{"fused, reserved", nvme_cmd_read, 3, 1, NVME_SC_INVALID_FIELD},
-		{"SGL", nvme_cmd_read, 1 << 6, 1, NVME_SC_INVALID_FIELD},
-		{"SGL with metadata SGL", nvme_cmd_read, 2 << 6, 1, NVME_SC_INVALID_FIELD},
+		{"SGL of no bytes", nvme_cmd_read, 1 << 6, 1, NVME_SC_SGL_INVALID_DATA},
+		{"the same with a metadata SGL", nvme_cmd_read, 2 << 6, 1,
+		 NVME_SC_SGL_INVALID_DATA},
 		{"PSDT 11b", nvme_cmd_read, 3 << 6, 1, NVME_SC_INVALID_FIELD},
 	};
 	size_t i;
@@ -448,6 +449,51 @@ static void test_invalid_commands(void)
 			printf("# %s\n", bad[i].what);
 	}
 	CHECK_EQ(run(good), 0);
+}
+
+static void put_descriptor(uint8_t *at, uint64_t gpa, uint32_t len, uint8_t type)
+{
+	memcpy(at, &gpa, 8);
+	memcpy(at + 8, &len, 4);
+	memset(at + 12, 0, 3);
+	at[15] = (uint8_t)(type << 4);
+}
+
+/* The data backwards in blocks of 1 KiB, over two segments: what is written so is read by PRPs. */
+static void test_sgls(void)
+{
+	const struct ns *ns;
+
+	REQUIRE(setup());
+	FOR_EACH_NS(ns)
+	{
+		struct fe_sqe sqe = fe_sqe_rw(nvme_cmd_write, ns->nsid, 8, 32768 / ns->block_size);
+		uint8_t *list = buf2.va + 65536;
+		uint64_t list_gpa = buf2.gpa + 65536;
+		unsigned int i;
+
+		fe_pattern_fill(buf.va, 32768, ns->nsid);
+		for (i = 0; i < 32; i++) {
+			memcpy(buf2.va + (31 - i) * 1024, buf.va + i * 1024, 1024);
+			put_descriptor(list + 16 * (i + (i >= 20)), buf2.gpa + (31 - i) * 1024,
+				       1024, 0);
+		}
+		put_descriptor(list + 16 * 20, list_gpa + 16 * 21, 16 * 12, 3);
+		sqe.flags = 1 << 6;
+		put_descriptor((uint8_t *)&sqe.prp1, list_gpa, 16 * 21, 2);
+		CHECK_EQ(run(sqe), 0);
+		memset(buf.va, 0, 32768);
+		CHECK_EQ(fe_rw(&io.sq, nvme_cmd_read, ns->nsid, 8, 32768 / ns->block_size,
+			       ns->block_size, &buf),
+			 0);
+		CHECK(fe_pattern_check(buf.va, 32768, ns->nsid));
+		/* And a read by one block. */
+		memset(buf2.va, 0, 32768);
+		sqe.opc = nvme_cmd_read;
+		put_descriptor((uint8_t *)&sqe.prp1, buf2.gpa, 32768, 0);
+		CHECK_EQ(run(sqe), 0);
+		CHECK(fe_pattern_check(buf2.va, 32768, ns->nsid));
+	}
 }
 
 /* As deep as the queue allows, all sizes mixed, checked at the end. */
@@ -505,6 +551,7 @@ static const struct test_case cases[] = {
 	{"dsm_rules", test_dsm_rules},
 	{"read_only_namespace", test_read_only_namespace},
 	{"invalid_commands", test_invalid_commands},
+	{"sgls", test_sgls},
 	{"deep_queue", test_deep_queue},
 	{"null_bdev", test_null_bdev},
 };

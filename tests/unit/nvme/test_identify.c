@@ -102,7 +102,7 @@ static void controller(void)
 			NVME_CTRL_ONCS_COMPARE | NVME_CTRL_ONCS_DSM | NVME_CTRL_ONCS_WRITE_ZEROES);
 	CU_ASSERT_EQUAL(le16toh(id->fuses), 0);
 	CU_ASSERT_EQUAL(id->npss, 0);
-	CU_ASSERT_EQUAL(le32toh(id->sgls), 0);
+	CU_ASSERT_EQUAL(le32toh(id->sgls), 2);
 	CU_ASSERT(strnlen(id->subnqn, sizeof(id->subnqn)) < 224);
 	CU_ASSERT_EQUAL(strncmp(id->subnqn, "nqn.", 4), 0);
 	host_close(h);

@@ -61,12 +61,14 @@ static void fields(void)
 	struct nvme_sqe sqe;
 	unsigned int flags;
 
-	/* FUSE and PSDT: each value but 0. */
+	/* FUSE and PSDT: each value but 0. As an SGL the data pointer is a block of no bytes. */
 	for (flags = 1; flags < 256; flags++) {
 		sqe = sqe_rw(nvme_cmd_read, NS_RAM, 0, 1, buf);
 		sqe.flags = (uint8_t)flags;
-		CU_ASSERT_EQUAL(host_run(q, sqe),
-				flags & 0xc3 ? NVME_SC_INVALID_FIELD : NVME_SC_SUCCESS);
+		CU_ASSERT_EQUAL(host_run(q, sqe), flags & 3 || flags >> 6 == 3
+							  ? NVME_SC_INVALID_FIELD
+						  : flags >> 6 ? NVME_SC_SGL_INVALID_DATA
+							       : NVME_SC_SUCCESS);
 	}
 	/* A directive; FUA and limited retry, which are fine. */
 	sqe = sqe_rw(nvme_cmd_write, NS_RAM, 0, 1, buf);
