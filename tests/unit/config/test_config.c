@@ -447,6 +447,33 @@ static void places(void)
 	config_free(cfg);
 }
 
+static void transports(void)
+{
+	struct config *cfg =
+		load_good("transports",
+			  RAM "controllers:\n"
+			      "  - {name: a, type: nvme, namespaces: []}\n"
+			      "  - {name: b, type: nvme, transport: vfio-user, namespaces: []}\n"
+			      "  - {name: c, type: nvme, transport: vfio-user, doorbells: mapped,"
+			      " socket_layout: folder, namespaces: []}\n");
+	char *errors;
+
+	if (!cfg)
+		return;
+	CU_ASSERT_EQUAL(cfg->controllers[0].nvme.transport, CONFIG_VHOST_USER);
+	CU_ASSERT_EQUAL(cfg->controllers[1].nvme.transport, CONFIG_VFIO_USER);
+	CU_ASSERT_EQUAL(cfg->controllers[1].nvme.doorbells, CONFIG_DOORBELLS_TRAPPED);
+	CU_ASSERT_PTR_NULL(cfg->controllers[1].socket_folder);
+	CU_ASSERT_STRING_EQUAL(cfg->controllers[1].socket_path, "/run/shadowbell/b");
+	CU_ASSERT_EQUAL(cfg->controllers[2].nvme.doorbells, CONFIG_DOORBELLS_MAPPED);
+	CU_ASSERT_STRING_EQUAL(cfg->controllers[2].socket_folder, "/run/shadowbell/c");
+	CU_ASSERT_STRING_EQUAL(cfg->controllers[2].socket_path, "/run/shadowbell/c/cntrl");
+	CU_ASSERT_EQUAL(config_set_socket_dir(cfg, "x", &errors), 0);
+	CU_ASSERT_STRING_EQUAL(cfg->controllers[2].socket_folder, "x/c");
+	CU_ASSERT_STRING_EQUAL(cfg->controllers[2].socket_path, "x/c/cntrl");
+	config_free(cfg);
+}
+
 static void socket_dir_override(void)
 {
 	struct config *cfg = load_good("override", RAM CTRL);
@@ -661,6 +688,7 @@ static void names_of_enums(void)
 
 static const struct test_case cases[] = {
 	{"defaults", defaults},
+	{"transports", transports},
 	{"target_values", target_values},
 	{"spellings", spellings},
 	{"inheritance", inheritance},

@@ -151,4 +151,4 @@ static const struct test_case cases[] = {
 	{"reset", reset},
 };
 
-TEST_MAIN("vfio_user/pci_config", cases)
+TEST_MAIN("pci_config", cases)
