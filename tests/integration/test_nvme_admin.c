@@ -67,7 +67,7 @@ static void test_identify_controller(void)
 	CHECK_EQ(le32toh(id->nn), NN);
 	CHECK(le16toh(id->oacs) & NVME_CTRL_OACS_DBBUF_CFG);
 	CHECK_EQ(le16toh(id->oncs) & 0xd, 0xd); /* compare, DSM, write zeroes */
-	CHECK_EQ(le32toh(id->sgls), 2); /* in dwords */
+	CHECK_EQ(le32toh(id->sgls), 2);		/* in dwords */
 	CHECK_EQ(le16toh(id->fuses), 0);
 	CHECK(strncmp(id->subnqn, "nqn.", 4) == 0);
 	CHECK(memchr(id->subnqn, 0, sizeof(id->subnqn)) != NULL);
