@@ -203,8 +203,8 @@ static int do_unmap(struct vfio_user *vu)
 	uint32_t i;
 
 	memcpy(&m, vu->payload, sizeof(m));
-	if (m.flags & VFIO_USER_UNMAP_ALL) {
-		vfio_user_dma_drop(vu);
+	if (m.flags & VFIO_USER_UNMAP_ALL || vu->nmaps == 1) {
+		vfio_user_dma_drop(vu); /* with the last region goes that some memory was lost */
 	} else {
 		i = first_behind(vu, m.iova);
 		drop(vu, &vu->maps[i]);

@@ -320,7 +320,8 @@ HOSTILE(memory_is_truncated)
 	CHECK(fe_bad_logged("cut off"));
 	/* What was cut is lost for this mapping, and grows back for a new one. */
 	REQUIRE_EQ(ftruncate(fe_bad.mem.regions[0].fd, (off_t)RAM), 0);
-	CHECK_EQ(unmap(24, 2, 0, 0), 0);
+	CHECK_EQ(fe_vfio_dma_unmap(sock, 0, RAM), 0);
+	CHECK_EQ(fe_vfio_dma_unmap(sock, HIGH, RAM), 0);
 	CHECK_EQ(fe_vfio_map_all(sock, &fe_bad.mem), 0);
 	works();
 	REQUIRE(fe_bad_open(16));
@@ -348,32 +349,48 @@ HOSTILE(gone_while_unmapping)
 	works();
 }
 
-/* One client's unmap waits for its I/O of 300 ms; another is answered all the while. */
-HOSTILE(others_are_served_during_a_wait)
+/* How many answers another client gets while this one waits for its I/O. */
+static unsigned int served_during_unmap(struct fe_vfio *other)
 {
 	struct fe_sqe sqe = fe_sqe_rw(nvme_cmd_read, FE_NS_SLOW, 0, 1);
 	struct fe_vfio_unmap m = {.argsz = sizeof(m), .iova = HIGH, .size = RAM};
-	struct fe_vfio other;
 	struct fe_vfio_msg msg;
 	unsigned int served = 0;
 	uint32_t vectors;
 	char byte;
 
-	REQUIRE_EQ(fe_vfio_open(&other, fe_daemon_socket(&fe_daemon, "third")), 0);
-	REQUIRE(fe_bad_open(16));
+	if (!fe_bad_open(16))
+		return 0;
 	sqe.prp1 = fe_bad_buf.gpa;
 	fe_submit(&fe_bad_io.sq, &sqe);
-	/* The submission has been seen when the register access behind it is answered. */
+	/* The submission has been passed on when the register access behind it is answered. */
 	fe_nvme_csts(&fe_bad);
 	fe_sleep_us(20000);
 	fe_vfio_send(sock, FE_VFIO_DMA_UNMAP, 0, &m, sizeof(m), NULL, 0);
 	while (recv(sock->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1) {
-		REQUIRE_EQ(fe_vfio_vectors(&other, &vectors), 0);
+		if (fe_vfio_vectors(other, &vectors))
+			return 0;
 		served++;
 	}
+	return CHECK_EQ(fe_vfio_recv(sock, &msg, FE_TIMEOUT_MS), 0) &&
+			       CHECK_EQ(msg.hdr.flags, FE_VFIO_F_REPLY)
+		       ? served
+		       : 0;
+}
+
+/*
+ * The wait takes up to 300 ms. If it held up the others, one answer at most would come in between;
+ * a machine that stands still for so long gets more tries.
+ */
+HOSTILE(others_are_served_during_a_wait)
+{
+	struct fe_vfio other;
+	unsigned int i, served = 0;
+
+	REQUIRE_EQ(fe_vfio_open(&other, fe_daemon_socket(&fe_daemon, "third")), 0);
+	for (i = 0; i < 20 && served < 2; i++)
+		served = served_during_unmap(&other);
 	CHECK(served > 1);
-	REQUIRE_EQ(fe_vfio_recv(sock, &msg, FE_TIMEOUT_MS), 0);
-	CHECK_EQ(msg.hdr.flags, FE_VFIO_F_REPLY);
 	fe_vfio_close(&other);
 }
 
