@@ -30,6 +30,10 @@ bdevs:
   - {{name: m2, type: malloc, size: 4MiB, block_size: 4096}}
 controllers:
   - {{name: nvme, type: nvme, io_queues: 2, namespaces: [{{bdev: m0}}]}}
+  - {{name: vfio, type: nvme, io_queues: 2, transport: vfio-user, doorbells: trapped,
+     namespaces: [{{bdev: m0}}]}}
+  - {{name: vfio-mapped, type: nvme, io_queues: 2, transport: vfio-user, doorbells: mapped,
+     namespaces: [{{bdev: m0}}]}}
   - {{name: blk, type: blk, bdev: m1, queues: 2}}
   - {{name: blk-ro, type: blk, bdev: m1, read_only: true}}
   - {{name: scsi, type: scsi, queues: 2, targets: [{{id: 3, luns: [{{lun: 5, bdev: m2}}]}}]}}
@@ -222,6 +226,22 @@ def interrupts(case):
     for kind, more in (("nvme", ()), ("blk", ()), ("scsi", SCSI)):
         where = ("--type", kind, "--socket", daemon.sockets / kind, *more)
         verified(case, *where, "--rw", "rw", "--iodepth", "8", "--numjobs", "2", "--interrupts")
+
+
+def vfio_user(case):
+    """The same controller over its other transport, with either kind of doorbells."""
+    daemon = case.daemon()
+    for name in ("vfio", "vfio-mapped"):
+        where = ("--type", "nvme", "--transport", "vfio-user", "--socket", daemon.sockets / name)
+        verified(case, *where, "--rw", "randrw", "--iodepth", "16", "--numjobs", "2")
+        verified(case, *where, "--rw", "rw", "--iodepth", "3", "--bs", "64k", "--interrupts")
+    # Each transport where the other one is spoken.
+    case.refused(1, *where[:2], "--socket", daemon.sockets / "vfio", "--timeout", "2")
+    case.refused(1, *where[:4], "--socket", daemon.sockets / "nvme", "--timeout", "2")
+    bench = started(case, daemon, *where)
+    daemon.kill()
+    _, said = bench.communicate(timeout=WAIT)
+    check(bench.returncode == 1 and "closed the connection" in said, said)
 
 
 def options_of_a_run(case):
@@ -541,7 +561,7 @@ def target_loses_data(case):
 
 
 CASES = [least_target, target_answers_nonsense, target_completes_nonsense, target_interferes,
-         target_loses_data, nvme, blk, scsi, sizes, interrupts, options_of_a_run, huge_pages, round_trip, bad_options,
+         target_loses_data, nvme, blk, scsi, sizes, interrupts, vfio_user, options_of_a_run, huge_pages, round_trip, bad_options,
          options_that_do_not_fit, wrong_data, no_target, interrupted, progress, target_dies, target_stops,
          storage_daemon]
 

@@ -129,7 +129,8 @@ static hot_inline void ring(struct nvme_queue *nq)
 		__atomic_store_n(&nq->doorbells[0], htole32(nq->tail), __ATOMIC_RELEASE);
 	}
 	if (nq->t->ops->kick)
-		nq->t->ops->kick(nq->t);
+		nq->t->ops->kick(nq->t, nq->tail != old_tail ? &nq->doorbells[0] : NULL,
+				 nq->head != old_head ? &nq->doorbells[nq->stride] : NULL);
 }
 
 static hot_inline void nvme_ring(struct queue *q)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "message.h"
+#include "stream.h"
 #include "util/util.h"
 #include "vhost_user.h"
 #include "vhost_user_wire.h"
@@ -76,7 +77,7 @@ static int vu_open(struct nvme_transport *t, const struct options *o)
 	if (vhost_user_connect(&vu->vhost, o->socket, o->timeout_ns))
 		return -1;
 	t->fd = vu->vhost.fd;
-	t->peer = vhost_user_peer(&vu->vhost);
+	t->peer = stream_peer(vu->vhost.fd);
 	if (vhost_user_negotiate(&vu->vhost, VIRTIO_F_VERSION_1, VHOST_USER_F_PROTOCOL_FEATURES,
 				 VHOST_USER_PF_REPLY_ACK))
 		return -1;
@@ -151,7 +152,7 @@ static int vu_set_vectors(struct nvme_transport *t, const int *fds, unsigned int
 	return result.value ? bench_error("the target refuses to start the controller") : 0;
 }
 
-static void vu_kick(struct nvme_transport *t)
+static void vu_kick(struct nvme_transport *t, const uint32_t *tail, const uint32_t *head)
 {
 	uint64_t one = 1;
 
@@ -200,7 +201,8 @@ struct nvme_transport *nvme_transport_vhost_user(void)
 
 struct nvme_transport *nvme_transport_open(const struct options *o)
 {
-	struct nvme_transport *t = nvme_transport_vhost_user();
+	bool vfio = o->transport && !strcmp(o->transport, "vfio-user");
+	struct nvme_transport *t = vfio ? nvme_transport_vfio_user() : nvme_transport_vhost_user();
 
 	if (t && t->ops->open(t, o)) {
 		t->ops->close(t);

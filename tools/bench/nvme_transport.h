@@ -27,9 +27,11 @@ struct nvme_transport_ops {
 	int (*map_memory)(struct nvme_transport *t, const struct memory *m);
 	/* Eventfds of the vectors 0 to n - 1; once, before queues are made. */
 	int (*set_vectors)(struct nvme_transport *t, const int *fds, unsigned int n);
-	/* After doorbells were stored in t->doorbells. Any thread. NULL: the controller polls them.
+	/*
+	 * After doorbells were stored in t->doorbells: these, of one queue pair, which have changed
+	 * (NULL: has not). Any thread. NULL: the controller polls them.
 	 */
-	void (*kick)(struct nvme_transport *t);
+	void (*kick)(struct nvme_transport *t, const uint32_t *tail, const uint32_t *head);
 	void (*close)(struct nvme_transport *t);
 };
 
@@ -46,5 +48,6 @@ struct nvme_transport {
 struct nvme_transport *nvme_transport_open(const struct options *o);
 
 struct nvme_transport *nvme_transport_vhost_user(void);
+struct nvme_transport *nvme_transport_vfio_user(void);
 
 #endif

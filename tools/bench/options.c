@@ -20,7 +20,7 @@ static const char help[] =
 	"\n"
 	"  --type TYPE            the controller behind the socket: nvme, blk or scsi\n"
 	"  --socket PATH          the target's socket\n"
-	"  --transport NAME       of NVMe: vhost-user (default)\n"
+	"  --transport NAME       of NVMe: vhost-user (default) or vfio-user\n"
 	"  --nsid N               of NVMe: the namespace (default 1)\n"
 	"  --target-id N --lun N  of SCSI: the logical unit (default 0 and 0)\n"
 	"\n"
@@ -195,7 +195,7 @@ static int word(int option, const char *const *words)
 }
 
 static const char *const types[] = {"nvme", "blk", "scsi", NULL};
-static const char *const transports[] = {"vhost-user", NULL};
+static const char *const transports[] = {"vhost-user", "vfio-user", NULL};
 static const char *const patterns[] = {"read",	 "write", "randread", "randwrite", "rw",
 				       "randrw", "trim",  "randtrim", NULL};
 static const char *const verifiers[] = {"crc32c", NULL};

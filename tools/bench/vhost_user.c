@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "vhost_user.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "message.h"
-#include "tsc.h"
+#include "stream.h"
 #include "vhost_user_wire.h"
 
 #define MAX_PAYLOAD 512u
-#define MAX_FDS	    8
 
 struct message {
 	struct vhost_user_header hdr;
@@ -56,22 +51,8 @@ static int failed(uint32_t request, const char *what)
 
 int vhost_user_connect(struct vhost_user *v, const char *path, uint64_t timeout_ns)
 {
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-
-	*v = (struct vhost_user){.fd = -1, .timeout_ns = timeout_ns};
-	if (strlen(path) >= sizeof(sun.sun_path))
-		return bench_error("%s: too long for a socket's path", path);
-	memcpy(sun.sun_path, path, strlen(path) + 1);
-	v->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (v->fd < 0)
-		return bench_error("socket: %s", strerror(errno));
-	if (connect(v->fd, (struct sockaddr *)&sun, sizeof(sun)) < 0) {
-		bench_error("%s: %s; is the target running, and its socket there?", path,
-			    strerror(errno));
-		vhost_user_close(v);
-		return -1;
-	}
-	return 0;
+	*v = (struct vhost_user){.fd = stream_connect(path), .timeout_ns = timeout_ns};
+	return v->fd < 0 ? -1 : 0;
 }
 
 void vhost_user_close(struct vhost_user *v)
@@ -81,69 +62,25 @@ void vhost_user_close(struct vhost_user *v)
 	v->fd = -1;
 }
 
-pid_t vhost_user_peer(const struct vhost_user *v)
-{
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-
-	return getsockopt(v->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) ? 0 : cred.pid;
-}
-
 static int send_message(struct vhost_user *v, uint32_t request, uint32_t flags, const void *payload,
 			uint32_t len, const int *fds, unsigned int nfds)
 {
 	struct message m = {.hdr = {request, VHOST_USER_VERSION | flags, len}};
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(MAX_FDS * sizeof(int))];
-	} control = {0};
-	struct iovec iov = {&m, sizeof(m.hdr) + len};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t n;
+	const char *why = len > MAX_PAYLOAD ? "too long" : NULL;
 
-	if (len > MAX_PAYLOAD || nfds > MAX_FDS)
-		return failed(request, "too long");
-	if (len)
+	if (!why && len)
 		memcpy(m.payload, payload, len);
-	if (nfds) {
-		control.align.cmsg_level = SOL_SOCKET;
-		control.align.cmsg_type = SCM_RIGHTS;
-		control.align.cmsg_len = CMSG_LEN(nfds * sizeof(int));
-		memcpy(CMSG_DATA(&control.align), fds, nfds * sizeof(int));
-		msg.msg_control = control.buf;
-		msg.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
-	}
-	do {
-		n = sendmsg(v->fd, &msg, MSG_NOSIGNAL);
-	} while (n < 0 && errno == EINTR);
-	if (n != (ssize_t)iov.iov_len)
-		return failed(request, n < 0 ? strerror(errno) : "could be sent only in part");
-	return 0;
+	if (!why)
+		why = stream_send(v->fd, &m, sizeof(m.hdr) + len, fds, nfds);
+	return why ? failed(request, why) : 0;
 }
 
-/* Nothing that is received brings a file descriptor that is wanted: recv() drops them. */
+/* No answer brings a file descriptor that is wanted. */
 static int receive(struct vhost_user *v, uint32_t request, void *buf, size_t len)
 {
-	uint64_t end = tsc_clock_ns() + v->timeout_ns;
-	size_t got = 0;
+	const char *why = stream_receive(v->fd, buf, len, v->timeout_ns, NULL);
 
-	while (got < len) {
-		struct pollfd p = {.fd = v->fd, .events = POLLIN};
-		ssize_t n;
-
-		if (tsc_clock_ns() > end)
-			return failed(request, "the target does not answer (--timeout)");
-		if (poll(&p, 1, 100) <= 0)
-			continue;
-		n = recv(v->fd, (char *)buf + got, len - got, MSG_DONTWAIT);
-		if (n == 0)
-			return failed(request, "the target has closed the connection");
-		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			return failed(request, strerror(errno));
-		if (n > 0)
-			got += (size_t)n;
-	}
-	return 0;
+	return why ? failed(request, why) : 0;
 }
 
 /* An answer of exactly `len` bytes to that request. */

@@ -47,8 +47,6 @@ struct vhost_user {
 
 int vhost_user_connect(struct vhost_user *v, const char *path, uint64_t timeout_ns);
 void vhost_user_close(struct vhost_user *v);
-/* Who has the other end; 0: not known. */
-pid_t vhost_user_peer(const struct vhost_user *v);
 
 /* Features: of those wanted, what is offered; `need` must be. Then SET_OWNER. */
 int vhost_user_negotiate(struct vhost_user *v, uint64_t want, uint64_t need,
@@ -61,7 +59,7 @@ int vhost_user_call(struct vhost_user *v, uint32_t request, const void *payload,
  */
 int vhost_user_set(struct vhost_user *v, uint32_t request, const void *payload, uint32_t len,
 		   int fd);
-/* The same with up to 8 fds. */
+/* The same with up to STREAM_MAX_FDS fds. */
 int vhost_user_set_fds(struct vhost_user *v, uint32_t request, const void *payload, uint32_t len,
 		       const int *fds, unsigned int nfds);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "message.h"
+#include "stream.h"
 #include "tsc.h"
 #include "vhost_user_wire.h"
 
@@ -32,7 +33,7 @@ int virtio_open(struct virtio_device *v, const struct options *o, uint64_t featu
 	if (vhost_user_connect(&v->vhost, o->socket, o->timeout_ns))
 		return -1;
 	v->dev.fd = v->vhost.fd;
-	v->dev.peer = vhost_user_peer(&v->vhost);
+	v->dev.peer = stream_peer(v->vhost.fd);
 	if (vhost_user_negotiate(&v->vhost, features | RING_F_INDIRECT | RING_F_EVENT_IDX,
 				 DEVICE_F_VERSION_1,
 				 VHOST_USER_PF_MQ | VHOST_USER_PF_REPLY_ACK | VHOST_USER_PF_CONFIG))
