@@ -27,11 +27,12 @@ static void print_help(FILE *to)
 	      "  -c, --config FILE     the configuration (shadowbell.yaml(5))\n"
 	      "      --check           check the configuration and exit\n"
 	      "      --socket-dir DIR  instead of the configuration's target.socket_dir\n"
-	      "  -v, --verbose         debug messages\n"
+	      "  -v, --verbose         debug messages, and the counters at the end\n"
 	      "  -q, --quiet           warnings and errors only; twice: errors only\n"
 	      "      --version         print the version and exit\n"
 	      "  -h, --help            print this and exit\n"
 	      "\n"
+	      "SIGUSR1 prints the counters.\n"
 	      "Exit status: 0 after SIGINT or SIGTERM, 1 if something failed, 2 for a wrong\n"
 	      "command line or configuration.\n",
 	      to);
@@ -125,12 +126,27 @@ static void block_signals(sigset_t *set)
 	sigemptyset(set);
 	sigaddset(set, SIGINT);
 	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a file over its limit is the guest's error, not our end */
 }
 
-static int run(const struct config *cfg)
+/* The signal that ends the daemon. */
+static int wait_for_end(const struct target *target, const sigset_t *set)
+{
+	int sig;
+
+	do {
+		while (sigwait(set, &sig))
+			;
+		if (sig == SIGUSR1)
+			target_print_stats(target);
+	} while (sig == SIGUSR1);
+	return sig;
+}
+
+static int run(const struct config *cfg, bool verbose)
 {
 	struct target *target;
 	sigset_t set;
@@ -140,11 +156,12 @@ static int run(const struct config *cfg)
 	if (target_start(cfg, &target))
 		return EXIT_FAILURE;
 	log_info("ready");
-	while (sigwait(&set, &sig))
-		;
+	sig = wait_for_end(target, &set);
 	/* A second one ends the process at once: the default action. */
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	log_info("%s: stopping when the I/O in flight has ended", strsignal(sig));
+	if (verbose)
+		target_print_stats(target);
 	target_stop(target);
 	log_info("stopped");
 	return EXIT_SUCCESS;
@@ -165,7 +182,7 @@ int main(int argc, char **argv)
 	if (o.check)
 		printf("%s: OK\n", o.config);
 	else
-		status = run(cfg);
+		status = run(cfg, o.verbose > 0);
 	config_free(cfg);
 	return status;
 }

@@ -147,6 +147,13 @@ struct bdev {
 
 #define BDEV_LATENCY_BUCKETS 40
 
+/* What a channel has done, or all of a bdev together. */
+struct bdev_stats {
+	uint64_t ios[BDEV_OP_COUNT], blocks[BDEV_OP_COUNT], errors;
+	/* Of some I/Os: bucket i counts those that took at least 2^i ns, below 2^(i + 1). */
+	uint64_t latency_ns[BDEV_LATENCY_BUCKETS];
+};
+
 /* A backend's per-reactor state. */
 struct bdev_channel {
 	struct bdev *bdev;
@@ -165,12 +172,7 @@ struct bdev_channel {
 	uint32_t inflight;
 	uint64_t timed_since_ns;
 	const struct bdev_io *timed; /* the one whose latency is being taken, or NULL */
-	struct {
-		uint64_t ios[BDEV_OP_COUNT], blocks[BDEV_OP_COUNT], errors;
-		/* Of some I/Os: bucket i counts those that took at least 2^i ns, below 2^(i + 1).
-		 */
-		uint64_t latency_ns[BDEV_LATENCY_BUCKETS];
-	} stats;
+	struct bdev_stats stats;
 } __attribute__((aligned(64))); /* of two reactors', none share a cache line */
 
 /* --- for backends --- */
@@ -246,6 +248,13 @@ void bdev_submit(struct bdev_channel *ch, struct bdev_io *io);
  * with what it came to. Harmless for an I/O that was submitted and is done. Its reactor.
  */
 void bdev_io_cancel(struct bdev_io *io);
+/*
+ * Calls fn for each bdev with what it has done since it was registered; `inflight` I/Os are under
+ * way. fn may not use the registry. Any thread.
+ */
+typedef void (*bdev_stats_fn)(void *arg, const struct bdev *bdev, const struct bdev_stats *stats,
+			      uint32_t inflight);
+void bdev_stats_visit(bdev_stats_fn fn, void *arg);
 const char *bdev_status_str(enum bdev_status status);
 const char *bdev_op_str(enum bdev_op op);
 

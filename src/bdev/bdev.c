@@ -14,6 +14,7 @@
 
 #include "bdev/bdev_internal.h"
 #include "reactor/reactor.h"
+#include "util/counter.h"
 #include "util/log.h"
 #include "util/util.h"
 
@@ -36,6 +37,7 @@ struct bdev_private {
 	const struct bdev_desc *claim; /* nobody else may open it for writing */
 	char claimed_by[BDEV_HOLDER_MAX];
 	struct bdev_channel *channels;
+	struct bdev_stats gone; /* of channels that are no more */
 	/* The descriptor whose removed_fn is running, and where. */
 	struct bdev_desc *telling;
 	pthread_t telling_thread;
@@ -393,6 +395,36 @@ void bdev_channel_hold(struct bdev_channel *ch)
 	ch->refs++;
 }
 
+/* All members are counters. */
+static void add_stats(struct bdev_stats *to, const struct bdev_stats *from)
+{
+	const uint64_t *src = (const uint64_t *)(const void *)from;
+	uint64_t *dst = (uint64_t *)(void *)to;
+	size_t i;
+
+	for (i = 0; i < sizeof(*to) / sizeof(*dst); i++)
+		dst[i] += COUNTER_READ(src[i]);
+}
+
+void bdev_stats_visit(bdev_stats_fn fn, void *arg)
+{
+	const struct bdev_private *priv;
+	const struct bdev_channel *ch;
+
+	pthread_mutex_lock(&lock);
+	for (priv = registry; priv; priv = priv->next) {
+		struct bdev_stats total = priv->gone;
+		uint32_t inflight = 0;
+
+		for (ch = priv->channels; ch; ch = ch->next) {
+			add_stats(&total, &ch->stats);
+			inflight += COUNTER_READ(ch->inflight);
+		}
+		fn(arg, priv->bdev, &total, inflight);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
 void bdev_channel_put(struct bdev_channel *ch)
 {
 	struct bdev *bdev;
@@ -412,6 +444,7 @@ void bdev_channel_put(struct bdev_channel *ch)
 	for (at = &priv->channels; *at != ch; at = &(*at)->next)
 		;
 	*at = ch->next;
+	add_stats(&priv->gone, &ch->stats);
 	pthread_mutex_unlock(&lock);
 	if (bdev->ops->channel_destroy)
 		bdev->ops->channel_destroy(bdev, ch);

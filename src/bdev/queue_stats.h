@@ -26,4 +26,20 @@ struct queue_stats {
 	uint64_t latency_ns[LATENCY_BUCKETS];
 } __attribute__((aligned(64))); /* no two queues share a cache line */
 
+/*
+ * Counters for `queues` queues of a controller, zeroed, which live as long as the controller: a
+ * guest that resets or goes away leaves them as they are. NULL: out of memory. Main or vhost
+ * thread.
+ */
+struct queue_stats *queue_stats_create(const char *controller, unsigned int queues);
+void queue_stats_destroy(struct queue_stats *stats);
+
+/*
+ * Calls fn with a copy of the counters of each queue that has ever been looked at, by controller in
+ * the order of their making, and by queue. fn may not make or destroy controllers. Any thread.
+ */
+typedef void (*queue_stats_fn)(void *arg, const char *controller, unsigned int queue,
+			       const struct queue_stats *stats);
+void queue_stats_visit(queue_stats_fn fn, void *arg);
+
 #endif

@@ -112,7 +112,7 @@ int vnvme_ctrl_create(const struct vnvme_params *p, struct vnvme_ctrl **out)
 	for (i = 0; i < VNVME_MAX_QUEUES; i++)
 		atomic_init(&ctrl->irq_fds[i], -1);
 	vnvme_features_reset(ctrl);
-	ctrl->stats = zalloc_aligned((vnvme_max_qid(ctrl) + 1) * sizeof(*ctrl->stats));
+	ctrl->stats = queue_stats_create(ctrl->name, vnvme_max_qid(ctrl) + 1);
 	rc = ctrl->stats ? open_namespaces(ctrl, p) : -ENOMEM;
 	if (!rc)
 		rc = vnvme_groups_create(ctrl, p);
@@ -131,7 +131,7 @@ void vnvme_ctrl_destroy(struct vnvme_ctrl *ctrl)
 	vnvme_groups_destroy(ctrl);
 	close_namespaces(ctrl);
 	pthread_mutex_destroy(&ctrl->error_lock);
-	free(ctrl->stats);
+	queue_stats_destroy(ctrl->stats);
 	free(ctrl);
 }
 

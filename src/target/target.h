@@ -17,4 +17,7 @@ int target_start(const struct config *cfg, struct target **out);
 /* Ends all sessions, waiting for their I/O, and frees everything. NULL is fine. */
 void target_stop(struct target *t);
 
+/* All counters, as tables, on stderr. */
+void target_print_stats(const struct target *t);
+
 #endif

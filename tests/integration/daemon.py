@@ -233,9 +233,23 @@ def verbosity(case):
         said = daemon.log.read_text()
         equal("ready" in said, tells, f"{option}: 'ready' in its messages")
         check("error" not in said, said)
+        equal("# queue" in said, option == "-v", f"{option}: the counters at the end")
 
 
 # --- signals ---
+
+def counters(case):
+    """SIGUSR1, as often as one likes, prints a table of each kind, and the daemon goes on."""
+    daemon = case.start("-c", case.config())
+    for times in (1, 2):
+        daemon.send_signal(signal.SIGUSR1)
+        await_(lambda n=times: daemon.log.read_text().count("# reactor") == n, "the counters")
+    said = daemon.log.read_text()
+    for row in (r"^# queue +commands +reads ", r"^# bdev +reads ", r"^bdev +null( +-){10}$",
+                r"^reactor cpu\d+( +[\d-]+){4}$"):
+        equal(len(re.findall(row, said, re.M)), 2, row)
+    equal(case.end(daemon), 0, "the status")
+
 
 def ends_in_order(case):
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -539,7 +553,7 @@ def not_allowed_to_give(case):
 
 
 CASES = [option_help, option_version, wrong_options, check_only, check_beside_a_running_one,
-         option_socket_dir, verbosity, ends_in_order, ends_with_sessions, signalled_while_starting,
+         option_socket_dir, verbosity, counters, ends_in_order, ends_with_sessions, signalled_while_starting,
          closed_output, started_twice, half_taken, second_front_end, stale_socket, other_files,
          lock_of_another, lock_is_a_link, another_program_listens, mode_and_owner, owner,
          socket_dir, path_too_long, unprivileged, unwritable, not_allowed_to_give]

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The counters of all controllers' queues. The lock is for making, destroying and visiting. */
+#include "bdev/queue_stats.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include "util/util.h"
+
+#define NAME_MAX_BYTES 64
+
+struct set {
+	struct set *next;
+	char controller[NAME_MAX_BYTES];
+	unsigned int queues;
+	struct queue_stats *stats;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct set *sets, **sets_tail = &sets;
+
+struct queue_stats *queue_stats_create(const char *controller, unsigned int queues)
+{
+	struct set *set = calloc(1, sizeof(*set));
+
+	if (!set)
+		return NULL;
+	set->stats = zalloc_aligned(queues * sizeof(*set->stats));
+	if (!set->stats) {
+		free(set);
+		return NULL;
+	}
+	snprintf(set->controller, sizeof(set->controller), "%s", controller);
+	set->queues = queues;
+	pthread_mutex_lock(&lock);
+	*sets_tail = set;
+	sets_tail = &set->next;
+	pthread_mutex_unlock(&lock);
+	return set->stats;
+}
+
+void queue_stats_destroy(struct queue_stats *stats)
+{
+	struct set **at, *set = NULL;
+
+	pthread_mutex_lock(&lock);
+	for (at = &sets; *at && (*at)->stats != stats; at = &(*at)->next)
+		;
+	if (stats && *at) {
+		set = *at;
+		*at = set->next;
+		if (!*at)
+			sets_tail = at;
+	}
+	pthread_mutex_unlock(&lock);
+	free(set);
+	free(stats);
+}
+
+/* Word by word: each is read as its writer stores it. */
+static void copy(struct queue_stats *to, const struct queue_stats *from)
+{
+	const uint64_t *src = (const uint64_t *)(const void *)from;
+	uint64_t *dst = (uint64_t *)(void *)to;
+	size_t i;
+
+	for (i = 0; i < sizeof(*to) / sizeof(*dst); i++)
+		dst[i] = COUNTER_READ(src[i]);
+}
+
+void queue_stats_visit(queue_stats_fn fn, void *arg)
+{
+	struct queue_stats snapshot;
+	const struct set *set;
+	unsigned int i;
+
+	pthread_mutex_lock(&lock);
+	for (set = sets; set; set = set->next) {
+		for (i = 0; i < set->queues; i++) {
+			copy(&snapshot, &set->stats[i]);
+			if (snapshot.polls) /* there was such a queue */
+				fn(arg, set->controller, i, &snapshot);
+		}
+	}
+	pthread_mutex_unlock(&lock);
+}

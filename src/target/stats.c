@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The counters as tables for people: docs/performance.md explains the columns. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "bdev/queue_stats.h"
+#include "reactor/reactor.h"
+#include "target/target_internal.h"
+#include "util/util.h"
+
+static const char *none_as_dash(char text[24], uint64_t n)
+{
+	if (n)
+		snprintf(text, 24, "%" PRIu64, n);
+	else
+		snprintf(text, 24, "-");
+	return text;
+}
+
+static void print_number(FILE *f, uint64_t n)
+{
+	char text[24];
+
+	fprintf(f, " %12s", none_as_dash(text, n));
+}
+
+/* "latency" and, of each bucket that is not empty, its lower bound in ns and its count. */
+static void print_latency(FILE *f, const char *name, const uint64_t *buckets)
+{
+	bool any = false;
+	unsigned int i;
+
+	for (i = 0; i < LATENCY_BUCKETS; i++) {
+		if (!buckets[i])
+			continue;
+		if (!any)
+			fprintf(f, "latency_ns %s", name);
+		any = true;
+		fprintf(f, " %" PRIu64 ":%" PRIu64, i ? UINT64_C(1) << i : 0, buckets[i]);
+	}
+	if (any)
+		fputc('\n', f);
+}
+
+/* --- queues --- */
+
+static void print_queue(void *arg, const char *controller, unsigned int queue,
+			const struct queue_stats *s)
+{
+	const uint64_t columns[] = {
+		s->commands,
+		s->ios[BDEV_OP_READ],
+		s->bytes[BDEV_OP_READ],
+		s->ios[BDEV_OP_WRITE],
+		s->bytes[BDEV_OP_WRITE],
+		s->errors,
+		s->batches,
+		s->polls,
+		s->polls - s->batches,
+		s->doorbells,
+		s->kicks,
+		s->interrupts,
+		s->interrupts_saved,
+	};
+	char name[96];
+	FILE *f = arg;
+	size_t i;
+
+	snprintf(name, sizeof(name), "%s/%u", controller, queue);
+	fprintf(f, "queue %-20s", name);
+	for (i = 0; i < ARRAY_SIZE(columns); i++)
+		print_number(f, columns[i]);
+	fputc('\n', f);
+	print_latency(f, name, s->latency_ns);
+}
+
+/* --- bdevs --- */
+
+static void print_bdev(void *arg, const struct bdev *bdev, const struct bdev_stats *s,
+		       uint32_t inflight)
+{
+	const uint64_t columns[] = {
+		s->ios[BDEV_OP_READ],
+		s->blocks[BDEV_OP_READ] << bdev->block_shift,
+		s->ios[BDEV_OP_WRITE],
+		s->blocks[BDEV_OP_WRITE] << bdev->block_shift,
+		s->ios[BDEV_OP_FLUSH],
+		s->ios[BDEV_OP_DISCARD],
+		s->ios[BDEV_OP_WRITE_ZEROES],
+		s->ios[BDEV_OP_COMPARE],
+		s->errors,
+		inflight,
+	};
+	FILE *f = arg;
+	size_t i;
+
+	fprintf(f, "bdev  %-20s", bdev->name);
+	for (i = 0; i < ARRAY_SIZE(columns); i++)
+		print_number(f, columns[i]);
+	fputc('\n', f);
+	print_latency(f, bdev->name, s->latency_ns);
+}
+
+/* --- reactors --- */
+
+static void print_reactor(FILE *f, const struct reactor *r)
+{
+	struct reactor_stats s;
+	char name[24];
+
+	reactor_get_stats(r, &s);
+	snprintf(name, sizeof(name), "cpu%d", reactor_cpu(r));
+	fprintf(f, "reactor %-18s", name);
+	print_number(f, s.rounds);
+	print_number(f, s.busy_rounds);
+	print_number(f, s.sleeps);
+	print_number(f, s.messages);
+	fputc('\n', f);
+}
+
+static void print_header(FILE *f, const char *kind, const char *const *columns, size_t n)
+{
+	size_t i;
+
+	fprintf(f, "# %-24s", kind);
+	for (i = 0; i < n; i++)
+		fprintf(f, " %12s", columns[i]);
+	fputc('\n', f);
+}
+
+void target_print_stats(const struct target *t)
+{
+	static const char *const queue[] = {
+		"commands", "reads",   "read_bytes", "writes",	    "write_bytes",
+		"failed",   "batches", "polls",	     "empty_polls", "doorbells",
+		"kicks",    "irqs",    "irqs_saved",
+	};
+	static const char *const bdev[] = {
+		"reads",    "read_bytes", "writes",   "write_bytes", "flushes",
+		"discards", "zeroes",	  "compares", "failed",	     "in_flight",
+	};
+	static const char *const reactor[] = {"rounds", "busy_rounds", "sleeps", "messages"};
+	char *text = NULL;
+	size_t len = 0, i;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f)
+		return;
+	print_header(f, "queue", queue, ARRAY_SIZE(queue));
+	queue_stats_visit(print_queue, f);
+	print_header(f, "bdev", bdev, ARRAY_SIZE(bdev));
+	bdev_stats_visit(print_bdev, f);
+	print_header(f, "reactor", reactor, ARRAY_SIZE(reactor));
+	for (i = 0; i < t->nreactors; i++)
+		print_reactor(f, t->reactors[i]);
+	/* At once, and with no lock held: stderr may be a pipe that nobody reads. */
+	if (!fclose(f))
+		fwrite(text, 1, len, stderr);
+	free(text);
+}
