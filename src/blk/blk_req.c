@@ -3,6 +3,7 @@
 #include <endian.h>
 #include <string.h>
 
+#include "bdev/bdev_now.h"
 #include "blk/blk_internal.h"
 #include "util/util.h"
 
@@ -22,6 +23,8 @@ uint8_t blk_status_of(enum bdev_status status)
 void blk_complete(struct blk_req *r, uint8_t status)
 {
 	*r->status = status;
+	if (unlikely(status != VIRTIO_BLK_S_OK))
+		COUNTER_ADD(r->req.stats->errors, 1);
 	virtio_req_complete(&r->req, (status == VIRTIO_BLK_S_OK ? r->written : 0) + 1);
 }
 
@@ -29,6 +32,9 @@ static void io_done(struct bdev_io *io)
 {
 	struct blk_req *r = container_of(io, struct blk_req, req.io);
 
+	if (likely(io->status == BDEV_STATUS_OK))
+		virtio_req_count(&r->req, io->op,
+				 (uint64_t)io->nblocks << io->channel->bdev->block_shift);
 	blk_complete(r, blk_status_of(io->status));
 }
 
@@ -53,6 +59,7 @@ static bool set_range(struct bdev_io *io, const struct bdev *bdev, uint64_t sect
 static void transfer(struct blk_req *r, struct blk *blk, enum bdev_op op, uint64_t sector)
 {
 	struct virtio_req *req = &r->req;
+	struct bdev_channel *ch = virtio_req_channel(req, 0);
 	struct iovec *iov = op == BDEV_OP_READ ? req->in : req->out;
 	unsigned int n = op == BDEV_OP_READ ? req->nin : req->nout;
 	uint64_t bytes = op == BDEV_OP_READ ? req->in_len - 1
@@ -68,12 +75,18 @@ static void transfer(struct blk_req *r, struct blk *blk, enum bdev_op op, uint64
 		return;
 	}
 	r->written = op == BDEV_OP_READ ? (uint32_t)bytes : 0;
+	/* In memory it makes no difference whether it must be on stable media. */
+	if (ch->now && n == 1 && bdev_now(ch, op, req->io.lba, req->io.nblocks, iov->iov_base)) {
+		virtio_req_count(req, op, bytes);
+		blk_complete(r, VIRTIO_BLK_S_OK);
+		return;
+	}
 	req->io.op = (uint8_t)op;
 	req->io.iov = iov;
 	req->io.iovcnt = (uint16_t)n;
 	req->io.flags = op == BDEV_OP_WRITE && blk_write_through(r) ? BDEV_IO_FUA : 0;
 	req->io.done = io_done;
-	bdev_submit(virtio_req_channel(req, 0), &req->io);
+	bdev_submit(ch, &req->io);
 }
 
 /* --- the others --- */

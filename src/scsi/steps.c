@@ -4,6 +4,7 @@
  * one from its completion, as the stack would grow with the number of steps; and a command of many
  * such steps must let the others on its reactor have their turn.
  */
+#include "bdev/bdev_now.h"
 #include "scsi/scsi_internal.h"
 
 #define INLINE_STEPS 8 /* after so many it goes on by a message to itself */
@@ -34,6 +35,14 @@ static void io_done(struct bdev_io *io)
 
 enum scsi_result scsi_submit(struct scsi_task *task, enum bdev_op op, uint8_t flags)
 {
+	const struct bdev_io *io = &task->io;
+	struct bdev_channel *ch = task->ch->bdev_ch;
+
+	/* In memory it makes no difference whether it must be on stable media. */
+	if (ch->now && op <= BDEV_OP_WRITE && io->iovcnt == 1 &&
+	    io->iov->iov_len == (uint64_t)io->nblocks << ch->bdev->block_shift &&
+	    bdev_now(ch, op, io->lba, io->nblocks, io->iov->iov_base))
+		return SCSI_DONE;
 	task->io.done = io_done;
 	submit(task, op, flags);
 	return SCSI_PENDING;

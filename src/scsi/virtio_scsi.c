@@ -41,7 +41,7 @@ static struct vs_req *vs_req_of(struct virtio_req *req)
 }
 
 /* The response goes to where it was cut off from, however many descriptors that were. */
-static void respond(struct vs_req *r, const void *resp, size_t len, uint64_t data_in)
+static inline void respond(struct vs_req *r, const void *resp, size_t len, uint64_t data_in)
 {
 	struct iovec *iov = r->resp;
 	unsigned int n = r->nresp;
@@ -51,7 +51,7 @@ static void respond(struct vs_req *r, const void *resp, size_t len, uint64_t dat
 }
 
 /* Takes the request's header and cuts off the space of its response. False: the queue is broken. */
-static bool begin(struct vs_req *r, void *header, size_t header_len, size_t resp_len)
+static inline bool begin(struct vs_req *r, void *header, size_t header_len, size_t resp_len)
 {
 	struct virtio_req *req = &r->req;
 
@@ -96,7 +96,14 @@ static void task_done(struct scsi_task *task)
 		.resid = htole32((uint32_t)min_t(uint64_t, task->residual, UINT32_MAX)),
 	};
 
-	memcpy(resp.sense, task->sense, task->sense_len);
+	if (unlikely(task->sense_len))
+		memcpy(resp.sense, task->sense, task->sense_len);
+	if (unlikely(resp.response != VIRTIO_SCSI_S_OK || resp.status))
+		COUNTER_ADD(r->req.stats->errors, 1);
+	else if (task->in_len)
+		virtio_req_count(&r->req, BDEV_OP_READ, task->in_len - task->residual);
+	else if (task->out_len)
+		virtio_req_count(&r->req, BDEV_OP_WRITE, task->out_len - task->residual);
 	respond(r, &resp, sizeof(resp),
 		task->in_len - min_t(uint64_t, task->in_len, task->residual));
 }

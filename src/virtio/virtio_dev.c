@@ -138,7 +138,8 @@ int virtio_dev_create(const struct virtio_params *p, struct virtio_dev **out)
 	dev->ndisks = p->ndisks;
 	fill_ops(dev, p);
 	dev->vqs = calloc(p->queues, sizeof(struct virtio_vq *));
-	if (!dev->vqs)
+	dev->stats = queue_stats_create(p->name, p->queues);
+	if (!dev->vqs || !dev->stats)
 		goto fail;
 	rc = virtio_groups_create(dev, p->reactors, p->nreactors);
 	if (rc)
@@ -161,5 +162,6 @@ void virtio_dev_destroy(struct virtio_dev *dev)
 	vhost_socket_destroy(dev->socket);
 	virtio_groups_destroy(dev);
 	free(dev->vqs);
+	queue_stats_destroy(dev->stats);
 	free(dev);
 }

@@ -10,6 +10,7 @@
 
 #include <shadowbell/bdev.h>
 
+#include "bdev/queue_stats.h"
 #include "reactor/reactor.h"
 #include "vhost/vhost.h"
 #include "virtio/virtq.h"
@@ -28,12 +29,12 @@ struct virtio_vq;
 struct virtio_req {
 	struct bdev_io io;
 	struct virtio_vq *vq;
-	struct virtio_req *next; /* free list */
-	struct iovec *out, *in;	 /* what the device reads, and writes; entries may be used up */
+	struct queue_stats *stats; /* of its queue */
+	struct virtio_req *next;   /* free list */
+	struct iovec *out, *in;	   /* what the device reads, and writes; entries may be used up */
 	unsigned int nout, nin;
 	uint64_t out_len, in_len; /* bytes, as they came */
 	uint16_t head;
-	bool active;
 	struct iovec inline_iov[VIRTIO_INLINE_IOV];
 	struct iovec *big;
 };
@@ -80,6 +81,13 @@ void virtio_dev_destroy(struct virtio_dev *dev);
 
 /* Gives the chain back with `written` bytes written to its buffers; the request is gone. */
 void virtio_req_complete(struct virtio_req *req, uint32_t written);
+/* It has moved data, in the way of an enum bdev_op. */
+static inline void virtio_req_count(const struct virtio_req *req, unsigned int op, uint64_t bytes)
+{
+	COUNTER_ADD(req->stats->ios[op], 1);
+	COUNTER_ADD(req->stats->bytes[op], bytes);
+}
+
 /* The channel of disks[i]. */
 struct bdev_channel *virtio_req_channel(const struct virtio_req *req, size_t i);
 /* What group_start() made. */

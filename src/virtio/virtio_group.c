@@ -39,9 +39,15 @@ static void group_disarm(void *arg)
 	struct virtio_group *g = arg;
 	unsigned int i;
 
-	for (i = 0; i < g->nvqs; i++)
-		if (!g->vqs[i]->stopping && !g->vqs[i]->idle)
-			virtq_disarm(&g->vqs[i]->ring);
+	for (i = 0; i < g->nvqs; i++) {
+		struct virtio_vq *vq = g->vqs[i];
+
+		if (vq->stopping || vq->idle)
+			continue;
+		if (virtq_moved(&vq->ring)) /* it was asked to notify us */
+			COUNTER_ADD(vq->stats->kicks, 1);
+		virtq_disarm(&vq->ring);
+	}
 }
 
 /* A queue without an eventfd can't wake us. */

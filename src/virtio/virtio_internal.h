@@ -22,6 +22,10 @@ struct virtio_vq {
 	bool idle; /* see virtio_ops.idle_queues */
 	bool broken_logged;
 	int kick_fd;
+	struct queue_stats *stats;
+	uint16_t counted_avail;	  /* the available index that stats->doorbells knows of */
+	struct virtio_req *timed; /* whose latency is being taken, or NULL */
+	uint64_t timed_since_ns;
 	sem_t drained; /* posted when it has stopped */
 	struct virtio_req *free;
 	char *reqs; /* ring.size requests of ops->req_size bytes */
@@ -51,6 +55,7 @@ struct virtio_dev {
 	size_t ngroups;
 	struct vhost_ops vhost_ops;
 	struct vhost_socket *socket;
+	struct queue_stats *stats; /* by queue, kept over sessions; their reactor's */
 	/* The vhost thread's. */
 	struct guest_table memory; /* changes only while no queue runs */
 	struct virtio_vq **vqs;
@@ -63,6 +68,8 @@ void virtio_vq_stop(struct virtio_vq *vq, uint16_t *base);
 void virtio_vq_set_call(struct virtio_vq *vq, int fd);
 /* On the reactor. */
 unsigned int virtio_vq_poll(struct virtio_vq *vq);
+/* Fetches a batch, with something to fetch, and flushes. */
+unsigned int virtio_vq_run(struct virtio_vq *vq);
 /* True if the queue was waiting for that, and is gone. */
 bool virtio_vq_stop_if_drained(struct virtio_vq *vq);
 

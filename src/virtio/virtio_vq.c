@@ -4,11 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/time.h"
 #include "util/util.h"
 #include "virtio/virtio_internal.h"
 
 /* Chains of one queue before the next one's turn. */
 #define BURST 64
+
+/* One batch in so many has its first request timed, one request at a time. */
+#define TIMED_BATCHES 8
 
 /* --- requests --- */
 
@@ -37,13 +41,22 @@ uint64_t virtio_req_features(const struct virtio_req *req)
 	return req->vq->features;
 }
 
-static void free_req(struct virtio_req *req)
+static slow_path void end_timing(struct virtio_vq *vq)
 {
-	req->active = false;
-	req->next = req->vq->free;
-	req->vq->free = req;
-	req->vq->outstanding--;
-	req->vq->group->completed++;
+	latency_add(vq->stats->latency_ns, time_now_ns() - vq->timed_since_ns);
+	vq->timed = NULL;
+}
+
+static inline void free_req(struct virtio_req *req)
+{
+	struct virtio_vq *vq = req->vq;
+
+	if (unlikely(vq->timed == req))
+		end_timing(vq);
+	req->next = vq->free;
+	vq->free = req;
+	vq->outstanding--;
+	vq->group->completed++;
 }
 
 void virtio_req_complete(struct virtio_req *req, uint32_t written)
@@ -83,14 +96,13 @@ static bool fetch(struct virtio_vq *vq)
 	};
 	int rc = virtq_pop(&vq->ring, &chain);
 
-	if (likely(rc <= 0)) {
-		if (unlikely(rc < 0))
+	if (unlikely(rc <= 0)) {
+		if (rc < 0)
 			log_broken(vq);
 		return false;
 	}
 	vq->free = req->next;
 	vq->outstanding++;
-	req->active = true;
 	req->head = chain.head;
 	req->out = chain.iov;
 	req->nout = chain.nout;
@@ -102,6 +114,49 @@ static bool fetch(struct virtio_vq *vq)
 	return true;
 }
 
+static inline void flush(struct virtio_vq *vq)
+{
+	switch (virtq_flush(&vq->ring)) {
+	case VIRTQ_NOTIFIED:
+		COUNTER_ADD(vq->stats->interrupts, 1);
+		break;
+	case VIRTQ_SUPPRESSED:
+		COUNTER_ADD(vq->stats->interrupts_saved, 1);
+		break;
+	case VIRTQ_NOTHING:
+		break;
+	}
+}
+
+static slow_path void start_timing(struct virtio_vq *vq)
+{
+	if (vq->timed)
+		return;
+	vq->timed = vq->free; /* the next one that is fetched */
+	vq->timed_since_ns = time_now_ns();
+}
+
+/* There is something to fetch: a batch of it, and what has completed is shown to the guest. */
+unsigned int __attribute__((noinline)) virtio_vq_run(struct virtio_vq *vq)
+{
+	struct queue_stats *stats = vq->stats;
+	unsigned int n = 0;
+
+	virtq_prefetch(&vq->ring, BURST);
+	if (vq->counted_avail != vq->ring.seen_avail) {
+		vq->counted_avail = vq->ring.seen_avail;
+		COUNTER_ADD(stats->doorbells, 1);
+	}
+	if (unlikely(stats->batches % TIMED_BATCHES == 0))
+		start_timing(vq);
+	while (n < BURST && vq->free && fetch(vq))
+		n++;
+	COUNTER_ADD(stats->batches, n != 0);
+	COUNTER_ADD(stats->commands, n);
+	flush(vq);
+	return n;
+}
+
 static bool memory_lost(const struct virtio_vq *vq)
 {
 	return atomic_load_explicit(&vq->ring.mem->lost, memory_order_relaxed);
@@ -109,17 +164,15 @@ static bool memory_lost(const struct virtio_vq *vq)
 
 unsigned int virtio_vq_poll(struct virtio_vq *vq)
 {
-	unsigned int n = 0;
-
 	if (unlikely(memory_lost(vq)) && !vq->ring.broken) {
 		vq->ring.broken = "the memory that the VMM shared was cut off under it";
 		log_broken(vq);
 	}
-	if (likely(!vq->stopping && !vq->idle))
-		while (n < BURST && vq->free && fetch(vq))
-			n++;
-	virtq_flush(&vq->ring);
-	return n;
+	COUNTER_ADD(vq->stats->polls, 1);
+	if (likely(!vq->stopping && !vq->idle && vq->free) && virtq_pending(&vq->ring))
+		return virtio_vq_run(vq);
+	flush(vq);
+	return 0;
 }
 
 /* --- start and stop --- */
@@ -136,6 +189,7 @@ static int make_reqs(struct virtio_vq *vq)
 		struct virtio_req *req = (void *)(vq->reqs + i * bytes);
 
 		req->vq = vq;
+		req->stats = vq->stats;
 		req->next = vq->free;
 		vq->free = req;
 	}
@@ -190,10 +244,12 @@ int virtio_vq_start(struct virtio_group *g, unsigned int index, const struct vho
 		return -ENOMEM;
 	vq->group = g;
 	vq->index = index;
+	vq->stats = &g->dev->stats[index];
 	vq->kick_fd = vring->kick_fd;
 	vq->features = vring->features;
 	vq->idle = index < 64 && g->dev->ops->idle_queues >> index & 1;
 	rc = virtq_init(&vq->ring, &p);
+	vq->counted_avail = vq->ring.seen_avail;
 	if (!rc)
 		rc = make_reqs(vq);
 	if (!rc) {

@@ -15,12 +15,6 @@ static uint16_t load16(const __virtio16 *p)
 	return le16toh(__atomic_load_n((const uint16_t *)p, __ATOMIC_RELAXED));
 }
 
-static uint16_t avail_idx(const struct virtq *vq)
-{
-	/* Acquire: the entries and descriptors that it announces are read after it. */
-	return le16toh(__atomic_load_n((const uint16_t *)&vq->avail->idx, __ATOMIC_ACQUIRE));
-}
-
 static int broken(struct virtq *vq, const char *why, uint32_t value)
 {
 	if (!vq->broken) {
@@ -32,6 +26,8 @@ static int broken(struct virtq *vq, const char *why, uint32_t value)
 
 int virtq_init(struct virtq *vq, const struct virtq_params *p)
 {
+	int rc;
+
 	*vq = (struct virtq){
 		.desc = p->desc,
 		.avail = p->avail,
@@ -45,7 +41,9 @@ int virtq_init(struct virtq *vq, const struct virtq_params *p)
 	};
 	vq->used_idx = load16(&vq->used->idx);
 	vq->published = vq->used_idx;
-	return virtq_inflight_init(vq);
+	rc = virtq_inflight_init(vq);
+	vq->seen_avail = vq->last_avail; /* what was in flight is behind it */
+	return rc;
 }
 
 void virtq_fini(struct virtq *vq)
@@ -72,82 +70,105 @@ static bool grow(struct virtq_chain *c)
 	return true;
 }
 
-static int add_segment(struct virtq *vq, struct virtq_chain *c, uint8_t *host, uint64_t len,
-		       bool write)
-{
-	unsigned int n = c->nout + c->nin;
-
-	if (unlikely(n == c->room && !grow(c)))
-		return broken(vq, "a chain has too many segments", n);
-	c->iov[n].iov_base = host;
-	c->iov[n].iov_len = len;
-	if (write) {
-		c->nin++;
-		c->in_len += len;
-	} else {
-		c->nout++;
-		c->out_len += len;
-	}
-	return 0;
-}
-
-/* A buffer may lie across neighbouring regions: a segment for each. */
-static int add_buffer(struct virtq *vq, struct virtq_chain *c, const struct vring_desc *d)
+/*
+ * The long way for a buffer: one that lies across neighbouring regions makes a segment for each,
+ * one of no bytes none, and the array may have to grow.
+ */
+static slow_path int add_buffer(struct virtq *vq, struct virtq_chain *c, const struct vring_desc *d)
 {
 	uint64_t addr = le64toh(d->addr), len = le32toh(d->len), run;
 	bool write = le16toh(d->flags) & VRING_DESC_F_WRITE;
-	int rc;
 
-	if (unlikely(!write && c->nin))
+	if (!write && c->nin)
 		return broken(vq, "a readable descriptor stands behind a writable one", c->nin);
 	while (len) {
 		uint8_t *host = guest_mem_run(vq->mem, addr, &run);
+		unsigned int n = c->nout + c->nin;
 
-		if (unlikely(!host))
+		if (!host)
 			return broken(vq, "a descriptor is outside guest memory", (uint32_t)len);
-		if (run > len)
-			run = len;
-		rc = add_segment(vq, c, host, run, write);
-		if (unlikely(rc))
-			return rc;
+		if (n == c->room && !grow(c))
+			return broken(vq, "a chain has too many segments", n);
+		run = min_t(uint64_t, run, len);
+		c->iov[n] = (struct iovec){.iov_base = host, .iov_len = run};
+		*(write ? &c->nin : &c->nout) += 1;
+		*(write ? &c->in_len : &c->out_len) += run;
 		addr += run;
 		len -= run;
 	}
 	return 0;
 }
 
+/* Also descriptors of no bytes: a table of millions would hold up the reactor. */
+static slow_path int too_long(struct virtq *vq, uint32_t seen, uint32_t n)
+{
+	return seen == n ? broken(vq, "a chain of descriptors is a loop", n)
+			 : broken(vq, "a chain has too many descriptors", seen);
+}
+
+/* The usual buffer: all in one region, in its order, with room for it. False: the long way. */
+static inline bool add_plain(struct virtq *vq, struct virtq_chain *c, const struct vring_desc *d)
+{
+	uint32_t len = le32toh(d->len);
+	uint8_t *host = guest_mem_ptr_near(vq->mem, le64toh(d->addr), len, &vq->last_region);
+	unsigned int n = c->nout + c->nin;
+
+	if (unlikely(!host || !len || n == c->room))
+		return false;
+	c->iov[n].iov_base = host;
+	c->iov[n].iov_len = len;
+	if (le16toh(d->flags) & VRING_DESC_F_WRITE) {
+		c->nin++;
+		c->in_len += len;
+	} else {
+		if (unlikely(c->nin))
+			return false;
+		c->nout++;
+		c->out_len += len;
+	}
+	return true;
+}
+
 /* Walks a table of n descriptors from `at`; *indirect: a table that one of them points to, to go on
  * with. */
-static int walk(struct virtq *vq, struct virtq_chain *c, const struct vring_desc *table, uint32_t n,
-		uint16_t at, struct vring_desc *indirect)
+static inline __attribute__((always_inline)) int walk(struct virtq *vq, struct virtq_chain *chain,
+						      const struct vring_desc *table, uint32_t n,
+						      uint16_t at, struct vring_desc *indirect)
 {
+	uint32_t seen, max = min_t(uint32_t, n, VIRTQ_MAX_IOV);
+	struct virtq_chain c = *chain; /* in registers */
 	struct vring_desc d;
-	uint32_t seen;
 	int rc;
 
 	for (seen = 0;; seen++) {
-		if (unlikely(seen == n))
-			return broken(vq, "a chain of descriptors is a loop", n);
-		/* Also those of no bytes: a table of millions would hold up the reactor. */
-		if (unlikely(seen == VIRTQ_MAX_IOV))
-			return broken(vq, "a chain has too many descriptors", seen);
+		if (unlikely(seen == max))
+			return too_long(vq, seen, n);
 		if (unlikely(at >= n))
 			return broken(vq, "a descriptor index is out of range", at);
 		/* Once: the guest may change its descriptor while we look at it. */
 		memcpy(&d, &table[at], sizeof(d));
-		if (unlikely(le16toh(d.flags) & VRING_DESC_F_INDIRECT)) {
+		if (le16toh(d.flags) & VRING_DESC_F_INDIRECT) {
 			if (!indirect || le16toh(d.flags) & VRING_DESC_F_NEXT)
 				return broken(vq, "an indirect descriptor where none may be", at);
 			*indirect = d;
-			return 1;
+			rc = 1;
+			break;
 		}
-		rc = add_buffer(vq, c, &d);
-		if (unlikely(rc))
-			return rc;
-		if (!(le16toh(d.flags) & VRING_DESC_F_NEXT))
-			return 0;
+		if (unlikely(!add_plain(vq, &c, &d))) {
+			*chain = c;
+			rc = add_buffer(vq, chain, &d);
+			if (rc)
+				return rc;
+			c = *chain;
+		}
+		if (!(le16toh(d.flags) & VRING_DESC_F_NEXT)) {
+			rc = 0;
+			break;
+		}
 		at = le16toh(d.next);
 	}
+	*chain = c;
+	return rc;
 }
 
 static int walk_indirect(struct virtq *vq, struct virtq_chain *c, const struct vring_desc *d)
@@ -157,7 +178,7 @@ static int walk_indirect(struct virtq *vq, struct virtq_chain *c, const struct v
 
 	if (!len || len % sizeof(*d))
 		return broken(vq, "an indirect table has a wrong length", len);
-	table = guest_mem_ptr(vq->mem, le64toh(d->addr), len);
+	table = guest_mem_ptr_near(vq->mem, le64toh(d->addr), len, &vq->last_region);
 	if (!table)
 		return broken(vq, "an indirect table is outside guest memory", len);
 	return walk(vq, c, table, len / (uint32_t)sizeof(*d), 0, NULL);
@@ -171,9 +192,47 @@ static int read_chain(struct virtq *vq, struct virtq_chain *c)
 	return rc == 1 ? walk_indirect(vq, c, &indirect) : rc;
 }
 
+int virtq_look(struct virtq *vq)
+{
+	uint16_t idx = virtq_avail_idx(vq), pending = (uint16_t)(idx - vq->last_avail);
+
+	if (unlikely(pending > vq->size))
+		return broken(vq, "the available index is too far ahead", pending);
+	vq->seen_avail = idx;
+	return pending != 0;
+}
+
+static inline uint16_t avail_entry(const struct virtq *vq, uint16_t at)
+{
+	return load16(&vq->avail->ring[at & (vq->size - 1)]);
+}
+
+/* Hints only: nothing that is read here is used for anything else. */
+void virtq_prefetch(struct virtq *vq, unsigned int max)
+{
+	const uint16_t first = vq->last_avail;
+	unsigned int i, n;
+
+	n = min_t(unsigned int, (uint16_t)(vq->seen_avail - first), max);
+	if (n < 2)
+		return;
+	for (i = 0; i < n; i++) {
+		uint16_t head = avail_entry(vq, (uint16_t)(first + i));
+
+		__builtin_prefetch(&vq->desc[head & (vq->size - 1)]);
+	}
+	for (i = 0; i < n; i++) {
+		uint16_t head = avail_entry(vq, (uint16_t)(first + i));
+		const struct vring_desc *d = &vq->desc[head & (vq->size - 1)];
+		uint64_t addr =
+			le64toh(__atomic_load_n((const uint64_t *)&d->addr, __ATOMIC_RELAXED));
+
+		__builtin_prefetch(guest_mem_ptr_near(vq->mem, addr, 1, &vq->last_region));
+	}
+}
+
 int virtq_pop(struct virtq *vq, struct virtq_chain *c)
 {
-	uint16_t pending;
 	int rc;
 
 	if (unlikely(vq->broken))
@@ -181,12 +240,12 @@ int virtq_pop(struct virtq *vq, struct virtq_chain *c)
 	if (unlikely(vq->next_resubmit < vq->nresubmit)) {
 		c->head = vq->resubmit[vq->next_resubmit++];
 	} else {
-		pending = (uint16_t)(avail_idx(vq) - vq->last_avail);
-		if (!pending)
-			return 0;
-		if (unlikely(pending > vq->size))
-			return broken(vq, "the available index is too far ahead", pending);
-		c->head = load16(&vq->avail->ring[vq->last_avail & (vq->size - 1)]);
+		if (vq->last_avail == vq->seen_avail) {
+			rc = virtq_look(vq);
+			if (rc <= 0)
+				return rc;
+		}
+		c->head = avail_entry(vq, vq->last_avail);
 		if (unlikely(c->head >= vq->size))
 			return broken(vq, "an available entry is out of range", c->head);
 		vq->last_avail++;
@@ -224,21 +283,22 @@ static bool wants_notification(const struct virtq *vq, uint16_t old)
 	return !(load16(&vq->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
 }
 
-void virtq_flush(struct virtq *vq)
+static enum virtq_flushed show(struct virtq *vq)
 {
 	uint16_t old = vq->published;
 
-	if (vq->used_idx == old)
-		return;
 	__atomic_store_n((uint16_t *)&vq->used->idx, htole16(vq->used_idx), __ATOMIC_RELEASE);
 	vq->published = vq->used_idx;
 	virtq_inflight_flush(vq);
-	if (wants_notification(vq, old)) {
-		vq->notified++;
-		virtq_kick_guest(vq);
-	} else {
-		vq->suppressed++;
-	}
+	if (!wants_notification(vq, old))
+		return VIRTQ_SUPPRESSED;
+	virtq_kick_guest(vq);
+	return VIRTQ_NOTIFIED;
+}
+
+enum virtq_flushed virtq_flush(struct virtq *vq)
+{
+	return vq->used_idx == vq->published ? VIRTQ_NOTHING : show(vq);
 }
 
 void virtq_kick_guest(struct virtq *vq)
@@ -260,7 +320,7 @@ bool virtq_arm(struct virtq *vq)
 		__atomic_store_n((uint16_t *)&vq->used->flags, 0, __ATOMIC_RELAXED);
 	/* Partner: the driver's barrier between its available index and its look at our wish. */
 	full_barrier();
-	return avail_idx(vq) != vq->last_avail || vq->next_resubmit < vq->nresubmit;
+	return virtq_avail_idx(vq) != vq->last_avail || vq->next_resubmit < vq->nresubmit;
 }
 
 /* With the event index our wish was met and is behind: the guest comes past it again in 65536
@@ -277,50 +337,36 @@ void virtq_disarm(struct virtq *vq)
 
 /* --- segments --- */
 
-/* Uses up `len` bytes at the front, which are all in the first segment. */
-static void *advance(struct iovec **iov, unsigned int *n, size_t len)
-{
-	void *at = (*iov)->iov_base;
-
-	(*iov)->iov_base = (uint8_t *)at + len;
-	(*iov)->iov_len -= len;
-	if (!(*iov)->iov_len) {
-		(*iov)++;
-		(*n)--;
-	}
-	return at;
-}
-
-bool virtq_iov_take(struct iovec **iov, unsigned int *n, void *buf, size_t len)
+bool virtq_iov_take_pieces(struct iovec **iov, unsigned int *n, void *buf, size_t len)
 {
 	uint8_t *to = buf;
 
 	while (len && *n) {
 		size_t part = min_t(size_t, len, (*iov)->iov_len);
 
-		memcpy(to, advance(iov, n, part), part);
+		memcpy(to, virtq_iov_advance(iov, n, part), part);
 		to += part;
 		len -= part;
 	}
 	return !len;
 }
 
-bool virtq_iov_put(struct iovec **iov, unsigned int *n, const void *buf, size_t len)
+bool virtq_iov_put_pieces(struct iovec **iov, unsigned int *n, const void *buf, size_t len)
 {
 	const uint8_t *from = buf;
 
 	while (len && *n) {
 		size_t part = min_t(size_t, len, (*iov)->iov_len);
 
-		memcpy(advance(iov, n, part), from, part);
+		memcpy(virtq_iov_advance(iov, n, part), from, part);
 		from += part;
 		len -= part;
 	}
 	return !len;
 }
 
-unsigned int virtq_iov_cut(struct iovec **iov, unsigned int *n, size_t len, struct iovec *pieces,
-			   unsigned int max)
+unsigned int virtq_iov_cut_pieces(struct iovec **iov, unsigned int *n, size_t len,
+				  struct iovec *pieces, unsigned int max)
 {
 	unsigned int i;
 
@@ -328,22 +374,8 @@ unsigned int virtq_iov_cut(struct iovec **iov, unsigned int *n, size_t len, stru
 		size_t part = min_t(size_t, len, (*iov)->iov_len);
 
 		pieces[i].iov_len = part;
-		pieces[i].iov_base = advance(iov, n, part);
+		pieces[i].iov_base = virtq_iov_advance(iov, n, part);
 		len -= part;
 	}
 	return len ? 0 : i;
-}
-
-bool virtq_iov_take_tail(struct iovec *iov, unsigned int *n, uint8_t **byte)
-{
-	struct iovec *last;
-
-	if (!*n)
-		return false;
-	last = &iov[*n - 1];
-	last->iov_len--;
-	*byte = (uint8_t *)last->iov_base + last->iov_len;
-	if (!last->iov_len)
-		(*n)--;
-	return true;
 }

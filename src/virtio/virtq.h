@@ -8,9 +8,11 @@
  * may change them at any time. A queue belongs to one reactor, which makes all calls.
  */
 
+#include <endian.h>
 #include <linux/virtio_ring.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/uio.h>
 
 #include "guest_mem/guest_mem.h"
@@ -34,17 +36,18 @@ struct virtq {
 	bool event_idx;
 	int call_fd; /* -1: the guest is not notified */
 
-	uint16_t last_avail; /* the next available entry to take */
-	uint16_t used_idx;   /* the next used entry to write */
-	uint16_t published;  /* as the guest sees it */
-	bool quiet;	     /* we have asked the guest not to notify */
+	uint16_t last_avail;  /* the next available entry to take */
+	uint16_t seen_avail;  /* the available index at the last look, checked */
+	uint16_t last_region; /* of `mem`, where a buffer was found */
+	uint16_t used_idx;    /* the next used entry to write */
+	uint16_t published;   /* as the guest sees it */
+	bool quiet;	      /* we have asked the guest not to notify */
 	uint64_t inflight_counter;
 	uint16_t *resubmit; /* heads that were in flight when the last daemon died */
 	uint16_t nresubmit, next_resubmit;
 	/* Sticky: the guest broke the rules, and what it was. */
 	const char *broken;
 	uint32_t broken_value;
-	uint64_t notified, suppressed; /* notifications sent, and not needed */
 };
 
 /* A chain of descriptors, translated: first what the device reads, then what it writes. */
@@ -72,12 +75,37 @@ struct virtq_params {
 int virtq_init(struct virtq *vq, const struct virtq_params *params);
 void virtq_fini(struct virtq *vq);
 
+static inline uint16_t virtq_avail_idx(const struct virtq *vq)
+{
+	/* Acquire: the entries and descriptors that it announces are read after it. */
+	return le16toh(__atomic_load_n((const uint16_t *)&vq->avail->idx, __ATOMIC_ACQUIRE));
+}
+
+/* Looks at the available index: 1: there are entries to take, 0, or -EPROTO. */
+int virtq_look(struct virtq *vq);
+
 /* Takes the next chain: 1, 0: there is none, or -EPROTO: the queue is broken (now or before). */
 int virtq_pop(struct virtq *vq, struct virtq_chain *chain);
 /* Gives a chain back with `written` bytes written; the guest sees it after virtq_flush(). */
 void virtq_push(struct virtq *vq, uint16_t head, uint32_t written);
-/* Shows what was pushed and notifies the guest if it wants that. */
-void virtq_flush(struct virtq *vq);
+/* Whether virtq_pop() will find a chain, or -EPROTO. Looks at the available index if need be. */
+static inline bool virtq_pending(struct virtq *vq)
+{
+	return vq->last_avail != vq->seen_avail || virtq_look(vq) ||
+	       vq->next_resubmit < vq->nresubmit;
+}
+
+/* Whether the guest has made more available; it may be too much. */
+static inline bool virtq_moved(const struct virtq *vq)
+{
+	return virtq_avail_idx(vq) != vq->last_avail;
+}
+
+/* Asks the caches for the chains that virtq_pop() will take next, up to `max`. */
+void virtq_prefetch(struct virtq *vq, unsigned int max);
+/* Shows what was pushed, and notifies the guest if it wants that. */
+enum virtq_flushed { VIRTQ_NOTHING, VIRTQ_NOTIFIED, VIRTQ_SUPPRESSED };
+enum virtq_flushed virtq_flush(struct virtq *vq);
 /* Notifies the guest in any case. */
 void virtq_kick_guest(struct virtq *vq);
 static inline bool virtq_unflushed(const struct virtq *vq)
@@ -90,17 +118,71 @@ bool virtq_arm(struct virtq *vq);
 /* Asks not to be notified. */
 void virtq_disarm(struct virtq *vq);
 
+/* Uses up `len` bytes at the front, which are all in the first segment. */
+static inline void *virtq_iov_advance(struct iovec **iov, unsigned int *n, size_t len)
+{
+	void *at = (*iov)->iov_base;
+
+	(*iov)->iov_base = (uint8_t *)at + len;
+	(*iov)->iov_len -= len;
+	if (!(*iov)->iov_len) {
+		(*iov)++;
+		(*n)--;
+	}
+	return at;
+}
+
+bool virtq_iov_take_pieces(struct iovec **iov, unsigned int *n, void *buf, size_t len);
+
 /* Bytes from the front or the back of segments that are used up by it. False: there are not as
  * many. */
-bool virtq_iov_take(struct iovec **iov, unsigned int *n, void *buf, size_t len);
-bool virtq_iov_take_tail(struct iovec *iov, unsigned int *n, uint8_t **byte);
+static inline bool virtq_iov_take(struct iovec **iov, unsigned int *n, void *buf, size_t len)
+{
+	if (unlikely(!*n || (*iov)->iov_len < len))
+		return virtq_iov_take_pieces(iov, n, buf, len);
+	memcpy(buf, virtq_iov_advance(iov, n, len), len);
+	return true;
+}
+
+static inline bool virtq_iov_take_tail(struct iovec *iov, unsigned int *n, uint8_t **byte)
+{
+	struct iovec *last;
+
+	if (unlikely(!*n))
+		return false;
+	last = &iov[*n - 1];
+	last->iov_len--;
+	*byte = (uint8_t *)last->iov_base + last->iov_len;
+	if (!last->iov_len)
+		(*n)--;
+	return true;
+}
+
+unsigned int virtq_iov_cut_pieces(struct iovec **iov, unsigned int *n, size_t len,
+				  struct iovec *pieces, unsigned int max);
+bool virtq_iov_put_pieces(struct iovec **iov, unsigned int *n, const void *buf, size_t len);
+
 /*
  * Cuts the first `len` bytes off into `pieces` (room for max), to be written later. Returns how
  * many pieces that makes; 0: there are not as many bytes, or too many pieces.
  */
-unsigned int virtq_iov_cut(struct iovec **iov, unsigned int *n, size_t len, struct iovec *pieces,
-			   unsigned int max);
+static inline unsigned int virtq_iov_cut(struct iovec **iov, unsigned int *n, size_t len,
+					 struct iovec *pieces, unsigned int max)
+{
+	if (unlikely(!*n || !max || (*iov)->iov_len < len))
+		return virtq_iov_cut_pieces(iov, n, len, pieces, max);
+	pieces[0].iov_len = len;
+	pieces[0].iov_base = virtq_iov_advance(iov, n, len);
+	return 1;
+}
+
 /* Writes to the front, and uses it up. */
-bool virtq_iov_put(struct iovec **iov, unsigned int *n, const void *buf, size_t len);
+static inline bool virtq_iov_put(struct iovec **iov, unsigned int *n, const void *buf, size_t len)
+{
+	if (unlikely(!*n || (*iov)->iov_len < len))
+		return virtq_iov_put_pieces(iov, n, buf, len);
+	memcpy(virtq_iov_advance(iov, n, len), buf, len);
+	return true;
+}
 
 #endif
