@@ -57,6 +57,8 @@ FE_SRCS   := $(sort $(wildcard tests/frontend/*.c))
 FE_OBJS   := $(FE_SRCS:%.c=$(BUILD)/%.o)
 INT_SRCS  := $(sort $(wildcard tests/integration/test_*.c))
 INT_BINS  := $(INT_SRCS:%.c=$(BUILD)/%)
+# The guest of tests/instructions/run.
+DRIVE     := $(BUILD)/tests/instructions/drive
 
 .PHONY: all tests test check asan asan-build tsan tsan-build lint format install uninstall clean \
 	print-flags FORCE
@@ -64,7 +66,7 @@ INT_BINS  := $(INT_SRCS:%.c=$(BUILD)/%)
 
 all: $(BUILD)/shadowbell $(BUILD)/shadowbell-bench
 
-tests: $(UNIT_BINS) $(INT_BINS)
+tests: $(UNIT_BINS) $(INT_BINS) $(DRIVE)
 
 $(BUILD)/shadowbell: $(DAEMON_OBJS)
 	@echo "  LD      $@"
@@ -90,6 +92,10 @@ $(BUILD)/tests/integration/%: $(BUILD)/tests/integration/%.o $(FE_OBJS)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcunit -lpthread
 
+$(DRIVE): $(DRIVE).o $(FE_OBJS)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcunit -lpthread
+
 # The flags that the objects were built with: a change of compiler or options rebuilds them.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(BUILD)
@@ -107,7 +113,7 @@ $(BUILD)/lto/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LTO) -MMD -MP -c -o $@ $<
 
--include $(OBJS:.o=.d) $(DAEMON_OBJS:.o=.d) $(BENCH_SRCS:%.c=$(BUILD)/%.d) $(FE_OBJS:.o=.d) $(UNIT_BINS:=.d) $(INT_BINS:=.d)
+-include $(OBJS:.o=.d) $(DAEMON_OBJS:.o=.d) $(BENCH_SRCS:%.c=$(BUILD)/%.d) $(FE_OBJS:.o=.d) $(UNIT_BINS:=.d) $(INT_BINS:=.d) $(DRIVE).d
 
 # What needs no QEMU; tools/check runs the rest.
 RUN_TESTS := tests/run-tests --exclude qemu-device

@@ -56,6 +56,8 @@ STAGES = (
           ("build",)),
     Stage("readme", "README's commands, in a copy of this tree", "tests/project/readme",
           ("deps",), ("build",)),
+    Stage("instructions", "what a read costs the daemon, against its budget",
+          "tests/instructions/run", ("build",)),
     Stage("tests", "unit and integration tests", "tests/run-tests --exclude qemu-device",
           ("build",), ("build-tsan", "guest-image"), minutes=20, alone=True),
     Stage("asan", "the same, with address and undefined behaviour sanitizers",
