@@ -44,7 +44,7 @@ first_boot() {
 		check "$fs-mkfs" make "$fs"
 		check "$fs-mount" mount -t "$fs" "${device[$fs]}" "/mnt/$fs"
 		# ext4 gets full; the others' smallest possible size would take too long.
-		check "$fs-fill" fill "/mnt/$fs" 40000
+		check "$fs-fill" fill "/mnt/$fs" 25000
 		# Room for the list of checksums, and something to trim.
 		rm -f "/mnt/$fs"/d*/f*[05]
 		check "$fs-trim" fstrim "/mnt/$fs"

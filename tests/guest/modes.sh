@@ -11,7 +11,7 @@ for dir in /sys/class/nvme/nvme*; do
 	jobs+=(--name="$serial" --filename="/dev/${dir##*/}n1")
 done
 equal controllers "${#jobs[@]}" 8
-fio_ok verify-all --rw=randrw --iodepth=16 --numjobs=2 --size=4m --offset_increment=8m \
+fio_ok verify-all --rw=randrw --iodepth=16 --numjobs=2 --size=2m --offset_increment=8m \
 	--bssplit=512/20:4k/60:64k/20 "${jobs[@]}"
 fio_ok verify-depth-1 --rw=randwrite --iodepth=1 --bs=4k --size=256k "${jobs[@]}"
 for dir in /sys/class/nvme/nvme*; do
