@@ -16,9 +16,11 @@ struct mapper {
 
 static bool add_segment(struct mapper *m, uint64_t gpa, uint32_t len)
 {
-	uint8_t *host = guest_mem_ptr_near(m->mem, gpa, len, &m->last_region);
+	uint16_t region = m->last_region;
+	uint8_t *host = guest_mem_ptr_near(m->mem, gpa, len, &region);
 	struct iovec *last = m->n ? &m->iov[m->n - 1] : NULL;
 
+	m->last_region = region;
 	if (unlikely(!host))
 		return false;
 	if (last && (uint8_t *)last->iov_base + last->iov_len == host) {

@@ -468,6 +468,7 @@ static void test_sgls(void)
 	FOR_EACH_NS(ns)
 	{
 		struct fe_sqe sqe = fe_sqe_rw(nvme_cmd_write, ns->nsid, 8, 32768 / ns->block_size);
+		uint8_t *pointer = (uint8_t *)&sqe + offsetof(struct fe_sqe, prp1);
 		uint8_t *list = buf2.va + 65536;
 		uint64_t list_gpa = buf2.gpa + 65536;
 		unsigned int i;
@@ -480,7 +481,7 @@ static void test_sgls(void)
 		}
 		put_descriptor(list + 16 * 20, list_gpa + 16 * 21, 16 * 12, 3);
 		sqe.flags = 1 << 6;
-		put_descriptor((uint8_t *)&sqe.prp1, list_gpa, 16 * 21, 2);
+		put_descriptor(pointer, list_gpa, 16 * 21, 2);
 		CHECK_EQ(run(sqe), 0);
 		memset(buf.va, 0, 32768);
 		CHECK_EQ(fe_rw(&io.sq, nvme_cmd_read, ns->nsid, 8, 32768 / ns->block_size,
@@ -490,7 +491,7 @@ static void test_sgls(void)
 		/* And a read by one block. */
 		memset(buf2.va, 0, 32768);
 		sqe.opc = nvme_cmd_read;
-		put_descriptor((uint8_t *)&sqe.prp1, buf2.gpa, 32768, 0);
+		put_descriptor(pointer, buf2.gpa, 32768, 0);
 		CHECK_EQ(run(sqe), 0);
 		CHECK(fe_pattern_check(buf2.va, 32768, ns->nsid));
 	}
