@@ -38,10 +38,10 @@ static uint32_t room(struct vnvme_cq *cq)
 	return cq->size - 1u - (cq->posted - cq->consumed);
 }
 
-/* Guest memory, where another queue of a careless guest may lie as well: each half at once. */
-static inline void store_half(uint64_t *at, uint64_t value, int order)
+/* Guest memory, where another queue of a careless guest may lie as well: each word at once. */
+static inline void store_word(uint32_t *at, uint64_t value, int order)
 {
-	__atomic_store_n(at, htole64(value), order);
+	__atomic_store_n(at, htole32((uint32_t)value), order);
 }
 
 static inline struct vnvme_completion completion_of(const struct vnvme_req *req)
@@ -60,14 +60,16 @@ static void post(struct vnvme_cq *cq, const struct vnvme_completion *c, uint32_t
 	uint32_t i;
 
 	for (i = 0; i < n; i++) {
-		uint64_t *cqe = (uint64_t *)(void *)&cq->ring[tail];
+		uint32_t *cqe = (uint32_t *)(void *)&cq->ring[tail];
 
-		store_half(&cqe[0], c[i].low, __ATOMIC_RELAXED);
+		store_word(&cqe[0], c[i].low, __ATOMIC_RELAXED);
+		store_word(&cqe[1], c[i].low >> 32, __ATOMIC_RELAXED);
+		store_word(&cqe[2], c[i].high, __ATOMIC_RELAXED);
 		/*
 		 * The phase tag last: the host, which polls for it, must not see it before the
 		 * rest. Its partner is the host's read barrier after the phase tag.
 		 */
-		store_half(&cqe[1], c[i].high | phase << 48, __ATOMIC_RELEASE);
+		store_word(&cqe[3], c[i].high >> 32 | phase << 16, __ATOMIC_RELEASE);
 		if (unlikely(++tail == cq->size)) {
 			tail = 0;
 			phase ^= 1;
