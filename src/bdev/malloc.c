@@ -48,7 +48,8 @@ static void give_back(const struct malloc_bdev *m, char *at, size_t len)
 	memset(end, 0, (size_t)(at + len - end));
 }
 
-static void now(struct bdev_channel *ch, enum bdev_op op, uint64_t lba, uint32_t nblocks, void *buf)
+static void copy_now(struct bdev_channel *ch, enum bdev_op op, uint64_t lba, uint32_t nblocks,
+		     void *buf)
 {
 	char *at = of(ch->bdev)->mem + (lba << ch->bdev->block_shift);
 	size_t len = (size_t)nblocks << ch->bdev->block_shift;
@@ -101,7 +102,7 @@ static void destroy(struct bdev *bdev)
 static const struct bdev_ops malloc_ops = {
 	.type = "malloc",
 	.submit = submit,
-	.now = now,
+	.now = copy_now,
 	.destroy = destroy,
 };
 
