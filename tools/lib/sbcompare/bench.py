@@ -13,12 +13,12 @@ class BenchError(Exception):
     """shadowbell-bench failed."""
 
 
-def measure(mode, load, running, settings):
+def measure(mode, load, running, settings, *more):
     """One run against a mode's socket."""
     command = [settings.bench, f"--type={mode.kind}", f"--socket={running.socket(mode)}",
                f"--cpus={settings.bench_cpu}", f"--target-pid={running.pid(mode)}",
                f"--runtime={settings.bench_runtime:g}s", "--ramp_time=100ms",
-               "--output-format=json", *fio.arguments(load)]
+               "--output-format=json", *fio.arguments(load), *more]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               check=False, timeout=LIMIT_SECONDS + settings.bench_runtime)
@@ -34,4 +34,6 @@ def measure(mode, load, running, settings):
     cost = whole["target"]["cpu_ns_per_io"]
     figures["target_seconds_per_io"] = None if cost is None else cost / 1e9
     figures["cache_line_round_trip"] = (whole["cache_line_round_trip_ns"] or 0) / 1e9
+    if "ceiling" in whole:
+        figures["of_ceiling"] = whole["ceiling"]["reached"]
     return figures

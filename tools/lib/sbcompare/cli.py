@@ -122,6 +122,7 @@ class Settings:
     server_cpu: int
     bench_cpu: int
     polling: str
+    file_dir: str
 
 
 def settings_of(options):
@@ -132,7 +133,8 @@ def settings_of(options):
                     bench_rounds=1 if quick else options.bench_rounds,
                     bench_runtime=0.3 if quick else options.bench_runtime,
                     ramp=0.5 if quick else 1, vcpus=options.vcpus, server_cpu=options.server_cpu,
-                    bench_cpu=options.bench_cpu, polling=options.polling)
+                    bench_cpu=options.bench_cpu, polling=options.polling,
+                    file_dir=options.file_dir)
 
 
 def say(text):

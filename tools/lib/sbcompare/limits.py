@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""tools/measure-limits: what one reactor reaches, without guests, beside what else there is."""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from sbcompare import bench, cli, description, figures, fio, modes, servers
+from sbcompare.figures import seconds, with_unit
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+DESCRIPTION = """\
+Measures shadowbell with shadowbell-bench, without a guest, and prints Markdown tables: IOPS by
+iodepth over a null bdev beside qemu-storage-daemon; how near memory comes to copying alone; a file
+with O_DIRECT beside fio's io_uring and qemu-storage-daemon; what idle queues and controllers cost.
+One CPU for the target and another for the load; runs alternate, and medians are printed.
+"""
+
+DEPTHS = (1, 8, 32, 128)
+OURS = tuple(mode for mode in modes.MODES if mode.server == "shadowbell")
+WITH_QSD = tuple(mode for mode in modes.BENCH_MODES)
+
+
+def load(depth, block=4 * modes.KIB, rw="randread"):
+    return modes.Workload(f"{rw}-{block}-{depth}", "", rw, block, depth, 1)
+
+
+class Measurer:
+    """Runs of one table, by (row, column)."""
+
+    def __init__(self, settings):
+        self.settings = settings
+        self.results = {}
+
+    def add(self, row, column, result):
+        self.results.setdefault((row, column), []).append(result)
+
+    def figure(self, row, column, name):
+        results = self.results.get((row, column))
+        return figures.figure([result[name] for result in results]) if results else None
+
+    def value(self, row, column, name, form=with_unit):
+        figure = self.figure(row, column, name)
+        if figure is None:
+            return "-"
+        return f"{form(figure.median)} ± {100 * figure.noise:.0f} %"
+
+    def ratio(self, row, other, column, name="iops"):
+        """How many times the other's figure; of the medians."""
+        this, that = self.figure(row, column, name), self.figure(other, column, name)
+        return f"{this.median / that.median:.2f}" if this and that and that.median else "-"
+
+
+def print_table(title, head, rows):
+    print(f"\n### {title}\n")
+    print("| " + " | ".join(head) + " |")
+    print("| --- " + "| --: " * (len(head) - 1) + "|")
+    for row in rows:
+        print("| " + " | ".join(row) + " |", flush=True)
+
+
+@contextlib.contextmanager
+def places(backend, settings):
+    with tempfile.TemporaryDirectory(prefix="sblim-", dir=settings.file_dir) as files, \
+            tempfile.TemporaryDirectory(prefix="sblim-", dir="/dev/shm") as shm:
+        yield servers.Place(backend, tempfile.mkdtemp(prefix="s-", dir=shm), files, shm)
+
+
+def note(text):
+    print(f"measure-limits: {text}", file=sys.stderr, flush=True)
+
+
+def depths(settings):
+    """IOPS and latency by iodepth on nothing."""
+    m = Measurer(settings)
+    with places("null", settings) as place, \
+            servers.Servers(place, WITH_QSD, settings) as running:
+        for number in range(settings.bench_rounds):
+            note(f"null bdev, round {number + 1} of {settings.bench_rounds}")
+            for depth in DEPTHS:
+                for mode in WITH_QSD:
+                    m.add(mode.title, depth, bench.measure(mode, load(depth), running, settings))
+    print_table("Null bdev, 4 KiB random read, one queue: IOPS",
+                ["mode", *(f"iodepth {depth}" for depth in DEPTHS)],
+                [[mode.title, *(m.value(mode.title, depth, "iops") for depth in DEPTHS)]
+                 for mode in WITH_QSD])
+    qsd = next(mode.title for mode in WITH_QSD if mode.server == "qsd")
+    print_table("How many times qemu-storage-daemon", ["mode", *map(str, DEPTHS)],
+                [[mode.title, *(m.ratio(mode.title, qsd, depth) for depth in DEPTHS)]
+                 for mode in OURS])
+    print_table("Latency at iodepth 1", ["mode", "median", "p99", "p99.9", "p99.9 / median",
+                                         "cache line's round trip"],
+                [[mode.title, *(m.value(mode.title, 1, name, seconds)
+                                for name in ("p50", "p99", "p99.9")),
+                  f"{m.figure(mode.title, 1, 'p99.9').median / m.figure(mode.title, 1, 'p50').median:.1f}",
+                  m.value(mode.title, 1, "cache_line_round_trip", seconds)] for mode in WITH_QSD])
+
+
+def memory(settings):
+    """How near a bdev in memory comes to copying alone."""
+    m = Measurer(settings)
+    loads = [load(128), load(128, rw="randwrite"), load(32, 128 * modes.KIB),
+             load(32, 128 * modes.KIB, "randwrite")]
+    with places("ram", settings) as place, servers.Servers(place, OURS, settings) as running:
+        for number in range(settings.bench_rounds):
+            note(f"memory, round {number + 1} of {settings.bench_rounds}")
+            for mode in OURS:
+                for one in loads:
+                    m.add(mode.title, one.name,
+                          bench.measure(mode, one, running, settings, "--ceiling"))
+    head = ["mode"] + [f"{one.block_bytes // modes.KIB} KiB {one.rw}, iodepth {one.iodepth}"
+                       for one in loads]
+    print_table("Bdev in memory: IOPS", head,
+                [[mode.title, *(m.value(mode.title, one.name, "iops") for one in loads)]
+                 for mode in OURS])
+    percent = "{:.0%}".format
+    print_table("Bdev in memory: share of what one CPU copies with nothing else to do", head,
+                [[mode.title, *(m.value(mode.title, one.name, "of_ceiling", percent)
+                                for one in loads)] for mode in OURS])
+
+
+FIO = "fio, io_uring"
+
+
+def run_fio(image, one, settings):
+    """fio on the file itself, on the CPU that the targets have."""
+    done = subprocess.run(
+        ["fio", "--name=job", f"--filename={image}", "--direct=1", "--ioengine=io_uring",
+         "--registerfiles", "--norandommap", "--randrepeat=0", "--time_based", "--readonly",
+         f"--ramp_time={settings.ramp}", f"--runtime={settings.bench_runtime}",
+         f"--cpus_allowed={settings.server_cpu}", "--output-format=json", *fio.arguments(one)],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        timeout=bench.LIMIT_SECONDS)
+    if done.returncode:
+        raise bench.BenchError(f"fio: {done.stderr.strip()[-300:]}")
+    result = fio.figures(done.stdout, "clat_ns")
+    job = json.loads(done.stdout[done.stdout.index("{"):])["jobs"][0]
+    result["target_seconds_per_io"] = (job["usr_cpu"] + job["sys_cpu"]) / 100 / result["iops"]
+    return result
+
+
+def file(settings):
+    """A file with O_DIRECT, beside fio on such a file and qemu-storage-daemon."""
+    m = Measurer(settings)
+    rows = [mode.title for mode in WITH_QSD] + [FIO]
+    with places("file", settings) as place, \
+            servers.Servers(place, WITH_QSD, settings) as running:
+        image = place.image(modes.Mode("fio", FIO, "fio", "file"))
+        for number in range(settings.bench_rounds):
+            note(f"file, round {number + 1} of {settings.bench_rounds}")
+            for depth in DEPTHS:
+                for mode in WITH_QSD:
+                    m.add(mode.title, depth, bench.measure(mode, load(depth), running, settings))
+                m.add(FIO, depth, run_fio(image, load(depth), settings))
+    head = ["mode", *(f"iodepth {depth}" for depth in DEPTHS)]
+    print_table("File with O_DIRECT, 4 KiB random read: IOPS", head,
+                [[row, *(m.value(row, depth, "iops") for depth in DEPTHS)] for row in rows])
+    print_table("The same: CPU time of the target per I/O", head,
+                [[row, *(m.value(row, depth, "target_seconds_per_io", seconds)
+                         for depth in DEPTHS)] for row in rows])
+    print_table("The same: share of fio's IOPS", head,
+                [[mode.title, *(m.ratio(mode.title, FIO, depth) for depth in DEPTHS)]
+                 for mode in WITH_QSD])
+
+
+def scaling_daemon(settings, folder, queues, controllers):
+    """A daemon whose controllers of one kind each share one bdev of nothing."""
+    sockets = folder / f"q{queues}c{controllers}"
+    sockets.mkdir()
+    config = folder / f"q{queues}c{controllers}.yaml"
+    names = [f"{mode.kind}{n}" for mode in OURS for n in range(controllers)]
+    parts = {"target": {"socket_dir": str(sockets), "cpus": [settings.server_cpu],
+                        "poll": settings.polling},
+             "bdevs": [{"name": "n0", "type": "null", "size": "1GiB"}],
+             "controllers": []}
+    for name in names:
+        kind = name.rstrip("0123456789")
+        attached = {"nvme": {"io_queues": queues, "namespaces": [{"bdev": "n0"}]},
+                    "blk": {"queues": queues, "bdev": "n0"},
+                    "scsi": {"queues": queues,
+                             "targets": [{"id": 0, "luns": [{"lun": 0, "bdev": "n0"}]}]}}[kind]
+        parts["controllers"].append({"name": name, "type": kind, **attached})
+    config.write_text(json.dumps(parts), encoding="utf-8")
+    return servers.Server([str(settings.program), "-c", str(config)],
+                          {name: sockets / name for name in names}, folder / "log")
+
+
+class Idle:
+    """Front-ends that have brought their controllers up and do nothing: stopped, not ended."""
+
+    def __init__(self, server, mode, count, settings):
+        self._processes = []
+        try:
+            for n in range(1, count):
+                self._start(server.sockets[f"{mode.kind}{n}"], mode, settings)
+        except BaseException:
+            self.end()
+            raise
+
+    def _start(self, socket, mode, settings):
+        process = subprocess.Popen(
+            [settings.bench, f"--type={mode.kind}", f"--socket={socket}", "--rw=randread",
+             "--iodepth=1", "--runtime=1h", f"--cpus={settings.bench_cpu}"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._processes.append(process)
+        time.sleep(0.3)
+        if process.poll() is not None:
+            raise bench.BenchError(f"{socket}: an idle front-end ended")
+        process.send_signal(signal.SIGSTOP)
+
+    def end(self):
+        for process in self._processes:
+            process.kill()
+            process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        self.end()
+
+
+QUEUE_COUNTS = (1, 4, 16, 64)
+CONTROLLER_COUNTS = (1, 8, 32)
+
+
+class OneServer:
+    """As Servers, for one daemon: the first controller of each kind."""
+
+    def __init__(self, server):
+        self._server = server
+
+    def socket(self, mode):
+        return self._server.sockets[f"{mode.kind}0"]
+
+    def pid(self, _mode):
+        return self._server.pid
+
+
+def scaling(settings):
+    """What queues and controllers that are idle cost the one that is busy."""
+    m = Measurer(settings)
+    shapes = [(queues, 1) for queues in QUEUE_COUNTS] + [(1, n) for n in CONTROLLER_COUNTS[1:]]
+    for number in range(settings.bench_rounds):
+        note(f"idle queues and controllers, round {number + 1} of {settings.bench_rounds}")
+        for queues, controllers in shapes:
+            with tempfile.TemporaryDirectory(prefix="sblim-") as folder:
+                server = scaling_daemon(settings, pathlib.Path(folder), queues, controllers)
+                try:
+                    for mode in OURS:
+                        with Idle(server, mode, controllers, settings):
+                            more = [f"--idle-queues={queues - 1}"] if queues > 1 else []
+                            m.add(mode.title, (queues, controllers),
+                                  bench.measure(mode, load(128), OneServer(server), settings,
+                                                *more))
+                finally:
+                    server.stop()
+    print_table("One busy queue among idle ones, iodepth 128: IOPS",
+                ["mode", *(f"{queues} queues" for queues in QUEUE_COUNTS),
+                 *(f"{n} controllers" for n in CONTROLLER_COUNTS[1:])],
+                [[mode.title, *(m.value(mode.title, shape, "iops") for shape in shapes)]
+                 for mode in OURS])
+
+
+SECTIONS = {"depths": depths, "memory": memory, "file": file, "scaling": scaling}
+
+
+def parser():
+    cpus = sorted(os.sched_getaffinity(0))
+    this = argparse.ArgumentParser(prog="measure-limits", description=DESCRIPTION,
+                                   formatter_class=argparse.RawDescriptionHelpFormatter,
+                                   allow_abbrev=False)
+    this.add_argument("sections", nargs="*", metavar="SECTION",
+                      help=f"of {', '.join(SECTIONS)} (default: all)")
+    this.add_argument("--rounds", metavar="N", type=cli.count, default=7,
+                      help="runs of each (default: %(default)s)")
+    this.add_argument("--runtime", metavar="S", type=cli.positive, default=1,
+                      help="seconds of each (default: %(default)s)")
+    this.add_argument("--server-cpu", metavar="N", type=cli.cpu_number, default=cpus[-1],
+                      help="for the target (default: %(default)s)")
+    this.add_argument("--bench-cpu", metavar="N", type=cli.cpu_number, default=cpus[0],
+                      help="for shadowbell-bench (default: %(default)s)")
+    this.add_argument("--polling", choices=("adaptive", "busy", "interrupt"), default="adaptive",
+                      help="of shadowbell (default: %(default)s)")
+    this.add_argument("--file-dir", metavar="DIR", default="/var/tmp",
+                      help="on the file system for the files (default: %(default)s)")
+    return this
+
+
+def settings_of(options):
+    return cli.Settings(program=ROOT / "build/shadowbell", bench=ROOT / "build/shadowbell-bench",
+                        rounds=options.rounds, runtime=options.runtime,
+                        bench_rounds=options.rounds, bench_runtime=options.runtime, ramp=0.2,
+                        vcpus=0, server_cpu=options.server_cpu, bench_cpu=options.bench_cpu,
+                        polling=options.polling, file_dir=options.file_dir)
+
+
+def run(options):
+    for name in options.sections:
+        if name not in SECTIONS:
+            raise cli.UsageError(f"no section '{name}'; there are: {' '.join(SECTIONS)}")
+    if not os.path.isdir(options.file_dir):
+        raise cli.UsageError(f"--file-dir {options.file_dir}: no such directory")
+    cli.set_up("Debian packages", "tools/install-deps", "build", "compare")
+    cli.set_up("the daemon and shadowbell-bench", "make", "-s", "-j2", "all")
+    settings = settings_of(options)
+    for name, text in description.describe(None, settings).items():
+        if text and name != "runs":
+            print(f"- {name}: {text}")
+    print(f"- runs: {options.rounds} of {options.runtime:g} s, alternating; medians, and ± half "
+          "the range")
+    for name in options.sections or SECTIONS:
+        SECTIONS[name](settings)
+    return 0
+
+
+def main():
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, cli.on_signal)
+    try:
+        return run(parser().parse_args())
+    except (cli.UsageError, ValueError) as error:
+        note(error)
+        return 2
+    except (bench.BenchError, servers.ServerError) as error:
+        note(error)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
