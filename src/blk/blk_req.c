@@ -71,7 +71,10 @@ static void transfer(struct blk_req *r, struct blk *blk, enum bdev_op op, uint64
 		return;
 	}
 	if (unlikely(!bytes)) {
-		blk_complete(r, VIRTIO_BLK_S_OK);
+		/* A buffer for the other direction is a mistake that must not look like success. */
+		bool none = !(op == BDEV_OP_READ ? req->nout : req->nin);
+
+		blk_complete(r, none ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR);
 		return;
 	}
 	r->written = op == BDEV_OP_READ ? (uint32_t)bytes : 0;
