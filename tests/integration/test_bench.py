@@ -221,6 +221,16 @@ def sizes(case):
                  "--offset", "64k" if bs != "1m" else "0")
 
 
+def idle_queues(case):
+    """A queue that gets no I/O beside one that does, or beside none."""
+    daemon = case.daemon()
+    for kind in ("nvme", "blk", "scsi"):
+        where = ("--type", kind, "--socket", daemon.sockets / kind,
+                 *(SCSI if kind == "scsi" else ()))
+        report = verified(case, *where, "--rw", "randrw", "--iodepth", "8", "--idle-queues", "1")
+        check(report["global options"]["idle_queues"] == 1, "the report's idle_queues")
+
+
 def interrupts(case):
     daemon = case.daemon()
     for kind, more in (("nvme", ()), ("blk", ()), ("scsi", SCSI)):
@@ -335,6 +345,7 @@ def options_that_do_not_fit(case):
             ("scsi", ("--lun", "9", "--target-id", "3"), ("--lun", "LUN 9")),
             ("nvme", ("--bs", "2m"), ("--bs", "2097152", "1048576")),
             ("nvme", ("--numjobs", "3"), ("--numjobs", "3", "2 queues")),
+            ("nvme", ("--idle-queues", "2"), ("--idle-queues", "2 beside 1", "2 queues")),
             ("nvme", ("--iodepth", "1024"), ("--iodepth", "1024", "1023")),
             ("nvme", ("--queue-size", "2048"), ("--queue-size", "1024")),
             ("nvme", ("--offset", "4m"), ("--offset", "4194304")),
@@ -561,7 +572,8 @@ def target_loses_data(case):
 
 
 CASES = [least_target, target_answers_nonsense, target_completes_nonsense, target_interferes,
-         target_loses_data, nvme, blk, scsi, sizes, interrupts, vfio_user, options_of_a_run, huge_pages, round_trip, bad_options,
+         target_loses_data, nvme, blk, scsi, sizes, idle_queues, interrupts, vfio_user,
+         options_of_a_run, huge_pages, round_trip, bad_options,
          options_that_do_not_fit, wrong_data, no_target, interrupted, progress, target_dies, target_stops,
          storage_daemon]
 

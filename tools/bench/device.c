@@ -21,7 +21,8 @@ int device_make_memory(struct device *d, uint64_t per_queue, uint64_t per_slot)
 	const struct options *o = d->o;
 
 	return memory_create(&d->mem,
-			     SLACK + o->numjobs * (per_queue + o->iodepth * (stride(o) + per_slot)),
+			     SLACK + options_queues(o) *
+					     (per_queue + o->iodepth * (stride(o) + per_slot)),
 			     o->mem);
 }
 

@@ -50,6 +50,11 @@ static int check_load(const struct options *o, const struct device *d)
 	if (o->numjobs > d->max_queues)
 		return bench_option_error("--numjobs: %u, but the device has %u queues; use less",
 					  o->numjobs, d->max_queues);
+	if (options_queues(o) > d->max_queues)
+		return bench_option_error(
+			"--idle-queues: %u beside %u of --numjobs, but the device has %u queues; "
+			"use less",
+			o->idle_queues, o->numjobs, d->max_queues);
 	return 0;
 }
 

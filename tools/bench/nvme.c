@@ -83,8 +83,10 @@ static int init_rings(struct nvme_device *n, struct nvme_queue *nq, uint16_t qid
 	if (!nq->sq || !nq->cq)
 		return -1;
 	if ((2ull * qid * stride + stride + 1) * 4 > n->t->doorbell_bytes)
-		return bench_error("queue %u has no room among the doorbells; use less --numjobs",
-				   qid);
+		return bench_error(
+			"queue %u has no room among the doorbells; use less --numjobs or "
+			"--idle-queues",
+			qid);
 	nq->doorbells = n->t->doorbells + 2ul * qid * stride;
 	if (qid && n->shadow) {
 		nq->shadow = n->shadow + 2ul * qid * stride;
@@ -200,7 +202,7 @@ static int identify_namespace(struct nvme_device *n)
 
 static int set_queues(struct nvme_device *n)
 {
-	unsigned int want = n->dev.o->numjobs - 1;
+	unsigned int want = options_queues(n->dev.o) - 1;
 	struct nvme_sqe sqe = {
 		.opcode = nvme_admin_set_features,
 		.cdw10 = htole32(FID_QUEUES),
@@ -308,14 +310,14 @@ static int choose_queue_size(struct nvme_device *n)
 
 static int make_vectors(struct nvme_device *n)
 {
-	int wanted = (int)n->dev.o->numjobs + 1, i;
+	int wanted = (int)options_queues(n->dev.o) + 1, i;
 
 	if (n->t->vectors < 1)
 		return bench_error("the controller has no interrupt vector");
 	if (n->dev.o->interrupts && n->t->vectors < (unsigned int)wanted)
 		return bench_option_error(
 			"--interrupts: the controller has %u vectors, so at most %u "
-			"queues have their own; use less --numjobs",
+			"queues have their own; use less --numjobs or --idle-queues",
 			n->t->vectors, n->t->vectors - 1);
 	wanted = min_t(int, wanted, n->t->vectors > 65536 ? 65536 : (int)n->t->vectors);
 	n->vectors = calloc((size_t)wanted, sizeof(*n->vectors));
@@ -355,7 +357,7 @@ static void close_device(struct device *d)
 			shut_down(n);
 		n->t->ops->close(n->t);
 	}
-	for (i = 0; n->queues && i < d->o->numjobs; i++) {
+	for (i = 0; n->queues && i < options_queues(d->o); i++) {
 		device_fini_queue(&n->queues[i].q);
 		free(n->queues[i].templates);
 	}
@@ -407,7 +409,7 @@ int nvme_open(const struct options *o, struct device **out)
 	n->dev.ops = &ops;
 	n->dev.o = o;
 	n->dev.fd = n->dev.mem.fd = -1;
-	n->queues = calloc(o->numjobs, sizeof(*n->queues));
+	n->queues = calloc(options_queues(o), sizeof(*n->queues));
 	if (!n->queues)
 		return bench_error("out of memory");
 	n->t = nvme_transport_open(o);

@@ -30,6 +30,7 @@ static const char help[] =
 	"  --bs SIZE              bytes of each I/O (default 4k)\n"
 	"  --iodepth N            I/Os in flight in each queue (default 1)\n"
 	"  --numjobs N            queues, each with a thread of its own (default 1)\n"
+	"  --idle-queues N        further queues, without I/O (default 0)\n"
 	"  --offset SIZE --size SIZE\n"
 	"                         the part of the device that is used (default all)\n"
 	"  --runtime TIME         how long is measured (default 10 s)\n"
@@ -67,6 +68,7 @@ enum {
 	OPT_BS,
 	OPT_IODEPTH,
 	OPT_NUMJOBS,
+	OPT_IDLE_QUEUES,
 	OPT_OFFSET,
 	OPT_SIZE,
 	OPT_RUNTIME,
@@ -98,6 +100,7 @@ static const struct option longs[] = {
 	{"bs", required_argument, NULL, OPT_BS},
 	{"iodepth", required_argument, NULL, OPT_IODEPTH},
 	{"numjobs", required_argument, NULL, OPT_NUMJOBS},
+	{"idle-queues", required_argument, NULL, OPT_IDLE_QUEUES},
 	{"offset", required_argument, NULL, OPT_OFFSET},
 	{"size", required_argument, NULL, OPT_SIZE},
 	{"runtime", required_argument, NULL, OPT_RUNTIME},
@@ -271,6 +274,8 @@ static int load_option(struct options *o, int c)
 		return small(c, 1, BENCH_MAX_DEPTH, &o->iodepth);
 	case OPT_NUMJOBS:
 		return small(c, 1, BENCH_MAX_JOBS, &o->numjobs);
+	case OPT_IDLE_QUEUES:
+		return small(c, 0, BENCH_MAX_JOBS, &o->idle_queues);
 	case OPT_OFFSET:
 		return size(c, &o->offset);
 	case OPT_SIZE:

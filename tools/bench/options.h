@@ -36,6 +36,7 @@ struct options {
 	unsigned int rwmixread;			   /* per cent */
 	uint64_t bs, size, offset;		   /* bytes; size 0: up to the end */
 	unsigned int iodepth, numjobs, queue_size; /* queue_size 0: as the type has it */
+	unsigned int idle_queues;		   /* made beside the jobs' */
 	uint64_t runtime_ns, ramp_ns, timeout_ns;
 	uint64_t randseed;
 	bool verify, json, interrupts, ceiling;
@@ -52,6 +53,12 @@ struct options {
  * 0, or 2 after a message on stderr: the exit status for it. --help and --version print and exit.
  */
 int options_parse(struct options *o, int argc, char **argv);
+
+/* All of the device's I/O queues that are made. */
+static inline unsigned int options_queues(const struct options *o)
+{
+	return o->numjobs + o->idle_queues;
+}
 
 static inline bool options_random(const struct options *o)
 {

@@ -208,9 +208,9 @@ static void json_options(const struct report *r, FILE *to)
 	json_string("socket", o->socket, to);
 	fprintf(to,
 		", \"rw\": \"%s\", \"rwmixread\": %u, \"bs\": %llu, \"iodepth\": %u, "
-		"\"numjobs\": %u, \"offset\": %llu, \"size\": %llu, \"interrupts\": %s},\n",
+		"\"numjobs\": %u, \"idle_queues\": %u, \"offset\": %llu, \"size\": %llu, \"interrupts\": %s},\n",
 		o->rw_name, o->rwmixread, (unsigned long long)o->bs, o->iodepth, o->numjobs,
-		(unsigned long long)o->offset, (unsigned long long)r->used_bytes,
+		o->idle_queues, (unsigned long long)o->offset, (unsigned long long)r->used_bytes,
 		o->interrupts ? "true" : "false");
 	fprintf(to, "  \"device\": {");
 	json_string("model", r->d->model, to);

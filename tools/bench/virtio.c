@@ -27,7 +27,7 @@ int virtio_open(struct virtio_device *v, const struct options *o, uint64_t featu
 
 	v->first_queue = first_queue;
 	v->request_bytes = request_bytes;
-	v->queues = calloc(o->numjobs, sizeof(*v->queues));
+	v->queues = calloc(options_queues(o), sizeof(*v->queues));
 	if (!v->queues)
 		return bench_error("out of memory");
 	if (vhost_user_connect(&v->vhost, o->socket, o->timeout_ns))
@@ -55,7 +55,7 @@ void virtio_close(struct device *d)
 	unsigned int i;
 
 	vhost_user_close(&v->vhost);
-	for (i = 0; v->queues && i < d->o->numjobs; i++) {
+	for (i = 0; v->queues && i < options_queues(d->o); i++) {
 		struct virtq *vq = &v->queues[i];
 
 		device_fini_queue(&vq->q);
@@ -107,7 +107,7 @@ int virtio_map(struct virtio_device *v, unsigned int segs_max)
 
 	if (!size)
 		return -1;
-	for (i = 0; i < v->dev.o->numjobs; i++) {
+	for (i = 0; i < options_queues(v->dev.o); i++) {
 		v->queues[i].size = (uint16_t)size;
 		v->queues[i].segs_max = segs_max;
 	}
