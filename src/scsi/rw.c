@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* READ and WRITE of all sizes (SBC-4, 5.15 to 5.18 and 5.42 to 5.45), and ranges of blocks. */
+#include "bdev/bdev_now.h"
 #include "scsi/scsi_internal.h"
 
 #define FUA 0x08 /* of byte 1; READ(6) and WRITE(6) have none */
@@ -91,4 +92,51 @@ enum scsi_result scsi_do_write(struct scsi_task *task)
 	task->io.lba = range.lba;
 	task->io.nblocks = range.nblocks;
 	return scsi_submit(task, BDEV_OP_WRITE, scsi_fua(task, fua_set(task)));
+}
+
+/* --- without a task --- */
+
+static slow_path struct scsi_channel *find_channel(struct scsi_group *g, const uint8_t lun[8])
+{
+	struct scsi_target *target;
+	struct scsi_channel *ch;
+
+	if (!scsi_group_find(g, lun, &target, &ch) || !ch)
+		return NULL;
+	memcpy(&g->last_lun, lun, sizeof(g->last_lun));
+	g->last = ch;
+	return ch;
+}
+
+/* Most guests have one unit, or a queue that is busy with one at a time. */
+static inline struct scsi_channel *last_channel(struct scsi_group *g, const uint8_t lun[8])
+{
+	uint64_t wanted;
+
+	memcpy(&wanted, lun, sizeof(wanted));
+	return likely(g->last && wanted == g->last_lun) ? g->last : find_channel(g, lun);
+}
+
+bool scsi_rw_now(struct scsi_group *g, const uint8_t lun[8], const uint8_t cdb[SCSI_CDB_MAX],
+		 bool data_out, const struct iovec *data)
+{
+	const struct scsi_channel *ch = last_channel(g, lun);
+	const struct scsi_command *cmd;
+	struct bdev_channel *bdev_ch;
+	struct scsi_range range;
+	bool known = false;
+
+	if (unlikely(!ch || !ch->bdev_ch->now || scsi_lu_special(ch->lu)))
+		return false;
+	cmd = scsi_command_find(cdb, &known);
+	if (unlikely(!cmd || cmd->execute != (data_out ? scsi_do_write : scsi_do_read) ||
+		     scsi_reserved_bits(cmd, cdb)))
+		return false;
+	bdev_ch = ch->bdev_ch;
+	range = scsi_cdb_range(cdb);
+	/* The data's length limits the transfer's, and FUA makes no difference in memory. */
+	return data->iov_len <= SCSI_MAX_TRANSFER_BYTES &&
+	       data->iov_len == (uint64_t)range.nblocks << bdev_ch->bdev->block_shift &&
+	       bdev_now(bdev_ch, data_out ? BDEV_OP_WRITE : BDEV_OP_READ, range.lba, range.nblocks,
+			data->iov_base);
 }

@@ -175,6 +175,14 @@ struct scsi_task {
 
 void scsi_task_execute(struct scsi_task *task);
 /*
+ * The short way of most commands to bdevs in memory: a READ or WRITE whose data is all in one
+ * segment and nothing speaks against. It needs no task, as it is over before any other command or
+ * task management function can look for it. True: done, with status GOOD and no residual. False:
+ * nothing has happened; a task with the same CDB will say why. `lun` and `cdb` are copies.
+ */
+bool scsi_rw_now(struct scsi_group *g, const uint8_t lun[8], const uint8_t cdb[SCSI_CDB_MAX],
+		 bool data_out, const struct iovec *data);
+/*
  * Tries to end it early: done() is still called, possibly inside this call, with `why`
  * (SCSI_RESPONSE_ABORTED or _RESET), or with what it came to. Only between scsi_task_execute() and
  * done(). For a guest's ABORT TASK use a TMF, which finds the task on any reactor.

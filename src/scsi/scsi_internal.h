@@ -123,6 +123,9 @@ struct scsi_group {
 	struct scsi_device *dev;
 	struct reactor *reactor;
 	unsigned int refs;
+	/* Who was addressed last by scsi_rw_now(), and how; last: NULL: nobody. */
+	uint64_t last_lun;
+	struct scsi_channel *last;
 	struct scsi_channel **channels[SCSI_MAX_TARGETS]; /* of those targets that there are */
 };
 
@@ -185,6 +188,16 @@ const struct scsi_command *scsi_commands(size_t *n);
 bool scsi_command_supported(const struct scsi_command *cmd, const struct scsi_lu *lu);
 /* Once before all else; checks the table. */
 void scsi_commands_init(void);
+
+/* Whether bits are set that it does not look at, except behind its CDB. */
+static inline bool scsi_reserved_bits(const struct scsi_command *cmd, const uint8_t *cdb)
+{
+	uint64_t bits[2], known[2];
+
+	memcpy(bits, cdb, sizeof(bits));
+	memcpy(known, cmd->usage, sizeof(known));
+	return (bits[0] & ~known[0]) | (bits[1] & ~known[1]);
+}
 
 /* --- task.c --- */
 

@@ -56,13 +56,10 @@ static void refuse_opcode(struct scsi_task *task, bool opcode_known)
 static bool reserved_bits_set(struct scsi_task *task)
 {
 	const uint8_t *usage = task->cmd->usage;
-	uint64_t cdb[2], known[2];
 	unsigned int i;
 	uint8_t bits;
 
-	memcpy(cdb, task->cdb, sizeof(cdb));
-	memcpy(known, usage, sizeof(known));
-	if (likely(!((cdb[0] & ~known[0]) | (cdb[1] & ~known[1]))))
+	if (likely(!scsi_reserved_bits(task->cmd, task->cdb)))
 		return false;
 	for (i = 1; i < task->cmd->cdb_len; i++) {
 		bits = task->cdb[i] & (uint8_t)~usage[i];

@@ -108,6 +108,29 @@ static void task_done(struct scsi_task *task)
 		task->in_len - min_t(uint64_t, task->in_len, task->residual));
 }
 
+/*
+ * By the short way, if the data is one segment. All of the response is written, as all of it is
+ * counted in the used element.
+ */
+static inline bool handle_now(struct vs_req *r, const struct virtio_scsi_cmd_req *cmd)
+{
+	struct virtio_req *req = &r->req;
+	const struct iovec *data = req->nin ? req->in : req->out;
+	bool out = !req->nin;
+	uint64_t bytes;
+
+	if (req->nin + req->nout != 1 || r->nresp != 1 ||
+	    !scsi_rw_now(virtio_req_group_ctx(req), cmd->lun, cmd->cdb, out, data))
+		return false;
+	bytes = data->iov_len;
+	virtio_req_count(req, out ? BDEV_OP_WRITE : BDEV_OP_READ, bytes);
+	/* VIRTIO_SCSI_S_OK, status GOOD, no sense data, no residual */
+	memset(r->resp[0].iov_base, 0, sizeof(struct virtio_scsi_cmd_resp));
+	virtio_req_complete(req,
+			    (uint32_t)(sizeof(struct virtio_scsi_cmd_resp) + (out ? 0 : bytes)));
+	return true;
+}
+
 static void handle_command(struct virtio_req *req)
 {
 	struct vs_req *r = vs_req_of(req);
@@ -115,6 +138,8 @@ static void handle_command(struct virtio_req *req)
 	struct virtio_scsi_cmd_req cmd;
 
 	if (unlikely(!begin(r, &cmd, sizeof(cmd), sizeof(struct virtio_scsi_cmd_resp))))
+		return;
+	if (handle_now(r, &cmd))
 		return;
 	if (unlikely(!scsi_group_address(virtio_req_group_ctx(req), cmd.lun, task))) {
 		struct virtio_scsi_cmd_resp resp = {.response = VIRTIO_SCSI_S_BAD_TARGET};

@@ -302,6 +302,159 @@ static void read_only(void)
 	end();
 }
 
+/* --- without a task --- */
+
+struct now {
+	struct host *h;
+	const uint8_t *cdb;
+	bool out, done;
+	size_t len;
+};
+
+static void now_fn(void *arg)
+{
+	struct now *n = arg;
+	struct iovec iov = {.iov_base = n->out ? n->h->out : n->h->in, .iov_len = n->len};
+
+	n->done = scsi_rw_now(n->h->g, n->h->lun, n->cdb, n->out, &iov);
+}
+
+static bool now(const uint8_t *cdb, bool out, size_t len)
+{
+	struct now n = {.h = &h, .cdb = cdb, .out = out, .len = len};
+
+	reactor_call(h.r, now_fn, &n);
+	return n.done;
+}
+
+static bool now_rw(unsigned int size, bool out, uint32_t lba, uint32_t n, size_t len)
+{
+	uint8_t cdb[SCSI_CDB_MAX] = {0};
+
+	make_cdb(cdb, size, out, lba, n);
+	return now(cdb, out, len);
+}
+
+/* Both, as a task would; and what they leave alone stays as it is. */
+static void now_sizes(void)
+{
+	static const unsigned int sizes_of[] = {6, 10, 12, 16};
+	unsigned int i;
+
+	begin(512);
+	for (i = 0; i < 4; i++) {
+		memset(h.out, (int)i + 1, 4096);
+		CU_ASSERT(now_rw(sizes_of[i], true, 8 * (i + 1), 8, 4096));
+	}
+	for (i = 0; i < 4; i++) {
+		memset(h.in, 0xff, 4096 + 512);
+		CU_ASSERT(now_rw(sizes_of[i], false, 8 * (i + 1), 8, 4096));
+		CU_ASSERT(test_all(h.in, 4096, (uint8_t)(i + 1)));
+		CU_ASSERT(test_all(h.in + 4096, 512, 0xff));
+	}
+	memset(h.in, 0xff, 4096);
+	CU_ASSERT_EQUAL(host_read(&h, 39, 2, 512), SCSI_STATUS_GOOD);
+	CU_ASSERT(test_all(h.in, 512, 4) && test_all(h.in + 512, 512, 0));
+	CU_ASSERT(now_rw(10, false, N - 8, 8, 4096));
+	end();
+}
+
+/* What a task has to answer, as something is wrong with the CDB or the buffer. */
+static void now_refuses(void)
+{
+	uint8_t cdb[SCSI_CDB_MAX];
+	unsigned int bit;
+
+	begin(512);
+	CU_ASSERT(!now_rw(10, false, N - 7, 8, 4096));
+	CU_ASSERT(!now_rw(10, true, 0xffffffff, 8, 4096));
+	CU_ASSERT(!now_rw(16, false, 0, 0, 0));
+	CU_ASSERT(!now_rw(16, false, 0, 8, 4095));
+	CU_ASSERT(!now_rw(16, false, 0, 8, 4097));
+	CU_ASSERT(!now_rw(16, true, 0, 8, 3584));
+	make_cdb(cdb, 10, true, 0, 8);
+	CU_ASSERT(!now(cdb, false, 4096));
+	for (bit = 5; bit < 8; bit++) {
+		memset(cdb, 0, sizeof(cdb));
+		make_cdb(cdb, 10, false, 0, 8);
+		cdb[1] = (uint8_t)(1 << bit);
+		CU_ASSERT(!now(cdb, false, 4096));
+	}
+	make_cdb(cdb, 10, false, 0, 8);
+	cdb[0] = SCSI_OP_VERIFY_10;
+	CU_ASSERT(!now(cdb, false, 4096));
+	cdb[0] = 0xff;
+	CU_ASSERT(!now(cdb, false, 4096));
+	end();
+	host_null("d", 0);
+	host_open(&h, "host", NULL, "d");
+	CU_ASSERT(now_rw(16, false, 0, 32768, 32768 * 512));
+	CU_ASSERT(!now_rw(16, false, 0, 32769, 32769 * 512)); /* above MAXIMUM TRANSFER LENGTH */
+	end();
+	begin_mock(); /* not in memory */
+	CU_ASSERT(!now_rw(10, false, 0, 8, 4096));
+	end_mock();
+}
+
+/* What a task has to answer, as something is up with the unit. */
+static void now_special(void)
+{
+	host_malloc("d", HOST_MIB, 512);
+	host_begin(&h, "host", NULL);
+	host_add(&h, 0, 0, "d", false);
+	host_add(&h, 0, 1, "d", true);
+	host_start(&h);
+	CU_ASSERT(!now_rw(10, false, 0, 8, 4096)); /* a unit attention */
+	host_clear_uas(&h);
+	CU_ASSERT(now_rw(10, true, 0, 8, 4096));
+	host_lun(&h, 0, 1);
+	host_clear_uas(&h);
+	CU_ASSERT(!now_rw(10, true, 0, 8, 4096)); /* read-only, though the other is not */
+	host_lun(&h, 0, 2);
+	CU_ASSERT(!now_rw(10, false, 0, 8, 4096)); /* no such unit... */
+	host_lun(&h, 1, 0);
+	CU_ASSERT(!now_rw(10, false, 0, 8, 4096)); /* ... nor target */
+	host_lun(&h, 0, 0);
+	CU_ASSERT(now_rw(10, true, 0, 8, 4096));
+	CU_ASSERT_EQUAL(host_tmf(&h, SCSI_TMF_LU_RESET, 0), SCSI_TMF_COMPLETE);
+	CU_ASSERT(!now_rw(10, true, 0, 8, 4096));
+	host_clear_uas(&h);
+	CU_ASSERT(now_rw(10, true, 0, 8, 4096));
+	CMD(&h, 0, 0, 0x1b, 0, 0, 0, 0, 0); /* START STOP UNIT: stop */
+	CU_ASSERT(!now_rw(10, false, 0, 8, 4096));
+	end();
+}
+
+static void pr_out(struct host *other, uint8_t action, uint8_t type, uint8_t key, uint8_t sa_key)
+{
+	memset(other->out, 0, 24);
+	other->out[7] = key;
+	other->out[15] = sa_key;
+	CMD(other, 24, 0, 0x5f, action, type, 0, 0, 0, 0, 0, 24, 0);
+	EXPECT_GOOD(other);
+}
+
+/* Another controller's reservation. */
+static void now_reserved(void)
+{
+	struct host other;
+
+	begin(512);
+	host_open(&other, "other", h.r, "d");
+	pr_out(&other, 0, 0, 0, 1);
+	CU_ASSERT(now_rw(10, true, 0, 8, 4096));
+	pr_out(&other, 1, SCSI_PR_WRITE_EXCL, 1, 0);
+	CU_ASSERT(!now_rw(10, true, 0, 8, 4096));
+	host_write(&h, 0, 8, 512);
+	EXPECT_CONFLICT(&h);
+	pr_out(&other, 2, SCSI_PR_WRITE_EXCL, 1, 0);
+	CU_ASSERT(now_rw(10, true, 0, 8, 4096));
+	pr_out(&other, 1, SCSI_PR_EXCL_ACCESS, 1, 0);
+	CU_ASSERT(!now_rw(10, false, 0, 8, 4096));
+	host_end(&other);
+	end();
+}
+
 static const struct test_case cases[] = {
 	{"sizes", sizes},
 	{"zero_blocks", zero_blocks},
@@ -312,6 +465,10 @@ static const struct test_case cases[] = {
 	{"fua", fua},
 	{"errors", errors},
 	{"read_only", read_only},
+	{"now_sizes", now_sizes},
+	{"now_refuses", now_refuses},
+	{"now_special", now_special},
+	{"now_reserved", now_reserved},
 };
 
 TEST_MAIN("scsi_rw", cases)
