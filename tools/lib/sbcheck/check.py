@@ -152,18 +152,13 @@ class Check:
             if broken:
                 self.waiting.remove(stage)
                 self._not_run(stage, f"not run, because {broken[0]} failed")
-            elif self._has_room(stage) and not self._waits(stage):
+            elif len(self.running) < LANES and not self._waits(stage):
                 self.waiting.remove(stage)
                 self._start(stage)
 
     def _waits(self, stage):
         return any(name in self.planned and name not in self.done
                    for name in stage.needs + stage.after)
-
-    def _has_room(self, stage):
-        if any(run.stage.alone for run in self.running):
-            return False
-        return len(self.running) < (1 if stage.alone else LANES)
 
     def _start(self, stage):
         self.say(f"{stage.name}: {stage.title}")
@@ -264,7 +259,7 @@ def main():
     options = arguments()
     if options.list:
         for stage in STAGES:
-            print(f"{stage.name:12} {stage.title}{' (guest)' if stage.guest else ''}")
+            print(f"{stage.name:13} {stage.title}{' (guest)' if stage.guest else ''}")
         return 0
     try:
         stages, left_out = selected(options.stage, options.quick)

@@ -20,8 +20,6 @@ class Stage:
     minutes: float = 10
     # Only with guests (left out by --quick).
     guest: bool = False
-    # Measures time or load: nothing else runs meanwhile.
-    alone: bool = False
 
 
 def device_tests(version):
@@ -47,6 +45,9 @@ STAGES = (
           ("deps",), ("qemu-7.2",), minutes=20, guest=True),
     Stage("qemu-debian", "Debian's QEMU with vfio-user-pci", "tools/get-qemu", ("deps",),
           ("guest-image",), minutes=20, guest=True),
+    # The longest, so it comes as soon as it can: the others go beside it.
+    Stage("guest", "Linux guests", "tests/guest/run", ("build", "qemu-10.0", "guest-image"),
+          ("qemu-7.2",), minutes=45, guest=True),
     Stage("runner", "that tests/run-tests notices what is wrong", "tests/project/runner",
           ("deps",)),
     Stage("qemu-patches", "that the series are what src/ makes", "qemu-patches/regen --check",
@@ -59,7 +60,7 @@ STAGES = (
     Stage("instructions", "what a read costs the daemon, against its budget",
           "tests/instructions/run", ("build",)),
     Stage("tests", "unit and integration tests", "tests/run-tests --exclude qemu-device",
-          ("build",), ("build-tsan", "guest-image"), minutes=20, alone=True),
+          ("build",), ("build-tsan",), minutes=20),
     Stage("asan", "the same, with address and undefined behaviour sanitizers",
           "tests/run-tests --build build-asan --exclude qemu-device", ("build-asan",), ("tests",),
           minutes=25),
@@ -70,8 +71,6 @@ STAGES = (
           device_tests("10.0.13"), ("qemu-10.0",), minutes=15, guest=True),
     Stage("device-7.2", "QEMU 7.2's device against a made-up target",
           device_tests("7.2"), ("qemu-7.2",), ("device-10.0",), minutes=15, guest=True),
-    Stage("guest", "Linux guests", "tests/guest/run", ("build", "qemu-10.0", "guest-image"),
-          ("tests",), minutes=45, guest=True),
     Stage("guest-vfio", "Linux guests over vfio-user", "tests/guest/run --transport vfio-user",
           ("build", "qemu-debian", "guest-image"), ("guest",), minutes=30, guest=True),
     Stage("demo", "the demonstration", "tools/demo", ("build", "qemu-10.0", "guest-image"),
@@ -79,7 +78,8 @@ STAGES = (
     Stage("compare-modes", "the comparison of modes, in short", "tests/project/compare-modes",
           ("build", "qemu-10.0", "guest-image"), ("demo",), minutes=15, guest=True),
     Stage("demo-vfio", "the same over vfio-user", "tools/demo --transport vfio-user",
-          ("build", "qemu-debian", "guest-image"), ("guest-vfio", "compare-modes"), minutes=15, guest=True),
+          ("build", "qemu-debian", "guest-image"), ("guest-vfio", "compare-modes"), minutes=15,
+          guest=True),
 )
 
 
