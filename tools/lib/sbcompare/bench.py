@@ -19,6 +19,8 @@ def measure(mode, load, running, settings, *more):
                f"--cpus={settings.bench_cpu}", f"--target-pid={running.pid(mode)}",
                f"--runtime={settings.bench_runtime:g}s", "--ramp_time=100ms",
                "--output-format=json", *fio.arguments(load), *more]
+    if mode.kind == "nvme":
+        command.append(f"--transport={mode.transport}")
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               check=False, timeout=LIMIT_SECONDS + settings.bench_runtime)

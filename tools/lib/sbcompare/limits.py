@@ -29,6 +29,11 @@ OURS = tuple(mode for mode in modes.MODES if mode.server == "shadowbell")
 WITH_QSD = tuple(mode for mode in modes.BENCH_MODES)
 
 
+TRANSPORTS = (*(mode for mode in OURS if mode.kind == "nvme"),
+              modes.Mode("shadowbell-nvme-vfio", "shadowbell nvme, vfio-user", "shadowbell", "nvme",
+                         transport="vfio-user"))
+
+
 def load(depth, block=4 * modes.KIB, rw="randread"):
     return modes.Workload(f"{rw}-{block}-{depth}", "", rw, block, depth, 1)
 
@@ -102,6 +107,24 @@ def depths(settings):
                                 for name in ("p50", "p99", "p99.9")),
                   f"{m.figure(mode.title, 1, 'p99.9').median / m.figure(mode.title, 1, 'p50').median:.1f}",
                   m.value(mode.title, 1, "cache_line_round_trip", seconds)] for mode in WITH_QSD])
+
+
+def transports(settings):
+    """NVMe over its two transports."""
+    m = Measurer(settings)
+    first, second = TRANSPORTS
+    with places("null", settings) as place, \
+            servers.Servers(place, TRANSPORTS, settings) as running:
+        for number in range(settings.bench_rounds):
+            note(f"transports, round {number + 1} of {settings.bench_rounds}")
+            for depth in DEPTHS:
+                for mode in TRANSPORTS:
+                    m.add(mode.title, depth, bench.measure(mode, load(depth), running, settings))
+    print_table("NVMe over vhost-user and vfio-user, null bdev, 4 KiB random read: IOPS",
+                ["transport", *(f"iodepth {depth}" for depth in DEPTHS)],
+                [*([mode.transport, *(m.value(mode.title, depth, "iops") for depth in DEPTHS)]
+                   for mode in TRANSPORTS),
+                 ["ratio", *(m.ratio(second.title, first.title, depth) for depth in DEPTHS)]])
 
 
 def memory(settings):
@@ -270,7 +293,7 @@ def scaling(settings):
                  for mode in OURS])
 
 
-SECTIONS = {"depths": depths, "memory": memory, "file": file, "scaling": scaling}
+SECTIONS = {"depths": depths, "transports": transports, "memory": memory, "file": file, "scaling": scaling}
 
 
 def parser():

@@ -20,6 +20,7 @@ class Mode:
     server: str  # qemu, qsd or shadowbell
     kind: str  # nvme, blk or scsi: what the guest sees
     properties: str = ""  # of QEMU's device
+    transport: str = "vhost-user"  # of NVMe
 
 
 MODES = (

@@ -116,7 +116,7 @@ def controller(mode):
     bdev = f"disk-{mode.name}"
     base = {"name": mode.name, "type": mode.kind}
     if mode.kind == "nvme":
-        return {**base, "io_queues": modes.QUEUES, "namespaces": [{"bdev": bdev}]}
+        return {**base, "transport": mode.transport, "io_queues": modes.QUEUES, "namespaces": [{"bdev": bdev}]}
     if mode.kind == "scsi":
         return {**base, "queues": modes.QUEUES,
                 "targets": [{"id": 0, "luns": [{"lun": 0, "bdev": bdev}]}]}
