@@ -70,7 +70,8 @@ static void copy(struct queue_stats *to, const struct queue_stats *from)
 
 void queue_stats_visit(queue_stats_fn fn, void *arg)
 {
-	struct queue_stats snapshot;
+	/* Under the lock. On the stack gcc's address sanitizer misaligns it (PR 110027). */
+	static struct queue_stats snapshot;
 	const struct set *set;
 	unsigned int i;
 
