@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "scsi/scsi.h"
+#include "scsi/scsi_spec.h"
 #include "util/log.h"
 #include "util/util.h"
 #include "virtio/virtio_dev.h"
@@ -50,8 +51,9 @@ static inline void respond(struct vs_req *r, const void *resp, size_t len, uint6
 	virtio_req_complete(&r->req, (uint32_t)min_t(uint64_t, len + data_in, UINT32_MAX));
 }
 
-/* Takes the request's header and cuts off the space of its response. False: the queue is broken. */
-static inline bool begin(struct vs_req *r, void *header, size_t header_len, size_t resp_len)
+/* The same in any layout. */
+static slow_path bool begin_pieces(struct vs_req *r, void *header, size_t header_len,
+				   size_t resp_len)
 {
 	struct virtio_req *req = &r->req;
 
@@ -63,6 +65,27 @@ static inline bool begin(struct vs_req *r, void *header, size_t header_len, size
 	if (!r->nresp)
 		virtio_req_break(req, "a request has no room for its response");
 	return r->nresp;
+}
+
+/*
+ * Takes the request's header and cuts off the space of its response. False: the queue is broken.
+ * Drivers have descriptors of their own for both.
+ */
+static inline bool begin(struct vs_req *r, void *header, size_t header_len, size_t resp_len)
+{
+	struct virtio_req *req = &r->req;
+
+	if (unlikely(!req->nout || req->out->iov_len != header_len || !req->nin ||
+		     req->in->iov_len != resp_len))
+		return begin_pieces(r, header, header_len, resp_len);
+	memcpy(header, req->out->iov_base, header_len);
+	req->out++;
+	req->nout--;
+	r->resp[0] = *req->in;
+	r->nresp = 1;
+	req->in++;
+	req->nin--;
+	return true;
 }
 
 /* --- request queues (5.6.6.1) --- */
@@ -86,9 +109,22 @@ static uint8_t response_of(const struct scsi_task *task)
 	return VIRTIO_SCSI_S_FAILURE;
 }
 
-static void task_done(struct scsi_task *task)
+/*
+ * Status GOOD, all data transferred, and room for the response in one piece. All of the response is
+ * written, as all of it is counted in the used element.
+ */
+static inline void respond_good(struct vs_req *r, bool out, uint64_t bytes)
 {
-	struct vs_req *r = container_of(task, struct vs_req, task);
+	uint32_t written = (uint32_t)sizeof(struct virtio_scsi_cmd_resp);
+
+	virtio_req_count(&r->req, out ? BDEV_OP_WRITE : BDEV_OP_READ, bytes);
+	/* VIRTIO_SCSI_S_OK, no sense data, no residual */
+	memset(r->resp[0].iov_base, 0, sizeof(struct virtio_scsi_cmd_resp));
+	virtio_req_complete(&r->req, out ? written : written + (uint32_t)bytes);
+}
+
+static slow_path void respond_any(struct vs_req *r, const struct scsi_task *task)
+{
 	struct virtio_scsi_cmd_resp resp = {
 		.response = response_of(task),
 		.status = task->status,
@@ -96,9 +132,8 @@ static void task_done(struct scsi_task *task)
 		.resid = htole32((uint32_t)min_t(uint64_t, task->residual, UINT32_MAX)),
 	};
 
-	if (unlikely(task->sense_len))
-		memcpy(resp.sense, task->sense, task->sense_len);
-	if (unlikely(resp.response != VIRTIO_SCSI_S_OK || resp.status))
+	memcpy(resp.sense, task->sense, task->sense_len);
+	if (resp.response != VIRTIO_SCSI_S_OK || resp.status)
 		COUNTER_ADD(r->req.stats->errors, 1);
 	else if (task->in_len)
 		virtio_req_count(&r->req, BDEV_OP_READ, task->in_len - task->residual);
@@ -108,26 +143,31 @@ static void task_done(struct scsi_task *task)
 		task->in_len - min_t(uint64_t, task->in_len, task->residual));
 }
 
-/*
- * By the short way, if the data is one segment. All of the response is written, as all of it is
- * counted in the used element.
- */
+static void task_done(struct scsi_task *task)
+{
+	struct vs_req *r = container_of(task, struct vs_req, task);
+	const uint64_t bytes = task->in_len + task->out_len;
+
+	/* Data in one direction, and no more of it than a used element can count. */
+	if (likely(task->response == SCSI_RESPONSE_OK && task->status == SCSI_STATUS_GOOD &&
+		   !task->residual && r->nresp == 1 && bytes - 1 < UINT32_MAX / 2 &&
+		   !(task->in_len && task->out_len)))
+		respond_good(r, !task->in_len, bytes);
+	else
+		respond_any(r, task);
+}
+
+/* By the short way, if the data is one segment. */
 static inline bool handle_now(struct vs_req *r, const struct virtio_scsi_cmd_req *cmd)
 {
 	struct virtio_req *req = &r->req;
 	const struct iovec *data = req->nin ? req->in : req->out;
 	bool out = !req->nin;
-	uint64_t bytes;
 
 	if (req->nin + req->nout != 1 || r->nresp != 1 ||
 	    !scsi_rw_now(virtio_req_group_ctx(req), cmd->lun, cmd->cdb, out, data))
 		return false;
-	bytes = data->iov_len;
-	virtio_req_count(req, out ? BDEV_OP_WRITE : BDEV_OP_READ, bytes);
-	/* VIRTIO_SCSI_S_OK, status GOOD, no sense data, no residual */
-	memset(r->resp[0].iov_base, 0, sizeof(struct virtio_scsi_cmd_resp));
-	virtio_req_complete(req,
-			    (uint32_t)(sizeof(struct virtio_scsi_cmd_resp) + (out ? 0 : bytes)));
+	respond_good(r, out, data->iov_len);
 	return true;
 }
 
