@@ -175,6 +175,7 @@ static void session(void *arg, bool begins)
 const struct virtio_ops blk_virtio_ops = {
 	.req_size = sizeof(struct blk_req),
 	.handle = handle,
+	.run_now = blk_run_now,
 	.session = session,
 	.get_config = blk_get_config,
 	.set_config = blk_set_config,

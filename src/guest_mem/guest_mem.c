@@ -9,6 +9,15 @@ static bool overlaps(const struct guest_mem_region *r, uint64_t gpa, uint64_t si
 	return gpa < r->gpa ? size > r->gpa - gpa : gpa - r->gpa < r->size;
 }
 
+uint8_t *guest_mem_ptr_elsewhere(const struct guest_mem *mem, uint64_t gpa, uint64_t len,
+				 uint16_t *last)
+{
+	uint64_t run;
+	uint8_t *p = guest_mem_run_near(mem, gpa, &run, last);
+
+	return p && len <= run ? p : NULL;
+}
+
 int guest_mem_add(struct guest_mem *mem, uint64_t gpa, uint64_t size, void *host)
 {
 	uint32_t i, at = 0;

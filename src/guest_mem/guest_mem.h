@@ -83,14 +83,19 @@ static inline uint8_t *guest_mem_run_near(const struct guest_mem *mem, uint64_t 
 	return r->host + (gpa - r->gpa);
 }
 
+uint8_t *guest_mem_ptr_elsewhere(const struct guest_mem *mem, uint64_t gpa, uint64_t len,
+				 uint16_t *last);
+
 /* The host address of [gpa, gpa + len), len > 0, or NULL if that is not all in one region. */
 static inline uint8_t *guest_mem_ptr_near(const struct guest_mem *mem, uint64_t gpa, uint64_t len,
 					  uint16_t *last)
 {
-	uint64_t run;
-	uint8_t *p = guest_mem_run_near(mem, gpa, &run, last);
+	const struct guest_mem_region *r = &mem->regions[*last];
+	uint64_t at = gpa - r->gpa;
 
-	return p && len <= run ? p : NULL;
+	if (likely(at < r->size && len <= r->size - at))
+		return r->host + at;
+	return guest_mem_ptr_elsewhere(mem, gpa, len, last);
 }
 
 static inline uint8_t *guest_mem_ptr(const struct guest_mem *mem, uint64_t gpa, uint64_t len)

@@ -47,6 +47,14 @@ struct virtio_ops {
 	/* On the queue's reactor: ends in virtio_req_complete(), now or later. */
 	void (*handle)(struct virtio_req *req);
 	/*
+	 * The short way, if there is one: takes and completes chains from the front of those that
+	 * the ring has seen, up to `max`, as if each had been a request whose I/O went to the first
+	 * disk. Returns how many: it stops at the first that needs handle(). On the queue's
+	 * reactor. Optional.
+	 */
+	unsigned int (*run_now)(void *arg, struct virtq *ring, struct bdev_channel *ch,
+				struct queue_stats *stats, unsigned int max);
+	/*
 	 * On each reactor, when the device is made and destroyed: the personality's own there, if
 	 * it has more than the disks' channels. 0 or -errno. Optional, both or none.
 	 */

@@ -210,24 +210,25 @@ static inline uint16_t avail_entry(const struct virtq *vq, uint16_t at)
 /* Hints only: nothing that is read here is used for anything else. */
 void virtq_prefetch(struct virtq *vq, unsigned int max)
 {
-	const uint16_t first = vq->last_avail;
+	const uint16_t first = vq->last_avail, mask = (uint16_t)(vq->size - 1);
+	const struct guest_mem_region near = vq->mem->regions[vq->last_region];
+	const struct vring_avail *avail = vq->avail;
+	const struct vring_desc *desc = vq->desc;
 	unsigned int i, n;
 
 	n = min_t(unsigned int, (uint16_t)(vq->seen_avail - first), max);
 	if (n < 2)
 		return;
-	for (i = 0; i < n; i++) {
-		uint16_t head = avail_entry(vq, (uint16_t)(first + i));
+	for (i = first; i < first + n; i++)
+		__builtin_prefetch(&desc[load16(&avail->ring[i & mask]) & mask]);
+	for (i = first; i < first + n; i++) {
+		const struct vring_desc *d = &desc[load16(&avail->ring[i & mask]) & mask];
+		uint64_t at =
+			le64toh(__atomic_load_n((const uint64_t *)&d->addr, __ATOMIC_RELAXED)) -
+			near.gpa;
 
-		__builtin_prefetch(&vq->desc[head & (vq->size - 1)]);
-	}
-	for (i = 0; i < n; i++) {
-		uint16_t head = avail_entry(vq, (uint16_t)(first + i));
-		const struct vring_desc *d = &vq->desc[head & (vq->size - 1)];
-		uint64_t addr =
-			le64toh(__atomic_load_n((const uint64_t *)&d->addr, __ATOMIC_RELAXED));
-
-		__builtin_prefetch(guest_mem_ptr_near(vq->mem, addr, 1, &vq->last_region));
+		if (likely(at < near.size))
+			__builtin_prefetch(near.host + at);
 	}
 }
 
@@ -258,16 +259,6 @@ int virtq_pop(struct virtq *vq, struct virtq_chain *c)
 }
 
 /* --- used entries and notifications --- */
-
-void virtq_push(struct virtq *vq, uint16_t head, uint32_t written)
-{
-	struct vring_used_elem *elem = &vq->used->ring[vq->used_idx & (vq->size - 1)];
-
-	elem->id = htole32(head);
-	elem->len = htole32(written);
-	vq->used_idx++;
-	virtq_inflight_push(vq, head);
-}
 
 /* Whether the guest wants to hear of the entries since `old` (VIRTIO 1.2, 2.7.7.1, 2.7.10). */
 static bool wants_notification(const struct virtq *vq, uint16_t old)

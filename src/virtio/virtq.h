@@ -86,8 +86,49 @@ int virtq_look(struct virtq *vq);
 
 /* Takes the next chain: 1, 0: there is none, or -EPROTO: the queue is broken (now or before). */
 int virtq_pop(struct virtq *vq, struct virtq_chain *chain);
+
+/*
+ * The stores that tell of what is in flight: their order matters, not their visibility to other
+ * CPUs, as the reader comes after our death.
+ */
+#define inflight_order() __asm__ volatile("" ::: "memory")
+
+/* A chain was taken. */
+static inline void virtq_inflight_begin(struct virtq *vq, uint16_t head)
+{
+	if (!vq->inflight)
+		return;
+	vq->inflight->desc[head].counter = vq->inflight_counter++;
+	inflight_order();
+	vq->inflight->desc[head].inflight = 1;
+}
+
+/* Its used entry was written, but not shown yet: it belongs to the batch. */
+static inline void virtq_inflight_push(struct virtq *vq, uint16_t head)
+{
+	if (!vq->inflight)
+		return;
+	vq->inflight->desc[head].next = vq->inflight->last_batch_head;
+	inflight_order();
+	vq->inflight->last_batch_head = head;
+}
+
 /* Gives a chain back with `written` bytes written; the guest sees it after virtq_flush(). */
-void virtq_push(struct virtq *vq, uint16_t head, uint32_t written);
+static inline void virtq_push(struct virtq *vq, uint16_t head, uint32_t written)
+{
+	uint64_t elem = htole64((uint64_t)written << 32 | head);
+
+	memcpy(&vq->used->ring[vq->used_idx & (vq->size - 1)], &elem, sizeof(elem));
+	vq->used_idx++;
+	virtq_inflight_push(vq, head);
+}
+
+/* Whether there are chains to take without a new look at the available index. */
+static inline bool virtq_left(const struct virtq *vq)
+{
+	return vq->last_avail != vq->seen_avail || vq->next_resubmit < vq->nresubmit;
+}
+
 /* Whether virtq_pop() will find a chain, or -EPROTO. Looks at the available index if need be. */
 static inline bool virtq_pending(struct virtq *vq)
 {
