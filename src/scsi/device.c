@@ -340,7 +340,25 @@ bool scsi_group_find(struct scsi_group *g, const uint8_t lun[8], struct scsi_tar
 	return true;
 }
 
+slow_path struct scsi_channel *scsi_group_find_channel(struct scsi_group *g, const uint8_t lun[8])
+{
+	struct scsi_target *target;
+	struct scsi_channel *ch;
+
+	if (!scsi_group_find(g, lun, &target, &ch) || !ch)
+		return NULL;
+	memcpy(&g->last_lun, lun, sizeof(g->last_lun));
+	g->last = ch;
+	g->last_target = target;
+	return ch;
+}
+
 bool scsi_group_address(struct scsi_group *g, const uint8_t lun[8], struct scsi_task *task)
 {
+	if (likely(scsi_group_is_last(g, lun))) {
+		task->target = g->last_target;
+		task->ch = g->last;
+		return true;
+	}
 	return scsi_group_find(g, lun, &task->target, &task->ch);
 }

@@ -56,7 +56,7 @@ bool scsi_transfer_ok(struct scsi_task *task, uint32_t nblocks)
 
 static bool fua_set(const struct scsi_task *task)
 {
-	return task->cmd->cdb_len > 6 && task->cdb[1] & FUA;
+	return task->cdb[0] >> 5 && task->cdb[1] & FUA;
 }
 
 enum scsi_result scsi_do_read(struct scsi_task *task)
@@ -94,49 +94,68 @@ enum scsi_result scsi_do_write(struct scsi_task *task)
 	return scsi_submit(task, BDEV_OP_WRITE, scsi_fua(task, fua_set(task)));
 }
 
-/* --- without a task --- */
+/* --- the short ways --- */
 
-static slow_path struct scsi_channel *find_channel(struct scsi_group *g, const uint8_t lun[8])
+/* What of scsi_lu.special a READ has to do with. */
+#define READ_SPECIAL (SCSI_LU_UA | SCSI_LU_NO_READ | SCSI_LU_STOPPED | SCSI_LU_GONE)
+
+/*
+ * Whether it is a READ or WRITE of all `bytes` of its data that nothing speaks against, but that
+ * its range may not be on the medium.
+ */
+static inline bool is_plain(const struct scsi_channel *ch, const uint8_t *cdb, bool data_out,
+			    uint64_t bytes, struct scsi_range *range)
 {
-	struct scsi_target *target;
-	struct scsi_channel *ch;
+	const struct scsi_command *cmd;
+	bool known = false;
 
-	if (!scsi_group_find(g, lun, &target, &ch) || !ch)
-		return NULL;
-	memcpy(&g->last_lun, lun, sizeof(g->last_lun));
-	g->last = ch;
-	return ch;
-}
-
-/* Most guests have one unit, or a queue that is busy with one at a time. */
-static inline struct scsi_channel *last_channel(struct scsi_group *g, const uint8_t lun[8])
-{
-	uint64_t wanted;
-
-	memcpy(&wanted, lun, sizeof(wanted));
-	return likely(g->last && wanted == g->last_lun) ? g->last : find_channel(g, lun);
+	if (unlikely(scsi_lu_special(ch->lu) & (data_out ? ~0u : READ_SPECIAL)))
+		return false;
+	cmd = scsi_command_find(cdb, &known);
+	if (!cmd || cmd->execute != (data_out ? scsi_do_write : scsi_do_read) ||
+	    unlikely(scsi_reserved_bits(cmd, cdb)))
+		return false;
+	*range = scsi_cdb_range(cdb);
+	/* The data's length limits the transfer's. */
+	return likely(bytes - 1 < SCSI_MAX_TRANSFER_BYTES &&
+		      bytes == (uint64_t)range->nblocks << ch->bdev_ch->bdev->block_shift);
 }
 
 bool scsi_rw_now(struct scsi_group *g, const uint8_t lun[8], const uint8_t cdb[SCSI_CDB_MAX],
 		 bool data_out, const struct iovec *data)
 {
-	const struct scsi_channel *ch = last_channel(g, lun);
-	const struct scsi_command *cmd;
-	struct bdev_channel *bdev_ch;
+	const struct scsi_channel *ch = scsi_group_channel(g, lun);
 	struct scsi_range range;
-	bool known = false;
 
-	if (unlikely(!ch || !ch->bdev_ch->now || scsi_lu_special(ch->lu)))
+	/* FUA makes no difference in memory. */
+	return ch && ch->bdev_ch->now && is_plain(ch, cdb, data_out, data->iov_len, &range) &&
+	       bdev_now(ch->bdev_ch, data_out ? BDEV_OP_WRITE : BDEV_OP_READ, range.lba,
+			range.nblocks, data->iov_base);
+}
+
+bool scsi_rw_start(struct scsi_task *task)
+{
+	const struct bdev_channel *ch = task->ch->bdev_ch;
+	bool out = task->out_len;
+	uint64_t bytes = task->out_len + task->in_len;
+	uint32_t cnt = out ? task->out_cnt : task->in_cnt;
+	struct scsi_range range;
+
+	if ((out && task->in_len) || cnt > UINT16_MAX ||
+	    !is_plain(task->ch, task->cdb, out, bytes, &range) ||
+	    range.nblocks - 1 >= ch->plain_blocks || range.lba > ch->bdev->nblocks - range.nblocks)
 		return false;
-	cmd = scsi_command_find(cdb, &known);
-	if (unlikely(!cmd || cmd->execute != (data_out ? scsi_do_write : scsi_do_read) ||
-		     scsi_reserved_bits(cmd, cdb)))
-		return false;
-	bdev_ch = ch->bdev_ch;
-	range = scsi_cdb_range(cdb);
-	/* The data's length limits the transfer's, and FUA makes no difference in memory. */
-	return data->iov_len <= SCSI_MAX_TRANSFER_BYTES &&
-	       data->iov_len == (uint64_t)range.nblocks << bdev_ch->bdev->block_shift &&
-	       bdev_now(bdev_ch, data_out ? BDEV_OP_WRITE : BDEV_OP_READ, range.lba, range.nblocks,
-			data->iov_base);
+	task->io.iov = out ? task->out_iov : task->in_iov;
+	task->io.iovcnt = (uint16_t)cnt;
+	task->io.lba = range.lba;
+	task->io.nblocks = range.nblocks;
+	task->xferred = bytes;
+	if (out) { /* for COMPARE AND WRITE */
+		task->lba = range.lba;
+		task->nblocks = range.nblocks;
+	}
+	if (scsi_submit(task, out ? BDEV_OP_WRITE : BDEV_OP_READ,
+			out ? scsi_fua(task, fua_set(task)) : 0) == SCSI_DONE)
+		scsi_task_finish(task);
+	return true;
 }

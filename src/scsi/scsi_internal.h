@@ -123,9 +123,10 @@ struct scsi_group {
 	struct scsi_device *dev;
 	struct reactor *reactor;
 	unsigned int refs;
-	/* Who was addressed last by scsi_rw_now(), and how; last: NULL: nobody. */
+	/* Who was addressed last, and how; last: NULL: nobody. */
 	uint64_t last_lun;
 	struct scsi_channel *last;
+	struct scsi_target *last_target;
 	struct scsi_channel **channels[SCSI_MAX_TARGETS]; /* of those targets that there are */
 };
 
@@ -144,6 +145,23 @@ void scsi_disk_attach(struct scsi_disk *disk, struct scsi_lu *lu);
 /* What a virtio-scsi LUN addresses; as scsi_group_address(). */
 bool scsi_group_find(struct scsi_group *g, const uint8_t lun[8], struct scsi_target **target,
 		     struct scsi_channel **ch);
+/* The same, or NULL. */
+struct scsi_channel *scsi_group_find_channel(struct scsi_group *g, const uint8_t lun[8]);
+
+/* Most guests have one unit, or are busy with one at a time. */
+static inline bool scsi_group_is_last(const struct scsi_group *g, const uint8_t lun[8])
+{
+	uint64_t wanted;
+
+	memcpy(&wanted, lun, sizeof(wanted));
+	return likely(g->last && wanted == g->last_lun);
+}
+
+static inline struct scsi_channel *scsi_group_channel(struct scsi_group *g, const uint8_t lun[8])
+{
+	return scsi_group_is_last(g, lun) ? g->last : scsi_group_find_channel(g, lun);
+}
+
 /* Any thread. hold() with the disk's lock held, put() without. */
 void scsi_lu_hold_locked(struct scsi_lu *lu);
 void scsi_lu_put(struct scsi_lu *lu);
@@ -355,7 +373,13 @@ void scsi_pr_tell(struct scsi_disk *disk, const struct scsi_pr_reg *reg, enum sc
 void scsi_pr_tell_others(struct scsi_disk *disk, const struct scsi_lu *self, enum scsi_asc asc);
 void scsi_pr_transport_id(const struct scsi_pr_reg *reg, uint8_t id[24]);
 
-/* --- ranges: rw.c --- */
+/* --- rw.c --- */
+
+/*
+ * The short way of most READs and WRITEs: the I/O of a task that is ready to be dispatched, and
+ * has a unit. False: nothing has happened; dispatch it.
+ */
+bool scsi_rw_start(struct scsi_task *task);
 
 struct scsi_range {
 	uint64_t lba;

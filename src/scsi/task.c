@@ -144,8 +144,11 @@ void scsi_task_execute(struct scsi_task *task)
 	task->has_turn = false;
 	task->pass = false;
 	task->stepping = false;
-	if (likely(task->ch))
+	if (likely(task->ch)) {
 		list_add(task->ch, task);
+		if (likely(scsi_rw_start(task)))
+			return;
+	}
 	scsi_task_dispatch(task);
 }
 

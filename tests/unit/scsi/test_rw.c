@@ -410,6 +410,7 @@ static void now_special(void)
 	host_lun(&h, 0, 1);
 	host_clear_uas(&h);
 	CU_ASSERT(!now_rw(10, true, 0, 8, 4096)); /* read-only, though the other is not */
+	CU_ASSERT(now_rw(10, false, 0, 8, 4096));
 	host_lun(&h, 0, 2);
 	CU_ASSERT(!now_rw(10, false, 0, 8, 4096)); /* no such unit... */
 	host_lun(&h, 1, 0);
@@ -445,6 +446,7 @@ static void now_reserved(void)
 	CU_ASSERT(now_rw(10, true, 0, 8, 4096));
 	pr_out(&other, 1, SCSI_PR_WRITE_EXCL, 1, 0);
 	CU_ASSERT(!now_rw(10, true, 0, 8, 4096));
+	CU_ASSERT(now_rw(10, false, 0, 8, 4096));
 	host_write(&h, 0, 8, 512);
 	EXPECT_CONFLICT(&h);
 	pr_out(&other, 2, SCSI_PR_WRITE_EXCL, 1, 0);
