@@ -2,6 +2,7 @@
 """SeaBIOS and UEFI boot Linux from NVMe, virtio-blk and virtio-scsi, and once more after a reset."""
 
 import concurrent.futures
+import re
 import shutil
 import subprocess
 import time
@@ -43,7 +44,7 @@ class Machine:
     def __init__(self, group, name, socket, guest_image):
         mode, firmware = name.split("-")
         qemu, device, _ = MODES[mode]
-        qemu = machine.choose_qemu(qemu)
+        qemu = machine.choose_qemu(qemu, vfio_user=False)
         accelerator = accel.choose(None, qemu, guest_image)
         self._name = name
         self._serial = group.dir / f"{name}.serial"
@@ -68,14 +69,13 @@ class Machine:
 
     def serial(self):
         if not self._serial.exists():
-            return []
-        return self._serial.read_text(encoding="ascii", errors="replace").splitlines()
+            return ""
+        return self._serial.read_text(encoding="ascii", errors="replace")
 
     def boots(self):
-        """The lines that the booted Linux printed about itself."""
-        # A line that is still being written does not end with the data's checksum.
-        return [line for line in self.serial() if line.startswith("booted ")
-                and len(line.rpartition("=")[2]) == 64]
+        """What the booted Linux said about itself, each time."""
+        # Up to the data's checksum: a reset may come before the end of the line.
+        return re.findall("^booted [^\n]*? data=[0-9a-f]{64}", self.serial(), re.MULTILINE)
 
     def wait_boots(self, number):
         """Waits until Linux has booted so often, and returns what it said then."""
@@ -84,7 +84,7 @@ class Machine:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self._errors.seek(0)
                 raise Failure(f"{self._name} did not boot within {BOOT_SECONDS} s: "
-                              f"{self._errors.read()[-300:]!r} {' | '.join(self.serial()[-3:])}")
+                              f"{self._errors.read()[-300:]!r} {' | '.join(self.serial().splitlines()[-3:])}")
             time.sleep(0.05)
         return self.boots()[number - 1]
 
@@ -92,7 +92,7 @@ class Machine:
         Monitor(self._qmp).command("system_reset")
 
     def kernel_complaints(self):
-        return [line for line in self.serial()
+        return [line for line in self.serial().splitlines()
                 if KERNEL_COMPLAINTS.search(line) and not HARMLESS.search(line)]
 
     def kill(self):
