@@ -26,7 +26,7 @@ One CPU for the target and another for the load; runs alternate, and medians are
 
 DEPTHS = (1, 8, 32, 128)
 OURS = tuple(mode for mode in modes.MODES if mode.server == "shadowbell")
-WITH_QSD = tuple(mode for mode in modes.BENCH_MODES)
+WITH_QSD = modes.BENCH_MODES
 
 
 TRANSPORTS = (*(mode for mode in OURS if mode.kind == "nvme"),
@@ -83,16 +83,21 @@ def note(text):
     print(f"measure-limits: {text}", file=sys.stderr, flush=True)
 
 
+def measure_by_depth(m, what, compared, running, settings):
+    """Every mode at every iodepth, in alternation."""
+    for number in range(settings.bench_rounds):
+        note(f"{what}, round {number + 1} of {settings.bench_rounds}")
+        for depth in DEPTHS:
+            for mode in compared:
+                m.add(mode.title, depth, bench.measure(mode, load(depth), running, settings))
+
+
 def depths(settings):
     """IOPS and latency by iodepth on nothing."""
     m = Measurer(settings)
     with places("null", settings) as place, \
             servers.Servers(place, WITH_QSD, settings) as running:
-        for number in range(settings.bench_rounds):
-            note(f"null bdev, round {number + 1} of {settings.bench_rounds}")
-            for depth in DEPTHS:
-                for mode in WITH_QSD:
-                    m.add(mode.title, depth, bench.measure(mode, load(depth), running, settings))
+        measure_by_depth(m, "null bdev", WITH_QSD, running, settings)
     print_table("Null bdev, 4 KiB random read, one queue: IOPS",
                 ["mode", *(f"iodepth {depth}" for depth in DEPTHS)],
                 [[mode.title, *(m.value(mode.title, depth, "iops") for depth in DEPTHS)]
@@ -115,11 +120,7 @@ def transports(settings):
     first, second = TRANSPORTS
     with places("null", settings) as place, \
             servers.Servers(place, TRANSPORTS, settings) as running:
-        for number in range(settings.bench_rounds):
-            note(f"transports, round {number + 1} of {settings.bench_rounds}")
-            for depth in DEPTHS:
-                for mode in TRANSPORTS:
-                    m.add(mode.title, depth, bench.measure(mode, load(depth), running, settings))
+        measure_by_depth(m, "transports", TRANSPORTS, running, settings)
     print_table("NVMe over vhost-user and vfio-user, null bdev, 4 KiB random read: IOPS",
                 ["transport", *(f"iodepth {depth}" for depth in DEPTHS)],
                 [*([mode.transport, *(m.value(mode.title, depth, "iops") for depth in DEPTHS)]
