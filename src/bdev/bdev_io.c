@@ -158,8 +158,8 @@ static inline bool is_plain(const struct bdev_channel *ch, const struct bdev_io 
 	const struct bdev *bdev = ch->bdev;
 
 	return io->op <= ch->plain_op && !(io->flags & ~ALL_FLAGS) &&
-	       io->nblocks - 1 < ch->plain_blocks && io->lba <= bdev->nblocks - io->nblocks &&
-	       io->iovcnt == 1 && io->iov->iov_len == (uint64_t)io->nblocks << bdev->block_shift &&
+	       bdev_range_is_plain(ch, io->lba, io->nblocks) && io->iovcnt == 1 &&
+	       io->iov->iov_len == (uint64_t)io->nblocks << bdev->block_shift &&
 	       io->iov->iov_base && !atomic_load_explicit(ch->priv->removed, memory_order_relaxed);
 }
 

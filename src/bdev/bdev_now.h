@@ -23,6 +23,14 @@ static inline bool bdev_is_timed(const struct bdev_channel *ch, unsigned int op)
 void bdev_now_timed(struct bdev_channel *ch, enum bdev_op op, uint64_t lba, uint32_t nblocks,
 		    void *buf);
 
+/* Whether a read or write may have so many blocks (not 0), and all of them are on the bdev. */
+static inline bool bdev_range_is_plain(const struct bdev_channel *ch, uint64_t lba,
+				       uint32_t nblocks)
+{
+	/* plain_blocks is not more than the bdev has. */
+	return nblocks - 1 < ch->plain_blocks && lba <= ch->bdev->nblocks - nblocks;
+}
+
 /*
  * For a channel with ch->now: true: done, as if by an I/O that ended with OK. False: nothing has
  * happened, and bdev_submit() will say why. `buf` has room for nblocks. On the channel's reactor.
@@ -30,10 +38,7 @@ void bdev_now_timed(struct bdev_channel *ch, enum bdev_op op, uint64_t lba, uint
 static inline bool bdev_now(struct bdev_channel *ch, enum bdev_op op, uint64_t lba,
 			    uint32_t nblocks, void *buf)
 {
-	const struct bdev *bdev = ch->bdev;
-
-	if (unlikely(op > ch->plain_op || nblocks - 1 >= ch->plain_blocks ||
-		     lba > bdev->nblocks - nblocks ||
+	if (unlikely(op > ch->plain_op || !bdev_range_is_plain(ch, lba, nblocks) ||
 		     atomic_load_explicit(ch->priv->removed, memory_order_relaxed)))
 		return false;
 	if (unlikely(bdev_is_timed(ch, op)))

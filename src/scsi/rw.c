@@ -143,7 +143,7 @@ bool scsi_rw_start(struct scsi_task *task)
 
 	if ((out && task->in_len) || cnt > UINT16_MAX ||
 	    !is_plain(task->ch, task->cdb, out, bytes, &range) ||
-	    range.nblocks - 1 >= ch->plain_blocks || range.lba > ch->bdev->nblocks - range.nblocks)
+	    !bdev_range_is_plain(ch, range.lba, range.nblocks))
 		return false;
 	task->io.iov = out ? task->out_iov : task->in_iov;
 	task->io.iovcnt = (uint16_t)cnt;
