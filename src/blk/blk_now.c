@@ -43,6 +43,7 @@ static inline bool run(struct now *now, uint16_t head)
 	status = virtq_desc_ptr(ring, &near, &d[2]);
 	if (unlikely(!hdr || !data || !status))
 		return false;
+	ring->expected = hdr;
 	type = (uint32_t)virtq_read64(hdr);
 	sector = virtq_read64(hdr + offsetof(struct virtio_blk_outhdr, sector));
 	op = VIRTQ_DESC_FLAGS(d[1]) & VRING_DESC_F_WRITE ? BDEV_OP_READ : BDEV_OP_WRITE;

@@ -37,6 +37,17 @@ static inline void full_barrier(void)
 	__sync_synchronize();
 }
 
+/* Asks the caches for a line that will be written. A hint; `p` need not be valid. */
+static inline void prefetch_write(const void *p)
+{
+#if defined(__x86_64__)
+	/* What the built-in makes of it depends on -march; where it is unknown it does nothing. */
+	__asm__ volatile("prefetchw %0" : : "m"(*(const char *)p));
+#else
+	__builtin_prefetch(p, 1);
+#endif
+}
+
 static inline void cpu_relax(void)
 {
 #if defined(__x86_64__)

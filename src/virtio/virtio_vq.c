@@ -9,7 +9,7 @@
 #include "virtio/virtio_internal.h"
 
 /* Chains of one queue before the next one's turn. */
-#define BURST 64
+#define BURST VIRTQ_PREFETCH_MAX
 
 /* One batch in so many has its first request timed, one request at a time. */
 #define TIMED_BATCHES 8
@@ -155,7 +155,7 @@ unsigned int __attribute__((noinline)) virtio_vq_run(struct virtio_vq *vq)
 	struct queue_stats *stats = vq->stats;
 	unsigned int n = 0;
 
-	virtq_prefetch(&vq->ring, BURST);
+	virtq_prefetch(&vq->ring);
 	if (vq->counted_avail != vq->ring.seen_avail) {
 		vq->counted_avail = vq->ring.seen_avail;
 		COUNTER_ADD(stats->doorbells, 1);
@@ -190,6 +190,7 @@ unsigned int virtio_vq_poll(struct virtio_vq *vq)
 	COUNTER_ADD(vq->stats->polls, 1);
 	if (likely(!vq->stopping && !vq->idle && vq->free) && virtq_pending(&vq->ring))
 		return virtio_vq_run(vq);
+	virtq_prefetch_entry(&vq->ring);
 	flush(vq);
 	return 0;
 }

@@ -38,6 +38,7 @@ int virtq_init(struct virtq *vq, const struct virtq_params *p)
 		.event_idx = p->event_idx,
 		.call_fd = p->call_fd,
 		.last_avail = p->base,
+		.expected = p->used,
 	};
 	vq->used_idx = load16(&vq->used->idx);
 	vq->published = vq->used_idx;
@@ -207,29 +208,43 @@ static inline uint16_t avail_entry(const struct virtq *vq, uint16_t at)
 	return load16(&vq->avail->ring[at & (vq->size - 1)]);
 }
 
-/* Hints only: nothing that is read here is used for anything else. */
-void virtq_prefetch(struct virtq *vq, unsigned int max)
+/*
+ * Hints only: nothing that is read here is used for anything else. Asks for what the first
+ * descriptor of a chain, or of a table, names; returns the address if there is a descriptor.
+ */
+static inline const struct vring_desc *prefetch_buffer(const struct guest_mem_region *near,
+						       const struct vring_desc *d)
+{
+	uint64_t at =
+		le64toh(__atomic_load_n((const uint64_t *)&d->addr, __ATOMIC_RELAXED)) - near->gpa;
+
+	if (unlikely(at >= near->size || near->size - at < sizeof(*d)))
+		return NULL;
+	__builtin_prefetch(near->host + at);
+	return (const struct vring_desc *)(const void *)(near->host + at);
+}
+
+/* Each step for all chains, so that the caches work on all of them at the same time. */
+void virtq_prefetch_chains(const struct virtq *vq, unsigned int n)
 {
 	const uint16_t first = vq->last_avail, mask = (uint16_t)(vq->size - 1);
 	const struct guest_mem_region near = vq->mem->regions[vq->last_region];
+	const struct vring_desc *tables[VIRTQ_PREFETCH_MAX];
 	const struct vring_avail *avail = vq->avail;
 	const struct vring_desc *desc = vq->desc;
-	unsigned int i, n;
+	unsigned int i, ntables = 0;
 
-	n = min_t(unsigned int, (uint16_t)(vq->seen_avail - first), max);
-	if (n < 2)
-		return;
 	for (i = first; i < first + n; i++)
 		__builtin_prefetch(&desc[load16(&avail->ring[i & mask]) & mask]);
 	for (i = first; i < first + n; i++) {
 		const struct vring_desc *d = &desc[load16(&avail->ring[i & mask]) & mask];
-		uint64_t at =
-			le64toh(__atomic_load_n((const uint64_t *)&d->addr, __ATOMIC_RELAXED)) -
-			near.gpa;
+		const struct vring_desc *table = prefetch_buffer(&near, d);
 
-		if (likely(at < near.size))
-			__builtin_prefetch(near.host + at);
+		if (load16(&d->flags) & VRING_DESC_F_INDIRECT && table)
+			tables[ntables++] = table;
 	}
+	for (i = 0; i < ntables; i++)
+		prefetch_buffer(&near, tables[i]);
 }
 
 int virtq_pop(struct virtq *vq, struct virtq_chain *c)

@@ -39,6 +39,7 @@ struct virtq {
 	uint16_t last_avail;  /* the next available entry to take */
 	uint16_t seen_avail;  /* the available index at the last look, checked */
 	uint16_t last_region; /* of `mem`, where a buffer was found */
+	const void *expected; /* a hint for the caches: where the last chain's header was */
 	uint16_t used_idx;    /* the next used entry to write */
 	uint16_t published;   /* as the guest sees it */
 	bool quiet;	      /* we have asked the guest not to notify */
@@ -142,8 +143,31 @@ static inline bool virtq_moved(const struct virtq *vq)
 	return virtq_avail_idx(vq) != vq->last_avail;
 }
 
-/* Asks the caches for the chains that virtq_pop() will take next, up to `max`. */
-void virtq_prefetch(struct virtq *vq, unsigned int max);
+/* While there is none: the next available entry comes together with the available index then. */
+static inline void virtq_prefetch_entry(const struct virtq *vq)
+{
+	__builtin_prefetch(&vq->avail->ring[vq->last_avail & (vq->size - 1)]);
+}
+
+#define VIRTQ_PREFETCH_MAX 64
+void virtq_prefetch_chains(const struct virtq *vq, unsigned int n);
+/*
+ * Asks the caches for the chains that virtq_pop() will take next, up to VIRTQ_PREFETCH_MAX. For a
+ * single one it is a guess: a guest with one I/O at a time mostly uses the same memory for all.
+ */
+static inline void virtq_prefetch(const struct virtq *vq)
+{
+	unsigned int n = (uint16_t)(vq->seen_avail - vq->last_avail);
+
+	if (n != 1) {
+		virtq_prefetch_chains(vq, min_t(unsigned int, n, VIRTQ_PREFETCH_MAX));
+		return;
+	}
+	/* Drivers have a request's status in the cache line of its header. */
+	prefetch_write(vq->expected);
+	prefetch_write(&vq->used->ring[vq->used_idx & (vq->size - 1)]);
+}
+
 /* Shows what was pushed, and notifies the guest if it wants that. */
 enum virtq_flushed { VIRTQ_NOTHING, VIRTQ_NOTIFIED, VIRTQ_SUPPRESSED };
 enum virtq_flushed virtq_flush(struct virtq *vq);
