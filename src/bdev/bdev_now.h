@@ -32,21 +32,38 @@ static inline bool bdev_range_is_plain(const struct bdev_channel *ch, uint64_t l
 }
 
 /*
- * For a channel with ch->now: true: done, as if by an I/O that ended with OK. False: nothing has
- * happened, and bdev_submit() will say why. `buf` has room for nblocks. On the channel's reactor.
+ * For a channel with ch->now: whether bdev_now_run() may do it. If not, bdev_submit() will say why.
+ * On the channel's reactor.
  */
-static inline bool bdev_now(struct bdev_channel *ch, enum bdev_op op, uint64_t lba,
-			    uint32_t nblocks, void *buf)
+static inline bool bdev_now_may(const struct bdev_channel *ch, enum bdev_op op, uint64_t lba,
+				uint32_t nblocks)
 {
-	if (unlikely(op > ch->plain_op || !bdev_range_is_plain(ch, lba, nblocks) ||
-		     atomic_load_explicit(ch->priv->removed, memory_order_relaxed)))
-		return false;
+	return likely(op <= ch->plain_op && bdev_range_is_plain(ch, lba, nblocks) &&
+		      !atomic_load_explicit(ch->priv->removed, memory_order_relaxed));
+}
+
+/*
+ * After bdev_now_may(), with no other I/O on the channel in between: does it, as if by an I/O that
+ * ended with OK. `buf` has room for nblocks.
+ */
+static inline void bdev_now_run(struct bdev_channel *ch, enum bdev_op op, uint64_t lba,
+				uint32_t nblocks, void *buf)
+{
 	if (unlikely(bdev_is_timed(ch, op)))
 		bdev_now_timed(ch, op, lba, nblocks, buf);
 	else
 		ch->now(ch, op, lba, nblocks, buf);
 	COUNTER_ADD(ch->stats.ios[op], 1);
 	COUNTER_ADD(ch->stats.blocks[op], nblocks);
+}
+
+/* Both. False: nothing has happened. */
+static inline bool bdev_now(struct bdev_channel *ch, enum bdev_op op, uint64_t lba,
+			    uint32_t nblocks, void *buf)
+{
+	if (!bdev_now_may(ch, op, lba, nblocks))
+		return false;
+	bdev_now_run(ch, op, lba, nblocks, buf);
 	return true;
 }
 

@@ -46,8 +46,7 @@ void blk_complete(struct blk_req *r, uint8_t status);
 uint8_t blk_status_of(enum bdev_status status);
 
 /* blk_now.c: virtio_ops.run_now */
-unsigned int blk_run_now(void *arg, struct virtq *ring, struct bdev_channel *ch,
-			 struct queue_stats *stats, unsigned int max);
+unsigned int blk_run_now(const struct virtio_now *now, unsigned int max);
 
 /* blk_ranges.c: both end in blk_complete(). */
 void blk_handle_ranges(struct blk_req *r, struct blk *blk, enum bdev_op op);

@@ -16,7 +16,7 @@ struct now {
 	unsigned int block_shift;
 	uint32_t block_mask; /* bytes */
 	bool read_only;
-	uint64_t ios[2], bytes[2]; /* by BDEV_OP_READ and BDEV_OP_WRITE */
+	struct virtio_now_done done;
 };
 
 /* False: nothing has happened. */
@@ -26,7 +26,7 @@ static inline bool run(struct now *now, uint16_t head)
 	struct guest_mem_region near;
 	struct virtq_desc d[3];
 	const uint8_t *hdr;
-	uint64_t sector;
+	uint64_t sector, lba;
 	uint32_t type, bytes;
 	uint8_t *status;
 	enum bdev_op op;
@@ -51,41 +51,39 @@ static inline bool run(struct now *now, uint16_t head)
 		     (bytes | sector << BLK_SECTOR_SHIFT) & now->block_mask ||
 		     (op == BDEV_OP_WRITE && now->read_only)))
 		return false;
+	lba = sector >> (now->block_shift - BLK_SECTOR_SHIFT);
+	if (unlikely(!bdev_now_may(now->ch, op, lba, bytes >> now->block_shift)))
+		return false;
 	virtq_inflight_begin(ring, head);
 	/* Whether it must be on stable media makes no difference in memory. */
-	if (unlikely(!bdev_now(now->ch, op, sector >> (now->block_shift - BLK_SECTOR_SHIFT),
-			       bytes >> now->block_shift, data)))
-		return false;
+	bdev_now_run(now->ch, op, lba, bytes >> now->block_shift, data);
 	*status = VIRTIO_BLK_S_OK;
-	now->ios[op]++;
-	now->bytes[op] += bytes;
+	now->done.ios[op]++;
+	now->done.bytes[op] += bytes;
 	virtq_push(ring, head, (op == BDEV_OP_READ ? bytes : 0) + 1);
 	return true;
 }
 
-unsigned int blk_run_now(void *arg, struct virtq *ring, struct bdev_channel *ch,
-			 struct queue_stats *stats, unsigned int max)
+unsigned int blk_run_now(const struct virtio_now *vn, unsigned int max)
 {
-	const struct blk *blk = arg;
+	const struct blk *blk = vn->arg;
+	struct virtq *ring = vn->ring;
 	struct now now = {
 		.ring = ring,
-		.ch = ch,
-		.block_shift = ch->bdev->block_shift,
-		.block_mask = ch->bdev->block_size - 1,
+		.ch = vn->disk,
+		.block_shift = vn->disk->bdev->block_shift,
+		.block_mask = vn->disk->bdev->block_size - 1,
 		.read_only = blk->read_only,
 	};
-	unsigned int n, op;
+	unsigned int n;
 
-	if (unlikely(!ch->now))
+	if (unlikely(!vn->disk->now))
 		return 0;
 	for (n = 0; n < max && ring->last_avail != ring->seen_avail; n++) {
 		if (unlikely(!run(&now, virtq_next_head(ring))))
 			break;
 		ring->last_avail++;
 	}
-	for (op = BDEV_OP_READ; op <= BDEV_OP_WRITE; op++) {
-		COUNTER_ADD(stats->ios[op], now.ios[op]);
-		COUNTER_ADD(stats->bytes[op], now.bytes[op]);
-	}
+	virtio_now_count(vn, &now.done);
 	return n;
 }

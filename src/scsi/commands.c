@@ -155,7 +155,8 @@ void scsi_commands_init(void)
 	pthread_once(&once, index_table);
 }
 
-static const struct scsi_command *find_sa(const struct scsi_command *cmd, uint8_t sa)
+static __attribute__((noinline)) const struct scsi_command *find_sa(const struct scsi_command *cmd,
+								    uint8_t sa)
 {
 	uint8_t opcode = cmd->opcode;
 

@@ -121,16 +121,22 @@ static inline bool is_plain(const struct scsi_channel *ch, const uint8_t *cdb, b
 		      bytes == (uint64_t)range->nblocks << ch->bdev_ch->bdev->block_shift);
 }
 
-bool scsi_rw_now(struct scsi_group *g, const uint8_t lun[8], const uint8_t cdb[SCSI_CDB_MAX],
-		 bool data_out, const struct iovec *data)
+bool scsi_rw_now(struct scsi_group *g, const uint8_t lun[8], const uint8_t cdb[16], bool data_out,
+		 uint64_t bytes, struct scsi_rw *rw)
 {
 	const struct scsi_channel *ch = scsi_group_channel(g, lun);
 	struct scsi_range range;
 
 	/* FUA makes no difference in memory. */
-	return ch && ch->bdev_ch->now && is_plain(ch, cdb, data_out, data->iov_len, &range) &&
-	       bdev_now(ch->bdev_ch, data_out ? BDEV_OP_WRITE : BDEV_OP_READ, range.lba,
-			range.nblocks, data->iov_base);
+	if (unlikely(!ch || !ch->bdev_ch->now || !is_plain(ch, cdb, data_out, bytes, &range)))
+		return false;
+	*rw = (struct scsi_rw){
+		.ch = ch->bdev_ch,
+		.op = data_out ? BDEV_OP_WRITE : BDEV_OP_READ,
+		.lba = range.lba,
+		.nblocks = range.nblocks,
+	};
+	return bdev_now_may(rw->ch, rw->op, rw->lba, rw->nblocks);
 }
 
 bool scsi_rw_start(struct scsi_task *task)

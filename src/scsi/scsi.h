@@ -174,14 +174,23 @@ struct scsi_task {
 };
 
 void scsi_task_execute(struct scsi_task *task);
+/* A READ or WRITE that needs no task. */
+struct scsi_rw {
+	struct bdev_channel *ch;
+	enum bdev_op op;
+	uint32_t nblocks;
+	uint64_t lba;
+};
+
 /*
- * The short way of most commands to bdevs in memory: a READ or WRITE whose data is all in one
- * segment and nothing speaks against. It needs no task, as it is over before any other command or
- * task management function can look for it. True: done, with status GOOD and no residual. False:
- * nothing has happened; a task with the same CDB will say why. `lun` and `cdb` are copies.
+ * The short way of most commands to bdevs in memory: a READ or WRITE whose `bytes` of data are all
+ * in one segment and that nothing speaks against. It needs no task, as it is over before any other
+ * command or task management function can look for it: bdev_now_run() does it, and it has ended
+ * with status GOOD and no residual. False: a task with the same CDB will say why. Nothing has
+ * happened in either case. `lun` and the CDB's first 16 bytes are copies.
  */
-bool scsi_rw_now(struct scsi_group *g, const uint8_t lun[8], const uint8_t cdb[SCSI_CDB_MAX],
-		 bool data_out, const struct iovec *data);
+bool scsi_rw_now(struct scsi_group *g, const uint8_t lun[8], const uint8_t cdb[16], bool data_out,
+		 uint64_t bytes, struct scsi_rw *rw);
 /*
  * Tries to end it early: done() is still called, possibly inside this call, with `why`
  * (SCSI_RESPONSE_ABORTED or _RESET), or with what it came to. Only between scsi_task_execute() and

@@ -10,6 +10,7 @@
 
 #include "scsi/scsi.h"
 #include "scsi/scsi_spec.h"
+#include "scsi/virtio_scsi_now.h"
 #include "util/log.h"
 #include "util/util.h"
 #include "virtio/virtio_dev.h"
@@ -157,20 +158,6 @@ static void task_done(struct scsi_task *task)
 		respond_any(r, task);
 }
 
-/* By the short way, if the data is one segment. */
-static inline bool handle_now(struct vs_req *r, const struct virtio_scsi_cmd_req *cmd)
-{
-	struct virtio_req *req = &r->req;
-	const struct iovec *data = req->nin ? req->in : req->out;
-	bool out = !req->nin;
-
-	if (req->nin + req->nout != 1 || r->nresp != 1 ||
-	    !scsi_rw_now(virtio_req_group_ctx(req), cmd->lun, cmd->cdb, out, data))
-		return false;
-	respond_good(r, out, data->iov_len);
-	return true;
-}
-
 static void handle_command(struct virtio_req *req)
 {
 	struct vs_req *r = vs_req_of(req);
@@ -178,8 +165,6 @@ static void handle_command(struct virtio_req *req)
 	struct virtio_scsi_cmd_req cmd;
 
 	if (unlikely(!begin(r, &cmd, sizeof(cmd), sizeof(struct virtio_scsi_cmd_resp))))
-		return;
-	if (handle_now(r, &cmd))
 		return;
 	if (unlikely(!scsi_group_address(virtio_req_group_ctx(req), cmd.lun, task))) {
 		struct virtio_scsi_cmd_resp resp = {.response = VIRTIO_SCSI_S_BAD_TARGET};
@@ -324,6 +309,8 @@ static void session(void *arg, bool begins)
 static const struct virtio_ops virtio_scsi_ops = {
 	.req_size = sizeof(struct vs_req),
 	.handle = handle,
+	.run_now = virtio_scsi_run_now,
+	.first_now_queue = QUEUE_REQUEST,
 	.group_start = group_start,
 	.group_stop = group_stop,
 	.session = session,

@@ -39,6 +39,31 @@ struct virtio_req {
 	struct iovec *big;
 };
 
+/* What the short way of a queue works with. */
+struct virtio_now {
+	struct virtq *ring;
+	struct queue_stats *stats;
+	void *arg;		   /* the personality's */
+	void *ctx;		   /* what group_start() made */
+	struct bdev_channel *disk; /* the first disk's channel; NULL: there is none */
+};
+
+/* What a call of run_now() did, by BDEV_OP_READ and BDEV_OP_WRITE. */
+struct virtio_now_done {
+	uint64_t ios[2], bytes[2];
+};
+
+static inline void virtio_now_count(const struct virtio_now *now,
+				    const struct virtio_now_done *done)
+{
+	unsigned int op;
+
+	for (op = BDEV_OP_READ; op <= BDEV_OP_WRITE; op++) {
+		COUNTER_ADD(now->stats->ios[op], done->ios[op]);
+		COUNTER_ADD(now->stats->bytes[op], done->bytes[op]);
+	}
+}
+
 struct virtio_ops {
 	/* Bytes of the personality's request. */
 	size_t req_size;
@@ -48,12 +73,11 @@ struct virtio_ops {
 	void (*handle)(struct virtio_req *req);
 	/*
 	 * The short way, if there is one: takes and completes chains from the front of those that
-	 * the ring has seen, up to `max`, as if each had been a request whose I/O went to the first
-	 * disk. Returns how many: it stops at the first that needs handle(). On the queue's
-	 * reactor. Optional.
+	 * the ring has seen, up to `max`, as if each had been a request. Returns how many: it stops
+	 * at the first that needs handle(). On the queue's reactor. Optional.
 	 */
-	unsigned int (*run_now)(void *arg, struct virtq *ring, struct bdev_channel *ch,
-				struct queue_stats *stats, unsigned int max);
+	unsigned int (*run_now)(const struct virtio_now *now, unsigned int max);
+	unsigned int first_now_queue; /* run_now() is for this queue and those behind it */
 	/*
 	 * On each reactor, when the device is made and destroyed: the personality's own there, if
 	 * it has more than the disks' channels. 0 or -errno. Optional, both or none.

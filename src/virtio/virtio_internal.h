@@ -23,6 +23,8 @@ struct virtio_vq {
 	bool broken_logged;
 	int kick_fd;
 	struct queue_stats *stats;
+	unsigned int (*run_now)(const struct virtio_now *now, unsigned int max); /* or NULL */
+	struct virtio_now now;
 	uint16_t counted_avail;	  /* the available index that stats->doorbells knows of */
 	struct virtio_req *timed; /* whose latency is being taken, or NULL */
 	uint64_t timed_since_ns;

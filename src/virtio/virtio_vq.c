@@ -88,12 +88,10 @@ static void log_broken(struct virtio_vq *vq)
 /* What is in the front of the ring for the personality's short way. */
 static inline unsigned int run_now(struct virtio_vq *vq, unsigned int max)
 {
-	const struct virtio_group *g = vq->group;
-
-	if (!g->dev->ops->run_now || unlikely(vq->ring.broken) ||
+	if (!vq->run_now || unlikely(vq->ring.broken) ||
 	    unlikely(vq->ring.next_resubmit < vq->ring.nresubmit))
 		return 0;
-	return g->dev->ops->run_now(g->dev->arg, &vq->ring, g->channels[0], vq->stats, max);
+	return vq->run_now(&vq->now, max);
 }
 
 /* False: nothing to fetch, or the queue is broken. */
@@ -268,6 +266,14 @@ int virtio_vq_start(struct virtio_group *g, unsigned int index, const struct vho
 	vq->kick_fd = vring->kick_fd;
 	vq->features = vring->features;
 	vq->idle = index < 64 && g->dev->ops->idle_queues >> index & 1;
+	vq->run_now = index >= g->dev->ops->first_now_queue ? g->dev->ops->run_now : NULL;
+	vq->now = (struct virtio_now){
+		.ring = &vq->ring,
+		.stats = vq->stats,
+		.arg = g->dev->arg,
+		.ctx = g->ctx,
+		.disk = g->channels[0],
+	};
 	rc = virtq_init(&vq->ring, &p);
 	vq->counted_avail = vq->ring.seen_avail;
 	if (!rc)

@@ -155,6 +155,24 @@ static void read_and_write(void)
 	}
 }
 
+/* Each byte of a response is written: what is in one is not left there. */
+static void whole_response(void)
+{
+	const struct slot *s = &slots[0];
+	const struct fe_seg segs[] = {
+		{s->req_gpa, REQ, false}, {s->resp_gpa, RESP, true}, {s->data_gpa, BS, true}};
+	uint32_t i;
+
+	REQUIRE(open_scsi());
+	for (i = 0; i < RESP; i++) {
+		fill_request(s, 0, READ_10, 0, 1);
+		memset(s->resp, 0, RESP);
+		((uint8_t *)s->resp)[i] = 0x80;
+		CHECK_EQ(run(s, segs, 3), 0);
+		CHECK(all_bytes(s->resp, RESP, 0));
+	}
+}
+
 /* The same bytes, wherever the descriptors end (VIRTIO 1.2, 2.7.4.1). */
 struct layout {
 	unsigned int n;
@@ -341,8 +359,9 @@ static void reset_is_reported(void)
 	}
 
 static const struct test_case cases[] = {
-	CASE(read_and_write),	 CASE(layouts),		CASE(residuals_and_errors),
-	CASE(two_units_in_turn), CASE(abort_in_flight), CASE(reset_is_reported),
+	CASE(read_and_write),	    CASE(whole_response),    CASE(layouts),
+	CASE(residuals_and_errors), CASE(two_units_in_turn), CASE(abort_in_flight),
+	CASE(reset_is_reported),
 };
 
 FE_TEST_MAIN("scsi", cases, &config)

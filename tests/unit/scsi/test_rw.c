@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* READ and WRITE of all sizes: data, ranges, buffers that don't fit, FUA, errors of the bdev. */
+#include "bdev/bdev_now.h"
 #include "scsi_test.h"
 
 #define N 2048u /* blocks of the disk */
@@ -314,9 +315,11 @@ struct now {
 static void now_fn(void *arg)
 {
 	struct now *n = arg;
-	struct iovec iov = {.iov_base = n->out ? n->h->out : n->h->in, .iov_len = n->len};
+	struct scsi_rw rw;
 
-	n->done = scsi_rw_now(n->h->g, n->h->lun, n->cdb, n->out, &iov);
+	n->done = scsi_rw_now(n->h->g, n->h->lun, n->cdb, n->out, n->len, &rw);
+	if (n->done)
+		bdev_now_run(rw.ch, rw.op, rw.lba, rw.nblocks, n->out ? n->h->out : n->h->in);
 }
 
 static bool now(const uint8_t *cdb, bool out, size_t len)
