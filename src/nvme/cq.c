@@ -79,6 +79,7 @@ static void post(struct vnvme_cq *cq, const struct vnvme_completion *c, uint32_t
 	cq->phase = (uint16_t)phase;
 	cq->posted += n;
 	cq->irq_due = true;
+	vnvme_group_end_quiet(cq->group);
 }
 
 /*
@@ -128,6 +129,7 @@ static slow_path void post_or_wait(struct vnvme_cq *cq, struct vnvme_req *req)
 	req->next = NULL;
 	*cq->waiting_tail = req;
 	cq->waiting_tail = &req->next;
+	vnvme_group_end_quiet(cq->group);
 }
 
 /* Posts a completed request, or keeps it until the host makes room. */

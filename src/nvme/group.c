@@ -34,8 +34,10 @@ static unsigned int poll_sqs(struct vnvme_group *g)
 	return fetched;
 }
 
-static void poll_cqs(struct vnvme_group *g)
+/* True: something is owed that depends on the host, or on time. */
+static bool poll_cqs(struct vnvme_group *g)
 {
+	bool owed = false;
 	uint32_t i;
 
 	for (i = 0; i < g->ncqs; i++) {
@@ -45,7 +47,9 @@ static void poll_cqs(struct vnvme_group *g)
 			vnvme_cq_flush(cq);
 		if (cq->irq_due)
 			vnvme_cq_interrupt(cq, false);
+		owed |= cq->irq_due || cq->waiting;
 	}
+	return owed;
 }
 
 /* Short gaps do not end a busy time, so that the clock is read rarely. */
@@ -74,10 +78,67 @@ static void keep_busy_time(struct vnvme_group *g, unsigned int work)
 	g->busy_rounds = 0;
 }
 
-static unsigned int group_poll(void *arg)
+/* --- quiet groups: most controllers of a host are idle most of the time --- */
+
+/* After so many short looks there is a full one, which sees memory that was lost. */
+#define QUIET_LOOKS 1024
+
+static void watch(struct vnvme_group *g, const uint32_t *at)
 {
-	struct vnvme_group *g = arg;
-	unsigned int work;
+	g->watches[g->nwatches++] = (struct vnvme_watch){
+		.at = at,
+		.value = __atomic_load_n(at, __ATOMIC_RELAXED),
+	};
+}
+
+static void enter_quiet(struct vnvme_group *g)
+{
+	uint32_t i;
+
+	g->nwatches = 0;
+	for (i = 0; i < g->nsqs; i++) {
+		const struct vnvme_db *db = &g->sqs[i]->db;
+
+		if (db->shadow)
+			watch(g, db->shadow);
+		if (!db->live)
+			watch(g, db->page);
+	}
+	/* What came after poll_sqs() had looked is not what to compare with. */
+	for (i = 0; i < g->nsqs; i++)
+		if (vnvme_db_read(&g->sqs[i]->db) != g->sqs[i]->head)
+			return;
+	g->quiet_looks = 0;
+	g->quiet = true;
+}
+
+slow_path void vnvme_group_leave_quiet(struct vnvme_group *g)
+{
+	uint32_t i;
+
+	for (i = 0; i < g->nsqs; i++)
+		COUNTER_ADD(g->sqs[i]->stats->polls, g->quiet_looks);
+	g->quiet = false;
+}
+
+/* The short look: whether all doorbells are as they were. */
+static inline bool still_quiet(struct vnvme_group *g)
+{
+	uint32_t i;
+
+	for (i = 0; i < g->nwatches; i++)
+		if (unlikely(__atomic_load_n(g->watches[i].at, __ATOMIC_RELAXED) !=
+			     g->watches[i].value))
+			return false;
+	return likely(++g->quiet_looks < QUIET_LOOKS);
+}
+
+/* --- */
+
+static unsigned int poll_all(struct vnvme_group *g)
+{
+	unsigned int work = 0;
+	bool owed = false;
 
 	if (likely(!g->paused)) {
 		if (unlikely(memory_lost(g))) {
@@ -85,16 +146,28 @@ static unsigned int group_poll(void *arg)
 			return 1;
 		}
 		work = poll_sqs(g);
-		poll_cqs(g);
-	} else {
-		work = 0;
+		owed = poll_cqs(g);
 	}
 	if (unlikely(g->op))
 		vnvme_op_poll(g);
 	work += g->completed;
 	g->completed = 0;
 	keep_busy_time(g, work);
+	if (!work && !g->busy_since_ns && !owed && !g->outstanding && !g->op && !g->paused)
+		enter_quiet(g);
 	return work;
+}
+
+static unsigned int group_poll(void *arg)
+{
+	struct vnvme_group *g = arg;
+
+	if (g->quiet) {
+		if (likely(still_quiet(g)))
+			return 0;
+		vnvme_group_leave_quiet(g);
+	}
+	return poll_all(g);
 }
 
 static void end_busy_time(struct vnvme_group *g)

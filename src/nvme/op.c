@@ -42,6 +42,7 @@ static void enter(void *arg)
 	struct vnvme_group *g = arg;
 	struct vnvme_op *op = g->next_op;
 
+	vnvme_group_end_quiet(g);
 	g->op = op;
 	if (op->start)
 		op->start(g, op);

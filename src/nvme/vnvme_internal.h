@@ -209,7 +209,23 @@ enum vnvme_pause {
 
 struct vnvme_op;
 
+/* A doorbell of a submission queue, and its value at the last full look. */
+struct vnvme_watch {
+	const uint32_t *at;
+	uint32_t value;
+};
+
 struct vnvme_group {
+	/*
+	 * Quiet: nothing is under way or owed, so that nothing but a doorbell, or what ends this
+	 * state by vnvme_group_end_quiet(), can make work. A look at a quiet group touches these
+	 * lines and the doorbells, and nothing else.
+	 */
+	bool quiet;
+	uint32_t nwatches;
+	uint32_t quiet_looks; /* since it became quiet; not in the queues' counters yet */
+	struct vnvme_watch watches[2 * VNVME_MAX_QUEUES];
+
 	struct vnvme_ctrl *ctrl;
 	struct reactor *reactor;
 	struct reactor_poller poller;
@@ -405,6 +421,13 @@ void vnvme_group_stop_polling(struct vnvme_group *g, struct vnvme_op *op);
 void vnvme_group_update_idle(struct vnvme_group *g);
 /* The controller can't go on: CSTS.CFS, and why. From the group's reactor. */
 void vnvme_group_fatal(struct vnvme_group *g, const char *reason);
+/* Before anything changes in the group's queues, or is posted. From the group's reactor. */
+void vnvme_group_leave_quiet(struct vnvme_group *g);
+static inline void vnvme_group_end_quiet(struct vnvme_group *g)
+{
+	if (unlikely(g->quiet))
+		vnvme_group_leave_quiet(g);
+}
 /* An Error event (NVMe 1.4, 5.2): `info` is its information value. From the group's reactor. */
 void vnvme_group_error_event(struct vnvme_group *g, unsigned int info);
 
@@ -441,7 +464,11 @@ static inline unsigned int vnvme_sq_poll(struct vnvme_sq *sq, unsigned int burst
 	uint32_t tail = vnvme_db_read(&sq->db);
 
 	COUNTER_ADD(sq->stats->polls, 1);
-	return likely(tail == sq->head) ? 0 : vnvme_sq_run(sq, tail, burst);
+	if (tail != sq->head)
+		return vnvme_sq_run(sq, tail, burst);
+	/* Then its cache line comes together with that of the doorbell. */
+	__builtin_prefetch(&sq->ring[sq->head]);
+	return 0;
 }
 
 /* cq.c */
