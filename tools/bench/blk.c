@@ -62,6 +62,7 @@ static hot_inline void blk_put(struct queue *q, unsigned int slot, enum io_op op
 	else
 		r->hdr.sector = htole64(lba);
 	r->status = STATUS_UNSET;
+	vq->expected = r;
 	virtq_put(vq, slot);
 }
 

@@ -29,21 +29,24 @@ struct unmap_list {
 	uint32_t reserved2;
 } __attribute__((packed));
 
-/* What the driver writes and what the device writes, in cache lines of their own. */
+/*
+ * Side by side, as Linux has them: all of the request, and of the response what a good one differs
+ * in, are one cache line. Sense data has others, which stay as they are.
+ */
 struct scsi_request {
 	struct virtio_scsi_cmd_req req;
-	uint8_t padding[13];
-	struct unmap_list unmap;
-	uint8_t padding2[40];
+	uint8_t padding;
 	struct virtio_scsi_cmd_resp resp;
-	uint8_t padding3[20];
+	uint8_t padding2[32];
+	struct unmap_list unmap;
+	uint8_t padding3[40];
 };
 
 _Static_assert(sizeof(struct virtio_scsi_cmd_req) == 51, "VIRTIO 1.2, 5.6.6.1");
 _Static_assert(sizeof(struct virtio_scsi_cmd_resp) == 108, "VIRTIO 1.2, 5.6.6.1");
 _Static_assert(sizeof(struct unmap_list) == 24, "SBC-3, 5.28");
-_Static_assert(offsetof(struct scsi_request, resp) == 128, "lines of its own");
-_Static_assert(sizeof(struct scsi_request) == 256, "lines of its own");
+_Static_assert(offsetof(struct scsi_request, resp.sense) == 64, "a line of the rest");
+_Static_assert(sizeof(struct scsi_request) == 256, "whole lines");
 
 /* resid, status_qualifier, status and response lie side by side; all but the qualifier must be 0.
  */
@@ -125,6 +128,7 @@ static hot_inline void scsi_put(struct queue *q, unsigned int slot, enum io_op o
 	else
 		memcpy(&r->req.cdb[2], &lba, sizeof(lba));
 	unset_outcome(r);
+	vq->expected = &r->resp;
 	virtq_put(vq, slot);
 }
 

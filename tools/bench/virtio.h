@@ -30,6 +30,8 @@ struct virtq {
 	struct vring_used *used;
 	uint16_t size, mask;
 	uint16_t avail_idx, kicked_idx, last_used;
+	const void
+		*expected; /* a hint for the caches: what will be looked at of the last request */
 	bool event_idx;
 	int kick_fd;
 	/* A slot's chain: `segs_max` entries of `desc`, or of a table of its own if indirect. */
@@ -148,8 +150,19 @@ static hot_inline int virtq_reap(struct virtq *vq, uint16_t *done, unsigned int 
 	uint16_t idx = le16toh(__atomic_load_n((uint16_t *)&vq->used->idx, __ATOMIC_ACQUIRE));
 	unsigned int pending = (uint16_t)(idx - vq->last_used), n, i;
 
-	if (!pending)
+	if (!pending) {
+		/* So that it comes together with the index. */
+		__builtin_prefetch(&vq->used->ring[vq->last_used & vq->mask]);
 		return 0;
+	}
+	/*
+	 * What will be read and written now: the stores would get their lines one after the other.
+	 * With more in flight the device may be about to write another request's answer.
+	 */
+	if (vq->q.depth == 1)
+		prefetch_write(vq->expected);
+	prefetch_write(&vq->avail->ring[vq->avail_idx & vq->mask]);
+	prefetch_write(&vq->avail->idx);
 	if (unlikely(pending > vq->q.depth))
 		return virtq_bad(vq, -1, "the used index is ahead of what was submitted", idx);
 	n = pending < max ? pending : max;
