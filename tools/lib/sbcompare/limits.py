@@ -20,7 +20,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 DESCRIPTION = """\
 Measures shadowbell with shadowbell-bench, without a guest, and prints Markdown tables: IOPS by
 iodepth over a null bdev beside qemu-storage-daemon; how near memory comes to copying alone; a file
-with O_DIRECT beside fio's io_uring and qemu-storage-daemon; what idle queues and controllers cost.
+with O_DIRECT beside fio's io_uring and qemu-storage-daemon; what idle queues and controllers cost;
+what a second reactor brings.
 One CPU for the target and another for the load; runs alternate, and medians are printed.
 """
 
@@ -297,7 +298,40 @@ def scaling(settings):
                  for mode in OURS])
 
 
-SECTIONS = {"depths": depths, "transports": transports, "memory": memory, "file": file, "scaling": scaling}
+def reactors(settings):
+    """What a second reactor brings one controller: large reads from memory, where the load
+    generator sleeps most of the time and leaves its CPU to that reactor."""
+    m = Measurer(settings)
+    one = modes.Workload("reactors", "", "randread", 128 * modes.KIB, 8, 2)
+    cpus = {1: [settings.server_cpu], 2: [settings.server_cpu, settings.bench_cpu]}
+    more = ["--interrupts", "--cpus=" + ",".join(map(str, cpus[2]))]
+    warm_up = modes.Workload("warm-up", "", "write", 128 * modes.KIB, 8, 2)
+    with contextlib.ExitStack() as stack:
+        running = {}
+        for count in cpus:
+            place = stack.enter_context(places("ram", settings))
+            running[count] = stack.enter_context(
+                servers.Servers(place, OURS, settings, cpus[count]))
+            for mode in OURS:
+                bench.measure(mode, warm_up, running[count], settings, *more)
+        for number in range(settings.bench_rounds):
+            note(f"reactors, round {number + 1} of {settings.bench_rounds}")
+            for mode in OURS:
+                for count in cpus:
+                    m.add(mode.title, count,
+                          bench.measure(mode, one, running[count], settings, *more))
+    ratios = {mode: figures.figure([two["iops"] / first["iops"] for first, two in
+                                    zip(m.results[mode.title, 1], m.results[mode.title, 2])])
+              for mode in OURS}
+    print_table("One controller with two queues on one or two reactors, bdev in memory, 128 KiB "
+                "random read: IOPS", ["mode", "one reactor", "two reactors", "ratio"],
+                [[mode.title, *(m.value(mode.title, count, "iops") for count in cpus),
+                  f"{ratios[mode].median:.2f} ± {100 * ratios[mode].noise:.0f} %"]
+                 for mode in OURS])
+
+
+SECTIONS = {"depths": depths, "transports": transports, "memory": memory, "file": file,
+            "scaling": scaling, "reactors": reactors}
 
 
 def parser():

@@ -123,12 +123,12 @@ def controller(mode):
     return {**base, "queues": modes.QUEUES, "bdev": bdev}
 
 
-def start_shadowbell(program, place, wanted, cpu, polling):
+def start_shadowbell(program, place, wanted, cpus, polling):
     """One daemon with a controller, on a bdev of its own, for each mode."""
     sockets = place.folder / "s"
     sockets.mkdir(exist_ok=True)
     config = place.folder / "shadowbell.yaml"
-    parts = {"target": {"socket_dir": str(sockets), "cpus": [cpu], "poll": polling},
+    parts = {"target": {"socket_dir": str(sockets), "cpus": cpus, "poll": polling},
              "bdevs": [place.bdev(mode) for mode in wanted],
              "controllers": [controller(mode) for mode in wanted]}
     # YAML takes JSON.
@@ -151,9 +151,10 @@ def start_qsd(place, mode, cpu):
 
 
 class Servers:
-    """All the processes for some modes on one backend, ended when left."""
+    """All the processes for some modes on one backend, ended when left. `cpus`: of shadowbell."""
 
-    def __init__(self, place, wanted, settings):
+    def __init__(self, place, wanted, settings, cpus=None):
+        self._cpus = cpus or [settings.server_cpu]
         self._servers = []
         self._by_mode = {}
         try:
@@ -165,7 +166,7 @@ class Servers:
     def _start(self, place, wanted, settings):
         ours = [mode for mode in wanted if mode.server == "shadowbell"]
         if ours:
-            self._add(start_shadowbell(settings.program, place, ours, settings.server_cpu,
+            self._add(start_shadowbell(settings.program, place, ours, self._cpus,
                                        settings.polling), ours)
         for mode in wanted:
             if mode.server == "qsd":
