@@ -13,9 +13,9 @@ class BenchError(Exception):
     """shadowbell-bench failed."""
 
 
-def measure(mode, load, running, settings, *more):
-    """One run against a mode's socket."""
-    command = [settings.bench, f"--type={mode.kind}", f"--socket={running.socket(mode)}",
+def measure(mode, load, running, settings, *more, prefix=()):
+    """One run against a mode's socket; `prefix`: words before the command."""
+    command = [*prefix, settings.bench, f"--type={mode.kind}", f"--socket={running.socket(mode)}",
                f"--cpus={settings.bench_cpu}", f"--target-pid={running.pid(mode)}",
                f"--runtime={settings.bench_runtime:g}s", "--ramp_time=100ms",
                "--output-format=json", *fio.arguments(load), *more]

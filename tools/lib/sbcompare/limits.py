@@ -3,6 +3,7 @@
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -63,6 +64,12 @@ class Measurer:
         """How many times the other's figure; of the medians."""
         this, that = self.figure(row, column, name), self.figure(other, column, name)
         return f"{this.median / that.median:.2f}" if this and that and that.median else "-"
+
+    def paired_ratio(self, row, column, other, name="iops"):
+        """The same of each round, with its spread."""
+        figure = figures.figure([this[name] / that[name] for this, that in
+                                 zip(self.results[row, column], self.results[row, other])])
+        return f"{figure.median:.2f} ± {100 * figure.noise:.0f} %"
 
 
 def print_table(title, head, rows):
@@ -300,34 +307,35 @@ def scaling(settings):
 
 def reactors(settings):
     """What a second reactor brings one controller: large reads from memory, where the load
-    generator sleeps most of the time and leaves its CPU to that reactor."""
+    generator sleeps most of the time and leaves its CPU to that reactor. Each of its jobs is on the
+    CPU of its queue's reactor, and comes first there (chrt): it would wait for its polling."""
     m = Measurer(settings)
-    one = modes.Workload("reactors", "", "randread", 128 * modes.KIB, 8, 2)
+    title = f"One controller with {modes.QUEUES} queues, bdev in memory, 128 KiB random read: IOPS"
+    one = modes.Workload("reactors", "", "randread", 128 * modes.KIB, 16, modes.QUEUES)
+    warm_up = dataclasses.replace(one, rw="write")
     cpus = {1: [settings.server_cpu], 2: [settings.server_cpu, settings.bench_cpu]}
-    more = ["--interrupts", "--cpus=" + ",".join(map(str, cpus[2]))]
-    warm_up = modes.Workload("warm-up", "", "write", 128 * modes.KIB, 8, 2)
+
+    def measure(mode, count, load_):
+        return bench.measure(mode, load_, running[mode, count], settings, "--interrupts",
+                             "--cpus=" + ",".join(map(str, cpus[2])),
+                             prefix=("chrt", "--fifo", "1"))
+
+    running = {}
     with contextlib.ExitStack() as stack:
-        running = {}
-        for count in cpus:
-            place = stack.enter_context(places("ram", settings))
-            running[count] = stack.enter_context(
-                servers.Servers(place, OURS, settings, cpus[count]))
-            for mode in OURS:
-                bench.measure(mode, warm_up, running[count], settings, *more)
+        for mode in OURS:
+            for count in cpus:
+                place = stack.enter_context(places("ram", settings))
+                running[mode, count] = stack.enter_context(
+                    servers.Servers(place, (mode,), settings, cpus[count]))
+                measure(mode, count, warm_up)
         for number in range(settings.bench_rounds):
             note(f"reactors, round {number + 1} of {settings.bench_rounds}")
             for mode in OURS:
                 for count in cpus:
-                    m.add(mode.title, count,
-                          bench.measure(mode, one, running[count], settings, *more))
-    ratios = {mode: figures.figure([two["iops"] / first["iops"] for first, two in
-                                    zip(m.results[mode.title, 1], m.results[mode.title, 2])])
-              for mode in OURS}
-    print_table("One controller with two queues on one or two reactors, bdev in memory, 128 KiB "
-                "random read: IOPS", ["mode", "one reactor", "two reactors", "ratio"],
+                    m.add(mode.title, count, measure(mode, count, one))
+    print_table(title, ["mode", "one reactor", "two reactors", "ratio"],
                 [[mode.title, *(m.value(mode.title, count, "iops") for count in cpus),
-                  f"{ratios[mode].median:.2f} ± {100 * ratios[mode].noise:.0f} %"]
-                 for mode in OURS])
+                  m.paired_ratio(mode.title, 2, 1)] for mode in OURS])
 
 
 SECTIONS = {"depths": depths, "transports": transports, "memory": memory, "file": file,
