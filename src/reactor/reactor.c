@@ -136,6 +136,7 @@ void reactor_poller_add(struct reactor *r, struct reactor_poller *p)
 		r->pollers_size = size;
 	}
 	p->armed = false;
+	p->idle_looks = 0;
 	p->index = r->npollers;
 	r->pollers[r->npollers++] = p;
 	r->idle_since_ns = 0;
@@ -163,17 +164,33 @@ static void compact_pollers(struct reactor *r)
 	r->pollers_changed = false;
 }
 
+/*
+ * A poller that has found nothing so many times in a row is looked at in every fourth round only
+ * while others have work: idle guests are many, and shall not slow down the busy ones.
+ */
+#define LAZY_LOOKS  256
+#define LAZY_ROUNDS 4
+
 static unsigned int run_pollers(struct reactor *r)
 {
-	unsigned int i, work = 0;
+	bool all = r->rounds_left-- == 0;
+	unsigned int i, n, work = 0;
 
+	if (all)
+		r->rounds_left = LAZY_ROUNDS - 1;
 	/* The count is read anew each time: a callback may add or remove pollers. */
 	for (i = 0; i < r->npollers; i++) {
 		struct reactor_poller *p = r->pollers[i];
 
-		if (likely(p))
-			work += p->poll(p->arg);
+		if (unlikely(!p) || (p->idle_looks >= LAZY_LOOKS && !all))
+			continue;
+		n = p->poll(p->arg);
+		work += n;
+		if (likely(r->pollers[i] == p)) /* it is still there */
+			p->idle_looks = n ? 0 : min_t(unsigned int, p->idle_looks + 1, LAZY_LOOKS);
 	}
+	if (!work)
+		r->rounds_left = 0;
 	if (unlikely(r->pollers_changed))
 		compact_pollers(r);
 	return work;

@@ -40,6 +40,7 @@ struct reactor_poller {
 	uint64_t idle_ns;
 	/* private */
 	unsigned int index;
+	unsigned int idle_looks; /* since it found work */
 	bool armed;
 };
 

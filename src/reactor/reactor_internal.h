@@ -13,6 +13,7 @@ struct reactor {
 	struct reactor_poller **pollers;
 	unsigned int npollers, pollers_size;
 	bool pollers_changed;	      /* a slot became NULL in this round */
+	unsigned int rounds_left;     /* before one in which all pollers have a turn */
 	struct reactor_timer *timers; /* sorted by deadline */
 	uint64_t idle_since_ns;	      /* 0: the last round found work */
 	int epoll_fd;
