@@ -378,8 +378,11 @@ static void on_socket(void *arg)
 			return;
 		vfio_user_watch(vu->server, &vu->socket, EPOLLIN);
 	}
-	for (i = 0; i < MESSAGES_PER_TURN && handle_one(vu); i++)
-		;
+	for (i = 0; i < MESSAGES_PER_TURN; i++)
+		if (!handle_one(vu))
+			return;
+	/* Whether a change of memory was the last one is not known: nobody may come any more. */
+	start_memory(vu);
 }
 
 /* What the message had to wait for is done. */

@@ -264,6 +264,62 @@ HOSTILE(maps_come_and_go_under_load)
 	close(fd);
 }
 
+#define PIECES 17 /* the first one waits for the reactors, and a turn has 16 messages */
+
+/* Maps or unmaps in one write, with all their answers. */
+static int change_in_one_piece(bool map)
+{
+	struct {
+		struct fe_vfio_hdr hdr;
+		struct fe_vfio_map m;
+	} __attribute__((packed)) maps[PIECES];
+	struct {
+		struct fe_vfio_hdr hdr;
+		struct fe_vfio_unmap m;
+	} __attribute__((packed)) unmaps[PIECES];
+	const uint32_t size = map ? sizeof(maps[0]) : sizeof(unmaps[0]);
+	const uint64_t page = 4096;
+	struct fe_vfio_msg reply;
+	unsigned int i;
+	int rc;
+
+	for (i = 0; i < PIECES; i++) {
+		maps[i].hdr = unmaps[i].hdr =
+			(struct fe_vfio_hdr){.id = (uint16_t)i,
+					     .command = map ? FE_VFIO_DMA_MAP : FE_VFIO_DMA_UNMAP,
+					     .size = size};
+		maps[i].m =
+			(struct fe_vfio_map){sizeof(maps[i].m), 3, 0, FREE_IOVA + i * page, page};
+		unmaps[i].m =
+			(struct fe_vfio_unmap){sizeof(unmaps[i].m), 0, FREE_IOVA + i * page, page};
+	}
+	rc = fe_vfio_send_raw(sock, map ? (void *)maps : (void *)unmaps, (size_t)size * PIECES,
+			      NULL, 0);
+	for (i = 0; i < PIECES && !rc; i++) {
+		rc = fe_vfio_recv(sock, &reply, FE_TIMEOUT_MS);
+		if (!rc && (reply.hdr.id != i || reply.hdr.error))
+			rc = -EPROTO;
+	}
+	return rc;
+}
+
+/* Changes that end together with a turn of the session, and no message behind them. */
+HOSTILE(maps_in_one_piece_under_load)
+{
+	unsigned int i;
+
+	REQUIRE(fe_bad_open(64));
+	REQUIRE_EQ(fe_nvme_enable_shadow(&fe_bad), 0);
+	REQUIRE(fe_bad_start_load(32));
+	for (i = 0; i < 20; i++) {
+		REQUIRE_EQ(change_in_one_piece(i % 2 == 0), 0);
+		REQUIRE_EQ(fe_load_wait(&fe_bad_load, 100), 0);
+	}
+	fe_load_stop(&fe_bad_load);
+	CHECK_EQ(fe_bad_load.failed, 0);
+	CHECK_EQ(fe_bad_load.corrupted, 0);
+}
+
 /* All of it goes, the queues' memory too, and comes back, as when a VMM moves its regions. */
 HOSTILE(queues_are_unmapped_for_a_moment)
 {
@@ -479,6 +535,7 @@ static const struct test_case cases[] = {
 	HOSTILE_CASE(commands_on_memory_without_file),
 	HOSTILE_CASE(enabled_without_memory),
 	HOSTILE_CASE(maps_come_and_go_under_load),
+	HOSTILE_CASE(maps_in_one_piece_under_load),
 	HOSTILE_CASE(queues_are_unmapped_for_a_moment),
 	HOSTILE_CASE(queues_are_unmapped_for_good),
 	HOSTILE_CASE(queues_are_unmapped_and_gone),
