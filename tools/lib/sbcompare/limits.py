@@ -170,7 +170,8 @@ def run_fio(image, one, settings):
     done = subprocess.run(
         ["fio", "--name=job", f"--filename={image}", "--direct=1", "--ioengine=io_uring",
          "--registerfiles", "--norandommap", "--randrepeat=0", "--time_based", "--readonly",
-         f"--ramp_time={settings.ramp}", f"--runtime={settings.bench_runtime}",
+         f"--ramp_time={settings.ramp * 1000:.0f}ms",
+         f"--runtime={settings.bench_runtime * 1000:.0f}ms",
          f"--cpus_allowed={settings.server_cpu}", "--output-format=json", *fio.arguments(one)],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         timeout=bench.LIMIT_SECONDS)
