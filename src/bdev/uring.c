@@ -8,8 +8,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "bdev/uring_pace.h"
 #include "reactor/reactor.h"
 #include "util/log.h"
+#include "util/time.h"
 #include "util/util.h"
 
 #define SQ_ENTRIES 512
@@ -44,6 +46,8 @@ struct uring {
 	struct op_list buf_waiting;
 	struct free_buf *free_bufs;
 	unsigned int nbufs;
+	const struct uring_op *newest; /* of those that are to be submitted */
+	struct uring_pace pace;
 	struct log_limit limit;
 };
 
@@ -86,6 +90,7 @@ static void prepare(struct uring *u, struct uring_op *op, struct io_uring_sqe *s
 	op->type->prep(op, sqe);
 	io_uring_sqe_set_data(sqe, op);
 	op->state = OP_SUBMITTED;
+	u->newest = op;
 	u->inflight++;
 }
 
@@ -93,6 +98,9 @@ void uring_start(struct uring *u, struct uring_op *op)
 {
 	struct io_uring_sqe *sqe = u->waiting.first ? NULL : take_sqe(u);
 
+	/* Now, as the poller that starts it may have its turn after the ring's. */
+	if (uring_pace_slow(&u->pace))
+		reactor_no_polling_on(u->reactor);
 	if (likely(sqe)) {
 		prepare(u, op, sqe);
 		return;
@@ -121,6 +129,27 @@ static bool kernel_wants_a_call(const struct uring *u)
 	       (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
 }
 
+/* Before ops are submitted: the newest is timed, if it is its turn. */
+static void begin_timing(struct uring *u)
+{
+	const struct uring_op *op = u->newest;
+
+	u->newest = NULL; /* who knows what is at that address later */
+	if (likely(!op || u->pace.timed || !uring_pace_turn(&u->pace)))
+		return;
+	u->pace.timed = op;
+	u->pace.since_ns = time_now_ns();
+}
+
+static void end_timing(struct uring *u)
+{
+	uint64_t patience = reactor_patience_ns(u->reactor);
+
+	u->pace.timed = NULL;
+	if (patience && patience != REACTOR_NEVER_SLEEP)
+		uring_pace_sample(&u->pace, time_now_ns() - u->pace.since_ns, patience);
+}
+
 /* The one system call of a poll round, and only if there is a reason. */
 static unsigned int enter(struct uring *u)
 {
@@ -129,6 +158,7 @@ static unsigned int enter(struct uring *u)
 
 	if (!pending && !kernel_wants_a_call(u))
 		return 0;
+	begin_timing(u);
 	rc = io_uring_submit_and_get_events(&u->ring);
 	if (unlikely(rc < 0 && rc != -EBUSY && rc != -EAGAIN && rc != -EINTR))
 		log_limited(&u->limit, LOG_LEVEL_ERROR, "io_uring",
@@ -148,6 +178,8 @@ static void complete(struct uring *u, uint64_t user_data, int res)
 	if (user_data == CANCEL_DATA)
 		return;
 	op->state = OP_IDLE;
+	if (unlikely(op == u->pace.timed))
+		end_timing(u);
 	op->type->done(op, res);
 }
 
@@ -186,6 +218,8 @@ static unsigned int poll_ring(void *arg)
 		n = reap_batch(u);
 		reaped += n;
 	} while (n == BATCH && reaped < MAX_REAP);
+	if (work + reaped && uring_pace_slow(&u->pace))
+		reactor_no_polling_on(u->reactor);
 	uring_put(u);
 	return work + reaped;
 }
@@ -224,6 +258,7 @@ static void cancel_submitted(struct uring *u, struct uring_op *op)
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
 	if (!sqe) {
+		begin_timing(u);
 		io_uring_submit(&u->ring);
 		sqe = io_uring_get_sqe(&u->ring);
 	}

@@ -198,6 +198,20 @@ static unsigned int run_pollers(struct reactor *r)
 
 /* --- the thread --- */
 
+void reactor_no_polling_on(struct reactor *r)
+{
+	r->slow_rounds = 2;
+}
+
+static void worked(struct reactor *r)
+{
+	COUNTER_ADD(r->stats.busy_rounds, 1);
+	if (likely(!r->slow_rounds))
+		r->idle_since_ns = 0;
+	else
+		r->slow_rounds--;
+}
+
 static void run(struct reactor *r)
 {
 	while (!r->stop) {
@@ -207,10 +221,10 @@ static void run(struct reactor *r)
 		if (unlikely(r->timers) && (!work || r->stats.rounds % TIMER_CHECK_ROUNDS == 0))
 			work += reactor_timers_run(r, time_now_ns());
 		if (likely(work)) {
-			COUNTER_ADD(r->stats.busy_rounds, 1);
-			r->idle_since_ns = 0;
+			worked(r);
 			continue;
 		}
+		r->slow_rounds = 0;
 		reactor_rest(r, time_now_ns());
 	}
 }

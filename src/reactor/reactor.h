@@ -89,6 +89,18 @@ void reactor_poller_add(struct reactor *r, struct reactor_poller *p);
 void reactor_poller_remove(struct reactor *r, struct reactor_poller *p);
 
 /*
+ * How long the reactor polls on after its last work, in ns; REACTOR_NEVER_SLEEP, or 0. As of its
+ * last idle round. Reactor.
+ */
+uint64_t reactor_patience_ns(const struct reactor *r);
+/*
+ * The work that is just being done leads to, or was, a wait that is not worth polling for. This
+ * round, and the next one, in which its result may go on its way, do not make the reactor poll on:
+ * it sleeps once nothing else has had work for as long as it polls on. Reactor.
+ */
+void reactor_no_polling_on(struct reactor *r);
+
+/*
  * Wakes the reactor when fd becomes readable. The reactor never reads it: it is watched
  * edge-triggered, so that several reactors can watch one eventfd and none steals another's wake-up.
  * Returns 0 or -errno. Reactor. Remove before closing.

@@ -15,7 +15,10 @@ struct reactor {
 	bool pollers_changed;	      /* a slot became NULL in this round */
 	unsigned int rounds_left;     /* before one in which all pollers have a turn */
 	struct reactor_timer *timers; /* sorted by deadline */
-	uint64_t idle_since_ns;	      /* 0: the last round found work */
+	/* The last work after which to poll on was before it; 0: in the last round. */
+	uint64_t idle_since_ns;
+	uint64_t patience_ns;	  /* after that */
+	unsigned int slow_rounds; /* so many more do not count as such work */
 	int epoll_fd;
 	int cpu, node;
 	unsigned int id;

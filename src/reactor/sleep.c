@@ -116,11 +116,17 @@ static void sleep_in_epoll(struct reactor *r, int timeout_ms)
 	atomic_store(&r->sleeping, false);
 }
 
+uint64_t reactor_patience_ns(const struct reactor *r)
+{
+	return r->patience_ns;
+}
+
 void reactor_rest(struct reactor *r, uint64_t now_ns)
 {
 	uint64_t patience = longest_idle_ns(r);
 	int timeout_ms;
 
+	r->patience_ns = patience;
 	if (!r->idle_since_ns)
 		r->idle_since_ns = now_ns;
 	timeout_ms = reactor_timers_wait_ms(r, now_ns);
@@ -132,5 +138,4 @@ void reactor_rest(struct reactor *r, uint64_t now_ns)
 	if (!arm_all(r))
 		sleep_in_epoll(r, timeout_ms);
 	disarm_all(r);
-	r->idle_since_ns = 0;
 }

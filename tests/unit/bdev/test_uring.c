@@ -204,6 +204,81 @@ static void sleep_and_wake(void)
 	}
 }
 
+static unsigned int nothing_to_do(void *arg)
+{
+	return 0;
+}
+
+static struct reactor_poller patient = {.name = "patient", .poll = nothing_to_do};
+
+static void patient_add_fn(void *arg)
+{
+	reactor_poller_add(reactor, &patient);
+}
+
+static void patient_remove_fn(void *arg)
+{
+	reactor_poller_remove(reactor, &patient);
+}
+
+static unsigned long rounds(void)
+{
+	struct reactor_stats stats;
+
+	reactor_get_stats(reactor, &stats);
+	return stats.rounds;
+}
+
+/* A read that takes so long; the reactor's rounds meanwhile. */
+static unsigned long timed_read(unsigned int usec)
+{
+	unsigned long before;
+
+	nended = 0;
+	expected = 1;
+	ops[0] = (struct pipe_op){.op.type = &type};
+	reactor_call(reactor, start_fn, NULL);
+	usleep(100);
+	before = rounds();
+	usleep(usec);
+	before = rounds() - before;
+	CU_ASSERT_EQUAL(write(fds[1], "x", 1), 1);
+	test_wait(&all_ended, "a read");
+	return before;
+}
+
+/* How many of 20 such reads are waited for by polling. */
+static unsigned int polled_for(unsigned int usec)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < 20; i++)
+		n += timed_read(usec) > 100;
+	return n;
+}
+
+/*
+ * Reads that mostly take longer than the reactor polls on are not polled for, once that is known;
+ * when they get faster, they are again.
+ */
+static void polling_that_pays(void)
+{
+	unsigned int i;
+
+	begin(1);
+	patient.idle_ns = 2000000;
+	reactor_call(reactor, patient_add_fn, NULL);
+	CU_ASSERT(polled_for(3000) > 15);
+	for (i = 0; i < 100; i++)
+		timed_read(3000);
+	CU_ASSERT(polled_for(3000) < 5);
+	for (i = 0; i < 100; i++)
+		timed_read(0);
+	CU_ASSERT(polled_for(500) > 15);
+	reactor_call(reactor, patient_remove_fn, NULL);
+	end();
+}
+
 static void take_bufs_fn(void *arg)
 {
 	unsigned int i;
@@ -281,6 +356,7 @@ static const struct test_case cases[] = {
 	{"cancel", cancel},
 	{"cancel_at_once", cancel_at_once},
 	{"sleep_and_wake", sleep_and_wake},
+	{"polling_that_pays", polling_that_pays},
 	{"buffers", buffers},
 };
 

@@ -16,6 +16,7 @@ struct mailbox {
 	_Atomic uint32_t armed;
 	_Atomic uint64_t seen; /* the reactor's */
 	uint64_t arms, disarms, polls, arm_work;
+	atomic_bool slow; /* its work is not worth polling on for */
 };
 
 static unsigned int mailbox_poll(void *arg)
@@ -26,6 +27,8 @@ static unsigned int mailbox_poll(void *arg)
 	m->polls++;
 	if (sent == atomic_load_explicit(&m->seen, memory_order_relaxed))
 		return 0;
+	if (atomic_load(&m->slow))
+		reactor_no_polling_on(reactor_self());
 	atomic_store(&m->seen, sent);
 	return 1;
 }
@@ -198,6 +201,53 @@ static void adaptive_sleeps_later(void)
 		sched_yield();
 	CU_ASSERT(time_now_ns() - start >= idle_ns);
 	CU_ASSERT_EQUAL(sleeps_in_ms(r, 100), 0); /* and stays asleep */
+	test_watch(NULL);
+	mailbox_close(&m, r);
+	reactor_destroy(r);
+}
+
+static uint64_t ns_to_sleep(struct reactor *r, struct mailbox *m, uint64_t n)
+{
+	uint64_t sleeps = stats_of(r).sleeps, start = time_now_ns();
+
+	mailbox_send(m, n);
+	mailbox_wait(m, n);
+	while (stats_of(r).sleeps == sleeps)
+		sched_yield();
+	return time_now_ns() - start;
+}
+
+/* Work that says so is not polled on after; of other work it takes nothing away. */
+static void slow_work(void)
+{
+	const uint64_t idle_ns = 200 * NS_PER_MS;
+	struct reactor *r = new_reactor(0);
+	struct mailbox m;
+	uint64_t i, sleeps, start;
+
+	mailbox_open(&m, r, idle_ns);
+	test_watch("slow work");
+	CU_ASSERT(ns_to_sleep(r, &m, 1) >= idle_ns);
+	atomic_store(&m.slow, true);
+	for (i = 2; i < 10; i++)
+		CU_ASSERT(ns_to_sleep(r, &m, i) < idle_ns / 2);
+	/* 100 ms of slow work after other work: that is still polled on for. */
+	atomic_store(&m.slow, false);
+	sleeps = stats_of(r).sleeps;
+	start = time_now_ns();
+	mailbox_send(&m, 100);
+	mailbox_wait(&m, 100);
+	atomic_store(&m.slow, true);
+	for (i = 101; i < 120; i++) {
+		mailbox_send(&m, i);
+		mailbox_wait(&m, i);
+		test_sleep_ns(5 * NS_PER_MS);
+	}
+	if (time_now_ns() - start < idle_ns) /* unless the machine held us up */
+		CU_ASSERT_EQUAL(stats_of(r).sleeps, sleeps);
+	while (stats_of(r).sleeps == sleeps)
+		sched_yield();
+	CU_ASSERT(time_now_ns() - start >= idle_ns);
 	test_watch(NULL);
 	mailbox_close(&m, r);
 	reactor_destroy(r);
@@ -448,6 +498,7 @@ static const struct test_case cases[] = {
 	{"busy_never_sleeps", busy_never_sleeps},
 	{"interrupt_sleeps_at_once", interrupt_sleeps_at_once},
 	{"adaptive_sleeps_later", adaptive_sleeps_later},
+	{"slow_work", slow_work},
 	{"most_patient_counts", most_patient_counts},
 	{"arm_finds_work", arm_finds_work},
 	{"no_lost_wakeup_same_cpu", no_lost_wakeup_same_cpu},
