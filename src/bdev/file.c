@@ -21,6 +21,7 @@ static int channel_create(struct bdev *bdev, struct bdev_channel *ch)
 		free(fc);
 		return rc;
 	}
+	fc->fixed = uring_file_add(fc->ring, file_of(bdev)->fd);
 	ch->ctx = fc;
 	return 0;
 }
@@ -29,6 +30,7 @@ static void channel_destroy(struct bdev *bdev, struct bdev_channel *ch)
 {
 	struct file_channel *fc = ch->ctx;
 
+	uring_file_remove(fc->ring, fc->fixed);
 	uring_put(fc->ring);
 	free(fc);
 }

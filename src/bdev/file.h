@@ -44,6 +44,7 @@ struct file_bdev {
 /* ch->ctx */
 struct file_channel {
 	struct uring *ring;
+	int fixed; /* the file's number in the ring, or -1 */
 	struct log_limit limit;
 };
 

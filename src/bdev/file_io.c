@@ -226,6 +226,16 @@ static void prep_fallocate(struct bdev_io *io, struct io_uring_sqe *sqe, int mod
 				(off_t)len);
 }
 
+static void use_fixed_file(const struct bdev_io *io, struct io_uring_sqe *sqe)
+{
+	const struct file_channel *fc = io->channel->ctx;
+
+	if (unlikely(fc->fixed < 0))
+		return;
+	sqe->fd = fc->fixed;
+	sqe->flags |= IOSQE_FIXED_FILE;
+}
+
 static void prep(struct uring_op *op, struct io_uring_sqe *sqe)
 {
 	struct file_io *fio = fio_of_op(op);
@@ -251,6 +261,7 @@ static void prep(struct uring_op *op, struct io_uring_sqe *sqe)
 		prep_discard_cmd(io, sqe);
 		break;
 	}
+	use_fixed_file(io, sqe);
 }
 
 /* --- zeroes and discards: what comes next --- */

@@ -20,7 +20,8 @@
 #define BATCH	    64
 #define MAX_REAP    1024 /* in one poll round: other pollers want a turn */
 #define BUFS_MAX    32
-#define CANCEL_DATA 0 /* user_data of cancel requests; no op is at this address */
+#define FILES_MAX   256 /* registered; less than a common RLIMIT_NOFILE */
+#define CANCEL_DATA 0	/* user_data of cancel requests; no op is at this address */
 
 enum op_state { OP_IDLE, OP_WAITS_FOR_SQE, OP_WAITS_FOR_BUF, OP_SUBMITTED };
 
@@ -46,6 +47,8 @@ struct uring {
 	struct op_list buf_waiting;
 	struct free_buf *free_bufs;
 	unsigned int nbufs;
+	unsigned int nfiles; /* slots of the kernel's table of files; 0: there is none */
+	bool files[FILES_MAX];
 	const struct uring_op *newest; /* of those that are to be submitted */
 	struct uring_pace pace;
 	struct log_limit limit;
@@ -347,6 +350,38 @@ static void free_bufs(struct uring *u)
 	}
 }
 
+/* --- registered files --- */
+
+/* From 5.19 on. Without it each operation names its fd. */
+static void make_file_table(struct uring *u)
+{
+	if (!io_uring_register_files_sparse(&u->ring, FILES_MAX))
+		u->nfiles = FILES_MAX;
+}
+
+int uring_file_add(struct uring *u, int fd)
+{
+	unsigned int i;
+
+	for (i = 0; i < u->nfiles && u->files[i]; i++)
+		;
+	if (i == u->nfiles || io_uring_register_files_update(&u->ring, i, &fd, 1) != 1)
+		return -1;
+	u->files[i] = true;
+	return (int)i;
+}
+
+void uring_file_remove(struct uring *u, int index)
+{
+	int none = -1;
+
+	if (index < 0)
+		return;
+	/* If that fails, the slot is not used again. */
+	if (io_uring_register_files_update(&u->ring, (unsigned int)index, &none, 1) == 1)
+		u->files[index] = false;
+}
+
 /* --- rings --- */
 
 /* The best that the kernel knows. All but the last want 6.1, 6.0 and 5.19. */
@@ -463,6 +498,9 @@ static int make(struct reactor *r, struct uring **out)
 	rc = watch(u);
 	if (rc)
 		goto exit_ring;
+	/* Both only save the kernel work, and it may refuse. */
+	io_uring_register_ring_fd(&u->ring);
+	make_file_table(u);
 	u->refs = 1;
 	list_init(&u->waiting);
 	list_init(&u->buf_waiting);

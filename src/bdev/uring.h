@@ -45,6 +45,14 @@ int uring_get(struct uring **out);
 /* With none of the caller's operations in flight. */
 void uring_put(struct uring *u);
 
+/*
+ * Makes a file known to the ring, which saves looking it up for each operation: a number for
+ * IOSQE_FIXED_FILE in place of the fd; -1 if the kernel can't, or has enough of them. The ring
+ * holds the file open until it is removed.
+ */
+int uring_file_add(struct uring *u, int fd);
+void uring_file_remove(struct uring *u, int index);
+
 void uring_start(struct uring *u, struct uring_op *op);
 /* Tries to end a started op early, or its wait for a buffer. done() may be called inside. */
 void uring_cancel(struct uring *u, struct uring_op *op);

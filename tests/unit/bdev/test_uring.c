@@ -10,6 +10,7 @@
 /* A read of a byte from a pipe: it ends when a byte is there, or when it is cancelled. */
 struct pipe_op {
 	struct uring_op op;
+	int fixed; /* the pipe's number in the ring, and 1 */
 	int res;
 	bool ended;
 	void *buf;
@@ -28,7 +29,9 @@ static void prep(struct uring_op *op, struct io_uring_sqe *sqe)
 {
 	struct pipe_op *p = (struct pipe_op *)op;
 
-	io_uring_prep_read(sqe, fds[0], &p->byte, 1, 0);
+	io_uring_prep_read(sqe, p->fixed ? p->fixed - 1 : fds[0], &p->byte, 1, 0);
+	if (p->fixed)
+		sqe->flags |= IOSQE_FIXED_FILE;
 }
 
 static void done(struct uring_op *op, int res)
@@ -204,6 +207,58 @@ static void sleep_and_wake(void)
 	}
 }
 
+/* What the kernel's table takes, and one more; a slot that was given back is used again. */
+static void fill_table_fn(void *arg)
+{
+	unsigned int *nfiles = arg;
+	int i;
+
+	for (i = 0; uring_file_add(ring, fds[0]) == i; i++)
+		;
+	*nfiles = (unsigned int)i;
+	if (!i)
+		return;
+	CU_ASSERT_EQUAL(uring_file_add(ring, fds[0]), -1);
+	uring_file_remove(ring, -1);
+	CU_ASSERT_EQUAL(uring_file_add(ring, fds[0]), -1);
+	uring_file_remove(ring, i / 2);
+	CU_ASSERT_EQUAL(uring_file_add(ring, fds[0]), i / 2);
+}
+
+static void empty_table_fn(void *arg)
+{
+	unsigned int i, *nfiles = arg;
+
+	for (i = 0; i < *nfiles; i++)
+		uring_file_remove(ring, (int)i);
+}
+
+/* The last slot reads like the fd does, and a removed one not at all. */
+static void registered_files(void)
+{
+	unsigned int nfiles = 0;
+
+	begin(1);
+	reactor_call(reactor, fill_table_fn, &nfiles);
+	if (nfiles) {
+		ops[0].fixed = (int)nfiles;
+		reactor_call(reactor, start_fn, NULL);
+		CU_ASSERT_EQUAL(write(fds[1], "x", 1), 1);
+		test_wait(&all_ended, "the read of a registered file");
+		CU_ASSERT_EQUAL(ops[0].res, 1);
+		reactor_call(reactor, empty_table_fn, &nfiles);
+		nended = 0;
+		ops[0].ended = false;
+		reactor_call(reactor, start_fn, NULL);
+		test_wait(&all_ended, "the read of a file that is not registered any more");
+		CU_ASSERT_EQUAL(ops[0].res, -EBADF);
+	} else {
+		expected = 0;
+		test_skip("this kernel registers no files");
+	}
+	end();
+}
+
 static unsigned int nothing_to_do(void *arg)
 {
 	return 0;
@@ -356,6 +411,7 @@ static const struct test_case cases[] = {
 	{"cancel", cancel},
 	{"cancel_at_once", cancel_at_once},
 	{"sleep_and_wake", sleep_and_wake},
+	{"registered_files", registered_files},
 	{"polling_that_pays", polling_that_pays},
 	{"buffers", buffers},
 };
