@@ -5,7 +5,7 @@
 
 #define MISSES_MAX  8
 #define PROBE_FIRST 8
-#define PROBE_MAX   1024
+#define PROBE_MAX   64
 
 static void probe_in(struct uring_pace *p, unsigned int interval)
 {
