@@ -205,6 +205,10 @@ def file(settings):
     print_table("The same: share of fio's IOPS", head,
                 [[mode.title, *(m.ratio(mode.title, FIO, depth) for depth in DEPTHS)]
                  for mode in WITH_QSD])
+    qsd = next(mode.title for mode in WITH_QSD if mode.server == "qsd")
+    print_table("The same: how many times qemu-storage-daemon", head,
+                [[mode.title, *(m.ratio(mode.title, qsd, depth) for depth in DEPTHS)]
+                 for mode in OURS])
 
 
 def scaling_daemon(settings, folder, queues, controllers):
