@@ -4,8 +4,9 @@
 
 /*
  * Whether it pays to poll for a disk. It does while the disk mostly answers within the time that a
- * reactor polls on after its last work anyway (poll_idle_us): then a sleep would cost more time,
- * and not much less CPU. Behind a slower disk, or a deep queue, polling only burns the CPU.
+ * reactor polls on after its last work anyway (poll_idle_us) and half of that: then a sleep would
+ * cost more time, and not much less CPU. Behind a slower disk, or a deep queue, polling only burns
+ * the CPU.
  *
  * An operation at a time is timed. The judgement is a saturating counter, as of a branch predictor,
  * so that single outliers do not turn it. While it says "slow" the reactor sleeps, which makes what

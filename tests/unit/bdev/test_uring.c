@@ -323,10 +323,10 @@ static void polling_that_pays(void)
 	begin(1);
 	patient.idle_ns = 2000000;
 	reactor_call(reactor, patient_add_fn, NULL);
-	CU_ASSERT(polled_for(3000) > 15);
+	CU_ASSERT(polled_for(4000) > 15);
 	for (i = 0; i < 100; i++)
-		timed_read(3000);
-	CU_ASSERT(polled_for(3000) < 5);
+		timed_read(4000);
+	CU_ASSERT(polled_for(4000) < 5);
 	for (i = 0; i < 100; i++)
 		timed_read(0);
 	CU_ASSERT(polled_for(500) > 15);

@@ -5,8 +5,8 @@
 #include "../test.h"
 
 #define PATIENCE 50000
-#define FAST	 PATIENCE
-#define SLOW	 (PATIENCE + 1)
+#define FAST	 (PATIENCE + PATIENCE / 2)
+#define SLOW	 (FAST + 1)
 
 static void samples(struct uring_pace *p, unsigned int n, uint64_t took_ns)
 {
