@@ -206,6 +206,7 @@ void reactor_no_polling_on(struct reactor *r)
 static void worked(struct reactor *r)
 {
 	COUNTER_ADD(r->stats.busy_rounds, 1);
+	r->quiet_since_ns = 0;
 	if (likely(!r->slow_rounds))
 		r->idle_since_ns = 0;
 	else

@@ -17,6 +17,7 @@ struct reactor {
 	struct reactor_timer *timers; /* sorted by deadline */
 	/* The last work after which to poll on was before it; 0: in the last round. */
 	uint64_t idle_since_ns;
+	uint64_t quiet_since_ns;  /* likewise of work of any kind */
 	uint64_t patience_ns;	  /* after that */
 	unsigned int slow_rounds; /* so many more do not count as such work */
 	int epoll_fd;

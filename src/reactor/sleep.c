@@ -10,6 +10,7 @@
 
 /* A timer this close is waited for by polling: epoll_wait() counts in milliseconds. */
 #define SPIN_BELOW_MS 1
+#define SETTLE_NS     5000
 
 int reactor_sleep_init(struct reactor *r)
 {
@@ -121,6 +122,12 @@ uint64_t reactor_patience_ns(const struct reactor *r)
 	return r->patience_ns;
 }
 
+/* Some work does not count for the patience, but a guest that polls answers it within this time. */
+static bool settled(const struct reactor *r, uint64_t now_ns)
+{
+	return now_ns - r->quiet_since_ns >= min_t(uint64_t, r->patience_ns, SETTLE_NS);
+}
+
 void reactor_rest(struct reactor *r, uint64_t now_ns)
 {
 	uint64_t patience = longest_idle_ns(r);
@@ -129,9 +136,11 @@ void reactor_rest(struct reactor *r, uint64_t now_ns)
 	r->patience_ns = patience;
 	if (!r->idle_since_ns)
 		r->idle_since_ns = now_ns;
+	if (!r->quiet_since_ns)
+		r->quiet_since_ns = now_ns;
 	timeout_ms = reactor_timers_wait_ms(r, now_ns);
 	if (patience == REACTOR_NEVER_SLEEP || now_ns - r->idle_since_ns < patience ||
-	    (timeout_ms >= 0 && timeout_ms <= SPIN_BELOW_MS)) {
+	    !settled(r, now_ns) || (timeout_ms >= 0 && timeout_ms <= SPIN_BELOW_MS)) {
 		cpu_relax();
 		return;
 	}
