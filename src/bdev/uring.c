@@ -101,6 +101,7 @@ void uring_start(struct uring *u, struct uring_op *op)
 {
 	struct io_uring_sqe *sqe = u->waiting.first ? NULL : take_sqe(u);
 
+	reactor_poller_poke(&u->poller);
 	/* Now, as the poller that starts it may have its turn after the ring's. */
 	if (uring_pace_slow(&u->pace))
 		reactor_no_polling_on(u->reactor);

@@ -88,6 +88,12 @@ void reactor_call(struct reactor *r, void (*fn)(void *arg), void *arg);
 void reactor_poller_add(struct reactor *r, struct reactor_poller *p);
 void reactor_poller_remove(struct reactor *r, struct reactor_poller *p);
 
+/* There is something to do for the poller, which may have been idle for long: in the next round. */
+static inline void reactor_poller_poke(struct reactor_poller *p)
+{
+	p->idle_looks = 0;
+}
+
 /*
  * How long the reactor polls on after its last work, in ns; REACTOR_NEVER_SLEEP, or 0. As of its
  * last idle round. Reactor.

@@ -125,6 +125,26 @@ static void work_again(void)
 	end();
 }
 
+static void poke(void *arg)
+{
+	reactor_poller_poke(&idle.p);
+}
+
+/* Somebody knows that there will be work. */
+static void poked(void)
+{
+	struct calls before, after;
+
+	begin(1);
+	rounds(ENOUGH);
+	reactor_call(r, poke, NULL);
+	reactor_call(r, read_calls, &before);
+	rounds(100);
+	reactor_call(r, read_calls, &after);
+	CU_ASSERT(after.idle - before.idle >= 100);
+	end();
+}
+
 /* When the busy one has nothing any more, the others have a look in each round. */
 static void becomes_idle(void)
 {
@@ -143,6 +163,7 @@ static const struct test_case cases[] = {
 	{"beside_a_busy_one", beside_a_busy_one},
 	{"all_idle", all_idle},
 	{"work_again", work_again},
+	{"poked", poked},
 	{"becomes_idle", becomes_idle},
 };
 
