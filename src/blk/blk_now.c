@@ -10,7 +10,7 @@
 #include "virtio/virtq_triple.h"
 
 /* What a batch works with. */
-struct now {
+struct batch {
 	struct virtq *ring;
 	struct bdev_channel *ch;
 	unsigned int block_shift;
@@ -20,9 +20,9 @@ struct now {
 };
 
 /* False: nothing has happened. */
-static inline bool run(struct now *now, uint16_t head)
+static inline bool run(struct batch *batch, uint16_t head)
 {
-	struct virtq *ring = now->ring;
+	struct virtq *ring = batch->ring;
 	struct guest_mem_region near;
 	struct virtq_desc d[3];
 	const uint8_t *hdr;
@@ -48,42 +48,42 @@ static inline bool run(struct now *now, uint16_t head)
 	sector = virtq_read64(hdr + offsetof(struct virtio_blk_outhdr, sector));
 	op = VIRTQ_DESC_FLAGS(d[1]) & VRING_DESC_F_WRITE ? BDEV_OP_READ : BDEV_OP_WRITE;
 	if (unlikely(type != (op == BDEV_OP_READ ? VIRTIO_BLK_T_IN : VIRTIO_BLK_T_OUT) ||
-		     (bytes | sector << BLK_SECTOR_SHIFT) & now->block_mask ||
-		     (op == BDEV_OP_WRITE && now->read_only)))
+		     (bytes | sector << BLK_SECTOR_SHIFT) & batch->block_mask ||
+		     (op == BDEV_OP_WRITE && batch->read_only)))
 		return false;
-	lba = sector >> (now->block_shift - BLK_SECTOR_SHIFT);
-	if (unlikely(!bdev_now_may(now->ch, op, lba, bytes >> now->block_shift)))
+	lba = sector >> (batch->block_shift - BLK_SECTOR_SHIFT);
+	if (unlikely(!bdev_now_may(batch->ch, op, lba, bytes >> batch->block_shift)))
 		return false;
 	virtq_inflight_begin(ring, head);
 	/* Whether it must be on stable media makes no difference in memory. */
-	bdev_now_run(now->ch, op, lba, bytes >> now->block_shift, data);
+	bdev_now_run(batch->ch, op, lba, bytes >> batch->block_shift, data);
 	*status = VIRTIO_BLK_S_OK;
-	now->done.ios[op]++;
-	now->done.bytes[op] += bytes;
+	batch->done.ios[op]++;
+	batch->done.bytes[op] += bytes;
 	virtq_push(ring, head, (op == BDEV_OP_READ ? bytes : 0) + 1);
 	return true;
 }
 
-unsigned int blk_run_now(const struct virtio_now *vn, unsigned int max)
+unsigned int blk_run_now(const struct virtio_now *now, unsigned int max)
 {
-	const struct blk *blk = vn->arg;
-	struct virtq *ring = vn->ring;
-	struct now now = {
+	const struct blk *blk = now->arg;
+	struct virtq *ring = now->ring;
+	struct batch batch = {
 		.ring = ring,
-		.ch = vn->disk,
-		.block_shift = vn->disk->bdev->block_shift,
-		.block_mask = vn->disk->bdev->block_size - 1,
+		.ch = now->disk,
+		.block_shift = now->disk->bdev->block_shift,
+		.block_mask = now->disk->bdev->block_size - 1,
 		.read_only = blk->read_only,
 	};
 	unsigned int n;
 
-	if (unlikely(!vn->disk->now))
+	if (unlikely(!now->disk->now))
 		return 0;
 	for (n = 0; n < max && ring->last_avail != ring->seen_avail; n++) {
-		if (unlikely(!run(&now, virtq_next_head(ring))))
+		if (unlikely(!run(&batch, virtq_next_head(ring))))
 			break;
 		ring->last_avail++;
 	}
-	virtio_now_count(vn, &now.done);
+	virtio_now_count(now, &batch.done);
 	return n;
 }

@@ -13,7 +13,7 @@
 #include "virtio/virtq_triple.h"
 
 /* What a batch works with. */
-struct now {
+struct batch {
 	struct virtq *ring;
 	struct scsi_group *group;
 	struct virtio_now_done done;
@@ -71,9 +71,9 @@ static inline void put_good(uint8_t *resp)
 }
 
 /* False: nothing has happened. */
-static inline bool run(struct now *now, uint16_t head)
+static inline bool run(struct batch *batch, uint16_t head)
 {
-	struct virtq *ring = now->ring;
+	struct virtq *ring = batch->ring;
 	uint64_t lun, cdb[2];
 	struct buffers b;
 	struct scsi_rw rw;
@@ -85,29 +85,29 @@ static inline bool run(struct now *now, uint16_t head)
 	lun = htole64(virtq_read64(b.req + offsetof(struct virtio_scsi_cmd_req, lun)));
 	cdb[0] = htole64(virtq_read64(b.req + offsetof(struct virtio_scsi_cmd_req, cdb)));
 	cdb[1] = htole64(virtq_read64(b.req + offsetof(struct virtio_scsi_cmd_req, cdb) + 8));
-	if (unlikely(!scsi_rw_now(now->group, (const uint8_t *)&lun, (const uint8_t *)cdb, b.out,
+	if (unlikely(!scsi_rw_now(batch->group, (const uint8_t *)&lun, (const uint8_t *)cdb, b.out,
 				  b.bytes, &rw)))
 		return false;
 	virtq_inflight_begin(ring, head);
 	bdev_now_run(rw.ch, rw.op, rw.lba, rw.nblocks, b.data);
 	put_good(b.resp);
-	now->done.ios[rw.op]++;
-	now->done.bytes[rw.op] += b.bytes;
+	batch->done.ios[rw.op]++;
+	batch->done.bytes[rw.op] += b.bytes;
 	virtq_push(ring, head,
 		   (uint32_t)sizeof(struct virtio_scsi_cmd_resp) + (b.out ? 0 : b.bytes));
 	return true;
 }
 
-unsigned int virtio_scsi_run_now(const struct virtio_now *vn, unsigned int max)
+unsigned int virtio_scsi_run_now(const struct virtio_now *now, unsigned int max)
 {
-	struct now now = {.ring = vn->ring, .group = vn->ctx};
+	struct batch batch = {.ring = now->ring, .group = now->ctx};
 	unsigned int n;
 
-	for (n = 0; n < max && now.ring->last_avail != now.ring->seen_avail; n++) {
-		if (unlikely(!run(&now, virtq_next_head(now.ring))))
+	for (n = 0; n < max && batch.ring->last_avail != batch.ring->seen_avail; n++) {
+		if (unlikely(!run(&batch, virtq_next_head(batch.ring))))
 			break;
-		now.ring->last_avail++;
+		batch.ring->last_avail++;
 	}
-	virtio_now_count(vn, &now.done);
+	virtio_now_count(now, &batch.done);
 	return n;
 }
