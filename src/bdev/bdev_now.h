@@ -57,6 +57,16 @@ static inline void bdev_now_run(struct bdev_channel *ch, enum bdev_op op, uint64
 	COUNTER_ADD(ch->stats.blocks[op], nblocks);
 }
 
+/* The same for data in two pieces, the first of which has `first` blocks. */
+static inline void bdev_now_run_two(struct bdev_channel *ch, enum bdev_op op, uint64_t lba,
+				    uint32_t nblocks, uint32_t first, void *buf, void *rest)
+{
+	ch->now(ch, op, lba, first, buf);
+	ch->now(ch, op, lba + first, nblocks - first, rest);
+	COUNTER_ADD(ch->stats.ios[op], 1);
+	COUNTER_ADD(ch->stats.blocks[op], nblocks);
+}
+
 /* Both. False: nothing has happened. */
 static inline bool bdev_now(struct bdev_channel *ch, enum bdev_op op, uint64_t lba,
 			    uint32_t nblocks, void *buf)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * I/O commands (NVMe 1.4, 6): decode and check, hand to the bdev, complete. Most Reads and Writes
- * of bdevs in memory do not come here: io_now.c.
+ * of bdevs in memory do not come here: io_now.h.
  */
 #include "nvme/vnvme_internal.h"
 

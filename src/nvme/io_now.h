@@ -3,9 +3,9 @@
 #define NVME_IO_NOW_H
 
 /*
- * The short way of most commands to bdevs in memory: a Read or Write whose data is all in the page
- * of PRP1 is done here, and nothing but its completion queue entry is left of it. All others, and
- * all that is wrong with a command, take the long way: io.c.
+ * The short way of most commands to bdevs in memory: a Read or Write whose data is all in the pages
+ * of PRP1 and PRP2 is done here, and nothing but its completion queue entry is left of it. All
+ * others, and all that is wrong with a command, take the long way: io.c.
  */
 
 #include "bdev/bdev_now.h"
@@ -13,12 +13,30 @@
 
 #define DTYPE_MASK (0xfu << 20) /* of CDW12 of a Write (NVMe 1.4, 6.15) */
 
-/* The page's host address if the data is all in it; or NULL. */
-static inline void *vnvme_page_of(struct vnvme_group *g, uint64_t prp1, uint64_t len)
+/* Bytes from there to the end of the page. */
+static inline uint32_t vnvme_page_left(uint64_t gpa)
 {
-	if (unlikely(len > VNVME_PAGE - (prp1 & (VNVME_PAGE - 1)) || prp1 & 3))
-		return NULL;
-	return guest_mem_ptr_near(g->mem, prp1, len, &g->last_region);
+	return VNVME_PAGE - ((uint32_t)gpa & (VNVME_PAGE - 1));
+}
+
+/* io_now.c: the data of a Read or Write that has more than is left in its first page. */
+bool vnvme_io_now_pages(struct vnvme_group *g, struct bdev_channel *ch, enum bdev_op op,
+			uint64_t lba, uint32_t nblocks, uint64_t prp1, uint64_t prp2);
+
+/* The data of a Read or Write. False: nothing has happened. */
+static inline bool vnvme_io_now_data(struct vnvme_group *g, struct bdev_channel *ch,
+				     enum bdev_op op, uint64_t lba, uint32_t nblocks,
+				     const struct nvme_sqe *sqe)
+{
+	uint64_t prp1 = le64toh(sqe->prp1), len = (uint64_t)nblocks << ch->bdev->block_shift;
+	void *page;
+
+	if (unlikely(prp1 & 3))
+		return false;
+	if (len > vnvme_page_left(prp1))
+		return vnvme_io_now_pages(g, ch, op, lba, nblocks, prp1, le64toh(sqe->prp2));
+	page = guest_mem_ptr_near(g->mem, prp1, len, &g->last_region);
+	return likely(page) && bdev_now(ch, op, lba, nblocks, page);
 }
 
 /* The command was copied into our memory. False: nothing has happened. */
@@ -30,8 +48,6 @@ static inline bool vnvme_io_now(struct vnvme_sq *sq, const struct nvme_sqe *sqe)
 	enum bdev_op op = sqe->opcode == nvme_cmd_read ? BDEV_OP_READ : BDEV_OP_WRITE;
 	struct vnvme_group *g = sq->group;
 	struct bdev_channel *ch;
-	uint64_t len;
-	void *page;
 
 	if (unlikely((op == BDEV_OP_WRITE && sqe->opcode != nvme_cmd_write) || sqe->flags ||
 		     cdw12 & DTYPE_MASK || nsid > VNVME_MAX_NAMESPACES))
@@ -39,12 +55,10 @@ static inline bool vnvme_io_now(struct vnvme_sq *sq, const struct nvme_sqe *sqe)
 	ch = g->now[nsid];
 	if (unlikely(!ch || !vnvme_cq_has_ready(sq->cq)))
 		return false;
-	len = (uint64_t)nlb << ch->bdev->block_shift;
-	page = vnvme_page_of(g, le64toh(sqe->prp1), len);
 	/* Whether it must be on stable media makes no difference in memory. */
-	if (unlikely(!page || !bdev_now(ch, op, slba, nlb, page)))
+	if (!vnvme_io_now_data(g, ch, op, slba, nlb, sqe))
 		return false;
-	vnvme_count_io(sq, op, len);
+	vnvme_count_io(sq, op, (uint64_t)nlb << ch->bdev->block_shift);
 	vnvme_cq_add_ready(sq, le16toh(sqe->cid));
 	return true;
 }

@@ -210,6 +210,61 @@ static void round_trip(void)
 	host_close(h);
 }
 
+/* Data in the pages of PRP1 and PRP2, which may be neighbours, in any order, or the same. */
+static void two_pages(void)
+{
+	static const unsigned int offsets[] = {0, 512, 2048, 3584, 4, 4092};
+	static const unsigned int seconds[] = {2, 1, 3}; /* the first page is page 1 of the area */
+	struct host *h = host_open(&(struct host_params){.idle_ns = 0});
+	struct host_queue *q = host_add_queue(h, 1, 16, 16);
+	uint64_t area = host_alloc(h, 4 * HOST_PAGE), from = area + HOST_PAGE;
+	uint8_t *ram = host_ptr(h, area), sent[2 * HOST_PAGE], got[2 * HOST_PAGE];
+	size_t i, k;
+
+	for (i = 0; i < ARRAY_SIZE(offsets); i++) {
+		uint32_t first = HOST_PAGE - offsets[i], len;
+
+		for (len = first / 512 * 512 + 512; len <= first + HOST_PAGE; len += 512) {
+			for (k = 0; k < ARRAY_SIZE(seconds); k++) {
+				uint64_t to = area + seconds[k] * (uint64_t)HOST_PAGE;
+				struct nvme_sqe sqe = sqe_rw(nvme_cmd_write, NS_RAM, 64, len / 512,
+							     area + offsets[i]);
+
+				fill(ram, 4 * HOST_PAGE, len + k);
+				sqe.prp2 = htole64(from);
+				memcpy(sent, ram + offsets[i], len);
+				CU_ASSERT_EQUAL(host_run(q, sqe), 0);
+				memset(ram, 0xee, 4 * HOST_PAGE);
+				sqe = sqe_rw(nvme_cmd_read, NS_RAM, 64, len / 512,
+					     from + offsets[i]);
+				sqe.prp2 = htole64(to);
+				CU_ASSERT_EQUAL(host_run(q, sqe), 0);
+				if (to == from) /* the second part overwrites the first */
+					continue;
+				memcpy(got, host_ptr(h, from + offsets[i]), first);
+				memcpy(got + first, host_ptr(h, to), len - first);
+				CU_ASSERT_EQUAL(memcmp(sent, got, len), 0);
+				CU_ASSERT(len - first == HOST_PAGE ||
+					  *(uint8_t *)host_ptr(h, to + len - first) == 0xee);
+			}
+		}
+	}
+	/* What the second entry may not be. */
+	for (i = 0; i < 2; i++) {
+		struct nvme_sqe sqe =
+			sqe_rw(i ? nvme_cmd_write : nvme_cmd_read, NS_RAM, 0, 16, area);
+
+		sqe.prp2 = htole64(from + 4);
+		CU_ASSERT_EQUAL(host_run(q, sqe), NVME_SC_PRP_INVALID_OFFSET);
+		sqe.prp2 = htole64(HOST_GPA + HOST_RAM);
+		CU_ASSERT_EQUAL(host_run(q, sqe), NVME_SC_DATA_XFER_ERROR);
+		sqe.prp2 = htole64(from);
+		sqe.cdw10 = htole32(RAM_BLOCKS - 15);
+		CU_ASSERT_EQUAL(host_run(q, sqe), NVME_SC_LBA_RANGE);
+	}
+	host_close(h);
+}
+
 static void zeroes(void)
 {
 	struct host *h = host_open(&(struct host_params){0});
@@ -330,9 +385,15 @@ static void flush(void)
 }
 
 static const struct test_case cases[] = {
-	{"ranges", ranges},	      {"fields", fields}, {"status_table", status_table},
-	{"round_trip", round_trip},   {"zeroes", zeroes}, {"dsm", dsm},
-	{"dsm_refused", dsm_refused}, {"flush", flush},
+	{"ranges", ranges},
+	{"fields", fields},
+	{"status_table", status_table},
+	{"round_trip", round_trip},
+	{"two_pages", two_pages},
+	{"zeroes", zeroes},
+	{"dsm", dsm},
+	{"dsm_refused", dsm_refused},
+	{"flush", flush},
 };
 
 TEST_MAIN("io", cases)
