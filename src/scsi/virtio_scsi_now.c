@@ -12,6 +12,10 @@
 #include "scsi/scsi.h"
 #include "virtio/virtq_triple.h"
 
+/* 16 bytes at once: an LBA that is then read across two smaller stores would wait for both. */
+typedef uint64_t pair __attribute__((vector_size(16), may_alias));
+typedef pair guest_pair __attribute__((aligned(1)));
+
 /* What a batch works with. */
 struct batch {
 	struct virtq *ring;
@@ -58,7 +62,6 @@ static inline bool find_buffers(struct virtq *ring, uint16_t head, struct buffer
  */
 static inline void put_good(uint8_t *resp)
 {
-	typedef uint64_t pair __attribute__((vector_size(16)));
 	enum { HEAD = offsetof(struct virtio_scsi_cmd_resp, sense) };
 	pair sense[6], any;
 
@@ -74,8 +77,9 @@ static inline void put_good(uint8_t *resp)
 static inline bool run(struct batch *batch, uint16_t head)
 {
 	struct virtq *ring = batch->ring;
-	uint64_t lun, cdb[2];
 	struct buffers b;
+	uint64_t lun;
+	pair cdb;
 	struct scsi_rw rw;
 
 	if (unlikely(!find_buffers(ring, head, &b)))
@@ -83,12 +87,14 @@ static inline bool run(struct batch *batch, uint16_t head)
 	ring->expected = b.req;
 	/* Once: the guest may change its header while we look at it. */
 	lun = htole64(virtq_read64(b.req + offsetof(struct virtio_scsi_cmd_req, lun)));
-	cdb[0] = htole64(virtq_read64(b.req + offsetof(struct virtio_scsi_cmd_req, cdb)));
-	cdb[1] = htole64(virtq_read64(b.req + offsetof(struct virtio_scsi_cmd_req, cdb) + 8));
-	if (unlikely(!scsi_rw_now(batch->group, (const uint8_t *)&lun, (const uint8_t *)cdb, b.out,
+	cdb = *(const volatile guest_pair *)(b.req + offsetof(struct virtio_scsi_cmd_req, cdb));
+	if (unlikely(!scsi_rw_now(batch->group, (const uint8_t *)&lun, (const uint8_t *)&cdb, b.out,
 				  b.bytes, &rw)))
 		return false;
 	virtq_inflight_begin(ring, head);
+	/* While the data is copied: put_good() looks at all of it. */
+	__builtin_prefetch(b.resp + offsetof(struct virtio_scsi_cmd_resp, sense));
+	__builtin_prefetch(b.resp + sizeof(struct virtio_scsi_cmd_resp) - 1);
 	bdev_now_run(rw.ch, rw.op, rw.lba, rw.nblocks, b.data);
 	put_good(b.resp);
 	batch->done.ios[rw.op]++;
