@@ -2,12 +2,10 @@
 #include "bdev/uring.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
+#include "bdev/uring_internal.h"
 #include "bdev/uring_pace.h"
 #include "reactor/reactor.h"
 #include "util/log.h"
@@ -19,66 +17,10 @@
 #define CQ_ENTRIES  4096
 #define BATCH	    64
 #define MAX_REAP    1024 /* in one poll round: other pollers want a turn */
-#define BUFS_MAX    32
-#define FILES_MAX   256 /* registered; less than a common RLIMIT_NOFILE */
-#define CANCEL_DATA 0	/* user_data of cancel requests; no op is at this address */
-
-enum op_state { OP_IDLE, OP_WAITS_FOR_SQE, OP_WAITS_FOR_BUF, OP_SUBMITTED };
-
-struct op_list {
-	struct uring_op *first, **lastp;
-};
-
-struct free_buf {
-	struct free_buf *next;
-};
-
-struct uring {
-	struct io_uring ring;
-	struct reactor *reactor;
-	struct reactor_poller poller;
-	/* What wakes the reactor: the ring, or, with deferred task work, which the ring's own
-	 * readiness does not show, an eventfd that is signalled only while we sleep. */
-	int wake_fd;
-	bool deferred;
-	unsigned int refs;
-	unsigned int inflight; /* have an SQE, cancel requests among them */
-	struct op_list waiting;
-	struct op_list buf_waiting;
-	struct free_buf *free_bufs;
-	unsigned int nbufs;
-	unsigned int nfiles; /* slots of the kernel's table of files; 0: there is none */
-	bool files[FILES_MAX];
-	const struct uring_op *newest; /* of those that are to be submitted */
-	struct uring_pace pace;
-	struct log_limit limit;
-};
+#define CANCEL_DATA 0	 /* user_data of cancel requests; no op is at this address */
 
 /* The calling reactor's. */
 static __thread struct uring *local;
-
-static void list_init(struct op_list *list)
-{
-	list->first = NULL;
-	list->lastp = &list->first;
-}
-
-static void list_append(struct op_list *list, struct uring_op *op)
-{
-	op->next = NULL;
-	op->prevp = list->lastp;
-	*list->lastp = op;
-	list->lastp = &op->next;
-}
-
-static void list_remove(struct op_list *list, struct uring_op *op)
-{
-	*op->prevp = op->next;
-	if (op->next)
-		op->next->prevp = op->prevp;
-	else
-		list->lastp = op->prevp;
-}
 
 /* --- submission --- */
 
@@ -110,7 +52,7 @@ void uring_start(struct uring *u, struct uring_op *op)
 		return;
 	}
 	op->state = OP_WAITS_FOR_SQE;
-	list_append(&u->waiting, op);
+	op_list_append(&u->waiting, op);
 }
 
 static unsigned int feed(struct uring *u)
@@ -120,7 +62,7 @@ static unsigned int feed(struct uring *u)
 	unsigned int n;
 
 	for (n = 0; (op = u->waiting.first) && (sqe = take_sqe(u)); n++) {
-		list_remove(&u->waiting, op);
+		op_list_remove(&u->waiting, op);
 		prepare(u, op, sqe);
 	}
 	return n;
@@ -284,10 +226,10 @@ void uring_cancel(struct uring *u, struct uring_op *op)
 		cancel_submitted(u, op);
 		return;
 	case OP_WAITS_FOR_SQE:
-		list_remove(&u->waiting, op);
+		op_list_remove(&u->waiting, op);
 		break;
 	case OP_WAITS_FOR_BUF:
-		list_remove(&u->buf_waiting, op);
+		op_list_remove(&u->buf_waiting, op);
 		break;
 	case OP_IDLE:
 		return;
@@ -296,194 +238,7 @@ void uring_cancel(struct uring *u, struct uring_op *op)
 	op->type->done(op, -ECANCELED);
 }
 
-/* --- bounce buffers --- */
-
-static void *buf_make(struct uring *u)
-{
-	void *buf;
-
-	if (u->nbufs == BUFS_MAX)
-		return NULL;
-	buf = aligned_alloc(URING_BUF_ALIGN, URING_BUF_BYTES);
-	if (buf)
-		u->nbufs++;
-	return buf;
-}
-
-int uring_buf_get(struct uring *u, struct uring_op *op, void **buf)
-{
-	*buf = u->free_bufs;
-	if (*buf)
-		u->free_bufs = u->free_bufs->next;
-	else
-		*buf = buf_make(u);
-	if (*buf)
-		return 0;
-	if (!u->nbufs)
-		return -ENOMEM;
-	op->state = OP_WAITS_FOR_BUF;
-	list_append(&u->buf_waiting, op);
-	return -EBUSY;
-}
-
-void uring_buf_put(struct uring *u, void *buf)
-{
-	struct uring_op *op = u->buf_waiting.first;
-	struct free_buf *free_buf = buf;
-
-	if (op) {
-		list_remove(&u->buf_waiting, op);
-		op->state = OP_IDLE;
-		op->type->got_buf(op, buf);
-		return;
-	}
-	free_buf->next = u->free_bufs;
-	u->free_bufs = free_buf;
-}
-
-static void free_bufs(struct uring *u)
-{
-	struct free_buf *buf;
-
-	while ((buf = u->free_bufs)) {
-		u->free_bufs = buf->next;
-		free(buf);
-	}
-}
-
-/* --- registered files --- */
-
-/* From 5.19 on. Without it each operation names its fd. */
-static void make_file_table(struct uring *u)
-{
-	if (!io_uring_register_files_sparse(&u->ring, FILES_MAX))
-		u->nfiles = FILES_MAX;
-}
-
-int uring_file_add(struct uring *u, int fd)
-{
-	unsigned int i;
-
-	for (i = 0; i < u->nfiles && u->files[i]; i++)
-		;
-	if (i == u->nfiles || io_uring_register_files_update(&u->ring, i, &fd, 1) != 1)
-		return -1;
-	u->files[i] = true;
-	return (int)i;
-}
-
-void uring_file_remove(struct uring *u, int index)
-{
-	int none = -1;
-
-	if (index < 0)
-		return;
-	/* If that fails, the slot is not used again. */
-	if (io_uring_register_files_update(&u->ring, (unsigned int)index, &none, 1) == 1)
-		u->files[index] = false;
-}
-
-/* --- rings --- */
-
-/* The best that the kernel knows. All but the last want 6.1, 6.0 and 5.19. */
-static const unsigned int setup_flags[] = {
-	IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-	IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-	IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-	0,
-};
-
-/* The first of them that this kernel has not refused yet. */
-static atomic_size_t setup;
-
-static int ring_init(struct io_uring *ring, unsigned int sq_entries, unsigned int cq_entries)
-{
-	struct io_uring_params params;
-	int rc = -EINVAL;
-	size_t i;
-
-	for (i = setup; i < ARRAY_SIZE(setup_flags); i++) {
-		params = (struct io_uring_params){
-			.flags = setup_flags[i] | IORING_SETUP_CQSIZE,
-			.cq_entries = cq_entries,
-		};
-		rc = io_uring_queue_init_params(sq_entries, ring, &params);
-		if (rc == -EINVAL)
-			continue;
-		if (!rc)
-			setup = i;
-		return rc;
-	}
-	return rc;
-}
-
-static bool has_opcodes(struct io_uring *ring)
-{
-	static const int needed[] = {
-		IORING_OP_READ,	 IORING_OP_WRITE,     IORING_OP_READV,	      IORING_OP_WRITEV,
-		IORING_OP_FSYNC, IORING_OP_FALLOCATE, IORING_OP_ASYNC_CANCEL,
-	};
-	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
-	bool all = probe;
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(needed) && all; i++)
-		all = io_uring_opcode_supported(probe, needed[i]);
-	io_uring_free_probe(probe);
-	return all;
-}
-
-int uring_probe(void)
-{
-	struct io_uring ring;
-	int rc = ring_init(&ring, 4, 8);
-
-	if (rc)
-		return rc;
-	if (!has_opcodes(&ring))
-		rc = -ENOSYS;
-	io_uring_queue_exit(&ring);
-	return rc;
-}
-
-static int make_eventfd(struct uring *u)
-{
-	int rc;
-
-	u->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (u->wake_fd < 0)
-		return -errno;
-	rc = io_uring_register_eventfd(&u->ring, u->wake_fd);
-	if (rc) {
-		close(u->wake_fd);
-		return rc;
-	}
-	io_uring_cq_eventfd_toggle(&u->ring, false);
-	return 0;
-}
-
-static int watch(struct uring *u)
-{
-	int rc = 0;
-
-	u->deferred = u->ring.flags & IORING_SETUP_DEFER_TASKRUN;
-	u->wake_fd = u->ring.ring_fd;
-	if (u->deferred)
-		rc = make_eventfd(u);
-	if (rc)
-		return rc;
-	rc = reactor_wake_fd_add(u->reactor, u->wake_fd);
-	if (rc && u->deferred)
-		close(u->wake_fd);
-	return rc;
-}
-
-static void unwatch(struct uring *u)
-{
-	reactor_wake_fd_remove(u->reactor, u->wake_fd);
-	if (u->deferred)
-		close(u->wake_fd);
-}
+/* --- the reactor's ring --- */
 
 static int make(struct reactor *r, struct uring **out)
 {
@@ -492,19 +247,19 @@ static int make(struct reactor *r, struct uring **out)
 
 	if (!u)
 		return -ENOMEM;
-	rc = ring_init(&u->ring, SQ_ENTRIES, CQ_ENTRIES);
+	rc = uring_setup_ring(&u->ring, SQ_ENTRIES, CQ_ENTRIES);
 	if (rc)
 		goto free_uring;
 	u->reactor = r;
-	rc = watch(u);
+	rc = uring_watch(u);
 	if (rc)
 		goto exit_ring;
 	/* Both only save the kernel work, and it may refuse. */
 	io_uring_register_ring_fd(&u->ring);
-	make_file_table(u);
+	uring_make_file_table(u);
 	u->refs = 1;
-	list_init(&u->waiting);
-	list_init(&u->buf_waiting);
+	op_list_init(&u->waiting);
+	op_list_init(&u->buf_waiting);
 	u->poller = (struct reactor_poller){
 		.name = "io_uring", .poll = poll_ring, .arm = arm, .disarm = disarm, .arg = u};
 	reactor_poller_add(r, &u->poller);
@@ -540,8 +295,8 @@ void uring_put(struct uring *u)
 		return;
 	local = NULL;
 	reactor_poller_remove(u->reactor, &u->poller);
-	unwatch(u);
+	uring_unwatch(u);
 	io_uring_queue_exit(&u->ring);
-	free_bufs(u);
+	uring_free_bufs(u);
 	free(u);
 }

@@ -3,7 +3,7 @@
  * Rings as older kernels make them, and kernels that make none. The source is included, so that
  * its choice can be changed; the linker then takes nothing else in its place.
  */
-#include "bdev/uring.c" /* NOLINT(bugprone-suspicious-include) */
+#include "bdev/uring_setup.c" /* NOLINT(bugprone-suspicious-include) */
 
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -141,4 +141,4 @@ static const struct test_case cases[] = {
 	{"no_memory", no_memory},
 };
 
-TEST_MAIN("uring_setups", cases)
+TEST_MAIN("uring_setup", cases)
