@@ -2,19 +2,16 @@
 """tools/measure-limits: what one reactor reaches, without guests, beside what else there is."""
 
 import argparse
-import contextlib
-import dataclasses
 import json
 import os
 import pathlib
 import signal
 import subprocess
 import sys
-import tempfile
-import time
 
-from sbcompare import bench, cli, description, figures, fio, modes, servers
-from sbcompare.figures import seconds, with_unit
+from sbcompare import bench, cli, description, fio, modes, scaling, servers
+from sbcompare.figures import seconds
+from sbcompare.measurer import OURS, Measurer, load, note, places, print_table
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -27,68 +24,10 @@ One CPU for the target and another for the load; runs alternate, and medians are
 """
 
 DEPTHS = (1, 8, 32, 128)
-OURS = tuple(mode for mode in modes.MODES if mode.server == "shadowbell")
 WITH_QSD = modes.BENCH_MODES
-
-
 TRANSPORTS = (*(mode for mode in OURS if mode.kind == "nvme"),
               modes.Mode("shadowbell-nvme-vfio", "shadowbell nvme, vfio-user", "shadowbell", "nvme",
                          transport="vfio-user"))
-
-
-def load(depth, block=4 * modes.KIB, rw="randread"):
-    return modes.Workload(f"{rw}-{block}-{depth}", "", rw, block, depth, 1)
-
-
-class Measurer:
-    """Runs of one table, by (row, column)."""
-
-    def __init__(self, settings):
-        self.settings = settings
-        self.results = {}
-
-    def add(self, row, column, result):
-        self.results.setdefault((row, column), []).append(result)
-
-    def figure(self, row, column, name):
-        results = self.results.get((row, column))
-        return figures.figure([result[name] for result in results]) if results else None
-
-    def value(self, row, column, name, form=with_unit):
-        figure = self.figure(row, column, name)
-        if figure is None:
-            return "-"
-        return f"{form(figure.median)} ± {100 * figure.noise:.0f} %"
-
-    def ratio(self, row, other, column, name="iops"):
-        """How many times the other's figure; of the medians."""
-        this, that = self.figure(row, column, name), self.figure(other, column, name)
-        return f"{this.median / that.median:.2f}" if this and that and that.median else "-"
-
-    def paired_ratio(self, row, column, other, name="iops"):
-        """The same of each round, with its spread."""
-        figure = figures.figure([this[name] / that[name] for this, that in
-                                 zip(self.results[row, column], self.results[row, other])])
-        return f"{figure.median:.2f} ± {100 * figure.noise:.0f} %"
-
-
-def print_table(title, head, rows):
-    print(f"\n### {title}\n")
-    print("| " + " | ".join(head) + " |")
-    print("| --- " + "| --: " * (len(head) - 1) + "|")
-    for row in rows:
-        print("| " + " | ".join(row) + " |", flush=True)
-
-
-@contextlib.contextmanager
-def places(backend, settings):
-    with tempfile.TemporaryDirectory(prefix="sblim-", dir=settings.file_dir) as files, \
-            tempfile.TemporaryDirectory(prefix="sblim-", dir="/dev/shm") as shm:
-        yield servers.Place(backend, tempfile.mkdtemp(prefix="s-", dir=shm), files, shm)
-
-
-def note(text):
-    print(f"measure-limits: {text}", file=sys.stderr, flush=True)
 
 
 def measure_by_depth(m, what, compared, running, settings):
@@ -211,140 +150,8 @@ def file(settings):
                  for mode in OURS])
 
 
-def scaling_daemon(settings, folder, queues, controllers):
-    """A daemon whose controllers of one kind each share one bdev of nothing."""
-    sockets = folder / f"q{queues}c{controllers}"
-    sockets.mkdir()
-    config = folder / f"q{queues}c{controllers}.yaml"
-    names = [f"{mode.kind}{n}" for mode in OURS for n in range(controllers)]
-    parts = {"target": {"socket_dir": str(sockets), "cpus": [settings.server_cpu],
-                        "poll": settings.polling},
-             "bdevs": [{"name": "n0", "type": "null", "size": "1GiB"}],
-             "controllers": []}
-    for name in names:
-        kind = name.rstrip("0123456789")
-        attached = {"nvme": {"io_queues": queues, "namespaces": [{"bdev": "n0"}]},
-                    "blk": {"queues": queues, "bdev": "n0"},
-                    "scsi": {"queues": queues,
-                             "targets": [{"id": 0, "luns": [{"lun": 0, "bdev": "n0"}]}]}}[kind]
-        parts["controllers"].append({"name": name, "type": kind, **attached})
-    config.write_text(json.dumps(parts), encoding="utf-8")
-    return servers.Server([str(settings.program), "-c", str(config)],
-                          {name: sockets / name for name in names}, folder / "log")
-
-
-class Idle:
-    """Front-ends that have brought their controllers up and do nothing: stopped, not ended."""
-
-    def __init__(self, server, mode, count, settings):
-        self._processes = []
-        try:
-            for n in range(1, count):
-                self._start(server.sockets[f"{mode.kind}{n}"], mode, settings)
-        except BaseException:
-            self.end()
-            raise
-
-    def _start(self, socket, mode, settings):
-        process = subprocess.Popen(
-            [settings.bench, f"--type={mode.kind}", f"--socket={socket}", "--rw=randread",
-             "--iodepth=1", "--runtime=1h", f"--cpus={settings.bench_cpu}"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self._processes.append(process)
-        time.sleep(0.3)
-        if process.poll() is not None:
-            raise bench.BenchError(f"{socket}: an idle front-end ended")
-        process.send_signal(signal.SIGSTOP)
-
-    def end(self):
-        for process in self._processes:
-            process.kill()
-            process.wait()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_exception):
-        self.end()
-
-
-QUEUE_COUNTS = (1, 4, 16, 64)
-CONTROLLER_COUNTS = (1, 8, 32)
-
-
-class OneServer:
-    """As Servers, for one daemon: the first controller of each kind."""
-
-    def __init__(self, server):
-        self._server = server
-
-    def socket(self, mode):
-        return self._server.sockets[f"{mode.kind}0"]
-
-    def pid(self, _mode):
-        return self._server.pid
-
-
-def scaling(settings):
-    """What queues and controllers that are idle cost the one that is busy."""
-    m = Measurer(settings)
-    shapes = [(queues, 1) for queues in QUEUE_COUNTS] + [(1, n) for n in CONTROLLER_COUNTS[1:]]
-    for number in range(settings.bench_rounds):
-        note(f"idle queues and controllers, round {number + 1} of {settings.bench_rounds}")
-        for queues, controllers in shapes:
-            with tempfile.TemporaryDirectory(prefix="sblim-") as folder:
-                server = scaling_daemon(settings, pathlib.Path(folder), queues, controllers)
-                try:
-                    for mode in OURS:
-                        with Idle(server, mode, controllers, settings):
-                            more = [f"--idle-queues={queues - 1}"] if queues > 1 else []
-                            m.add(mode.title, (queues, controllers),
-                                  bench.measure(mode, load(128), OneServer(server), settings,
-                                                *more))
-                finally:
-                    server.stop()
-    print_table("One busy queue among idle ones, iodepth 128: IOPS",
-                ["mode", *(f"{queues} queues" for queues in QUEUE_COUNTS),
-                 *(f"{n} controllers" for n in CONTROLLER_COUNTS[1:])],
-                [[mode.title, *(m.value(mode.title, shape, "iops") for shape in shapes)]
-                 for mode in OURS])
-
-
-def reactors(settings):
-    """What a second reactor brings one controller: large reads from memory, where the load
-    generator sleeps most of the time and leaves its CPU to that reactor. Each of its jobs is on the
-    CPU of its queue's reactor, and comes first there (chrt): it would wait for its polling."""
-    m = Measurer(settings)
-    title = f"One controller with {modes.QUEUES} queues, bdev in memory, 128 KiB random read: IOPS"
-    one = modes.Workload("reactors", "", "randread", 128 * modes.KIB, 16, modes.QUEUES)
-    warm_up = dataclasses.replace(one, rw="write")
-    cpus = {1: [settings.server_cpu], 2: [settings.server_cpu, settings.bench_cpu]}
-
-    def measure(mode, count, load_):
-        return bench.measure(mode, load_, running[mode, count], settings, "--interrupts",
-                             "--cpus=" + ",".join(map(str, cpus[2])),
-                             prefix=("chrt", "--fifo", "1"))
-
-    running = {}
-    with contextlib.ExitStack() as stack:
-        for mode in OURS:
-            for count in cpus:
-                place = stack.enter_context(places("ram", settings))
-                running[mode, count] = stack.enter_context(
-                    servers.Servers(place, (mode,), settings, cpus[count]))
-                measure(mode, count, warm_up)
-        for number in range(settings.bench_rounds):
-            note(f"reactors, round {number + 1} of {settings.bench_rounds}")
-            for mode in OURS:
-                for count in cpus:
-                    m.add(mode.title, count, measure(mode, count, one))
-    print_table(title, ["mode", "one reactor", "two reactors", "ratio"],
-                [[mode.title, *(m.value(mode.title, count, "iops") for count in cpus),
-                  m.paired_ratio(mode.title, 2, 1)] for mode in OURS])
-
-
 SECTIONS = {"depths": depths, "transports": transports, "memory": memory, "file": file,
-            "scaling": scaling, "reactors": reactors}
+            "scaling": scaling.scaling, "reactors": scaling.reactors}
 
 
 def parser():
