@@ -4,6 +4,7 @@
 
 import contextlib
 import fcntl
+import functools
 import os
 import pathlib
 import pwd
@@ -15,13 +16,18 @@ import stat
 import struct
 import subprocess
 import sys
-import tempfile
 import time
+
+sys.dont_write_bytecode = True
+# pylint: disable=wrong-import-position
+import case_runner  # noqa: E402
+from case_runner import Failure, Skip, check, equal  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("SHADOWBELL_BUILD", ROOT / "build"))
 DAEMON = pathlib.Path(os.environ.get("SHADOWBELL", BUILD / "shadowbell")).resolve()
 WAIT = 60  # seconds, for what takes a moment; a sanitizer makes it slow
+await_ = functools.partial(case_runner.await_, seconds=WAIT)
 NOBODY = 65534
 
 GET_FEATURES, SET_OWNER, GET_INFO = 1, 3, 0x4e00
@@ -36,43 +42,18 @@ controllers:
 """
 
 
-class Failure(Exception):
-    """A check that did not hold."""
-
-
-class Skip(Exception):
-    """What the machine does not have."""
-
-
-def check(condition, what):
-    if not condition:
-        raise Failure(what)
-
-
-def equal(got, want, what):
-    check(got == want, f"{what}: {got!r} instead of {want!r}")
-
-
-def await_(predicate, what, seconds=WAIT):
-    end = time.monotonic() + seconds
-    while not predicate():
-        check(time.monotonic() < end, f"{what}: not within {seconds} s")
-        time.sleep(0.01)
-
-
 def stop(process):
     if process.poll() is None:
         process.kill()
     process.wait()
 
 
-class Case:
+class Case(case_runner.Case):
     """A folder of its own, and daemons that are ended with it."""
 
     def __init__(self, folder):
-        self.folder = folder
+        super().__init__(folder)
         self.sockets = folder / "run"
-        self.stack = contextlib.ExitStack()
         self.logs = 0
 
     def config(self, name="a.yaml", sockets=None, target="", controller=""):
@@ -559,32 +540,5 @@ CASES = [option_help, option_version, wrong_options, check_only, check_beside_a_
          socket_dir, path_too_long, unprivileged, unwritable, not_allowed_to_give]
 
 
-def run_case(fn, folder):
-    name = f"daemon/{fn.__name__}"
-    case = Case(folder)
-    try:
-        with case.stack:
-            fn(case)
-    except Skip as reason:
-        print(f"skip {name} - {reason}", flush=True)
-    except (Failure, OSError, subprocess.SubprocessError) as error:
-        print(f"not ok {name} - {' '.join(str(error).split())}", flush=True)
-        return False
-    else:
-        print(f"ok {name}", flush=True)
-    return True
-
-
-def main():
-    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
-    good = True
-    for fn in CASES:
-        if wanted in fn.__name__:
-            with tempfile.TemporaryDirectory(prefix="d.") as folder:
-                good = run_case(fn, pathlib.Path(folder)) and good
-    return 0 if good else 1
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    sys.exit(main())
+    sys.exit(case_runner.main("daemon", Case, CASES))

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """shadowbell-bench: each type and pattern against our daemon, other targets, bad options, dead targets."""
 
-import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -10,17 +10,20 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.dont_write_bytecode = True
-import toy_blk  # noqa: E402 pylint: disable=wrong-import-position
+# pylint: disable=wrong-import-position
+import case_runner  # noqa: E402
+import toy_blk  # noqa: E402
+from case_runner import Failure, Skip, check  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("SHADOWBELL_BUILD", ROOT / "build")).resolve()
 DAEMON = pathlib.Path(os.environ.get("SHADOWBELL", BUILD / "shadowbell")).resolve()
 BENCH = BUILD / "shadowbell-bench"
 WAIT = 120  # seconds, for what takes a moment; a sanitizer makes it slow
+await_ = functools.partial(case_runner.await_, seconds=WAIT)
 
 CONFIG = """\
 target: {{socket_dir: {sockets}}}
@@ -42,26 +45,6 @@ SCSI = ("--target-id", "3", "--lun", "5")
 PATTERNS = ("write", "randwrite", "rw", "randrw", "read", "randread", "trim", "randtrim")
 
 
-class Failure(Exception):
-    """A check that did not hold."""
-
-
-class Skip(Exception):
-    """What the machine does not have."""
-
-
-def check(condition, what):
-    if not condition:
-        raise Failure(what)
-
-
-def await_(predicate, what):
-    end = time.monotonic() + WAIT
-    while not predicate():
-        check(time.monotonic() < end, f"{what}: not within {WAIT} s")
-        time.sleep(0.01)
-
-
 def stop(process):
     if process.poll() is None:
         process.terminate()
@@ -72,12 +55,8 @@ def stop(process):
         process.wait()
 
 
-class Case:
+class Case(case_runner.Case):
     """A folder of its own, and processes that are ended with it."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.stack = contextlib.ExitStack()
 
     def start(self, *argv, **kwargs):
         # pylint: disable-next=consider-using-with
@@ -578,32 +557,5 @@ CASES = [least_target, target_answers_nonsense, target_completes_nonsense, targe
          storage_daemon]
 
 
-def run_case(fn, folder):
-    name = f"bench/{fn.__name__}"
-    case = Case(folder)
-    try:
-        with case.stack:
-            fn(case)
-    except Skip as reason:
-        print(f"skip {name} - {reason}", flush=True)
-    except (Failure, OSError, ValueError, subprocess.SubprocessError) as error:
-        print(f"not ok {name} - {' '.join(str(error).split())}", flush=True)
-        return False
-    else:
-        print(f"ok {name}", flush=True)
-    return True
-
-
-def main():
-    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
-    good = True
-    for fn in CASES:
-        if wanted in fn.__name__:
-            with tempfile.TemporaryDirectory(prefix="b.") as folder:
-                good = run_case(fn, pathlib.Path(folder)) and good
-    return 0 if good else 1
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    sys.exit(main())
+    sys.exit(case_runner.main("bench", Case, CASES))
