@@ -19,7 +19,8 @@ from sbtools import host
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 LOGS = ROOT / "build" / "check-logs"
-LANES = 2
+# Stages at a time. One more than CPUs, as tests also wait: for timeouts, and for each other.
+LANES = (os.cpu_count() or 1) + 1
 TAIL_LINES = 40
 HEARTBEAT_SECONDS = 60
 
@@ -103,7 +104,7 @@ class Run:
 
 
 class Check:
-    """Runs the stages, two at a time where they allow it, and sums up."""
+    """Runs the stages, several at a time where they allow it, and sums up."""
 
     def __init__(self, stages, left_out, time_limit):
         self.waiting = list(stages)
