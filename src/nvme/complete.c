@@ -64,6 +64,7 @@ void vnvme_req_complete(struct vnvme_req *req, uint16_t status)
 	sq->outstanding--;
 	g->outstanding--;
 	g->completed++;
+	reactor_poller_poke(&g->poller); /* it sends the interrupt */
 	if (unlikely(sq->dropped))
 		vnvme_req_free(req);
 	else

@@ -57,6 +57,7 @@ static inline void free_req(struct virtio_req *req)
 	vq->free = req;
 	vq->outstanding--;
 	vq->group->completed++;
+	reactor_poller_poke(&vq->group->poller); /* it shows it to the guest */
 }
 
 void virtio_req_complete(struct virtio_req *req, uint32_t written)
