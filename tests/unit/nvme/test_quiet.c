@@ -169,7 +169,9 @@ static void event(void)
 	begin(true);
 	host_submit(&h->admin, (struct nvme_sqe){.opcode = nvme_admin_async_event});
 	CU_ASSERT(becomes_quiet());
-	CU_ASSERT_EQUAL(read(h->irq[0], &n, sizeof(n)), sizeof(n));
+	/* Those of the set-up; there are none where the host took all before it was told. */
+	while (read(h->irq[0], &n, sizeof(n)) == sizeof(n))
+		;
 	reactor_call(h->r[0], raise_fn, NULL);
 	CU_ASSERT(test_until(completes, NULL, 10000));
 	while (read(h->irq[0], &n, sizeof(n)) != sizeof(n))
