@@ -93,7 +93,7 @@ class Case(case_runner.Case):
 
     def measure(self, *args):
         """A run that must succeed: its report."""
-        status, out, said = self.bench("--runtime", "60ms", *args, "--output-format", "json")
+        status, out, said = self.bench("--runtime", "150ms", *args, "--output-format", "json")
         check(status == 0, f"{args}: status {status}: {said}")
         report = json.loads(out)
         consistent(report)
@@ -245,7 +245,7 @@ def options_of_a_run(case):
     check(report["ceiling"]["copies_per_s"] > 0, "the ceiling")
     check(report["cache_line_round_trip_ns"] is None, "a round trip from a CPU to itself")
     check(not report["device"]["huge_pages"], "huge pages with --mem mmap")
-    status, out, said = case.bench(*where, "--rw", "randread", "--runtime", "50ms")
+    status, out, said = case.bench(*where, "--rw", "randread", "--runtime", "200ms")
     check(status == 0 and not said, f"status {status}: {said}")
     for word in ("randread", "IOPS", "p99.99", "CPU time", str(daemon.pid)):
         check(word in out, f"'{word}' is not in the report: {out}")
@@ -255,7 +255,7 @@ def huge_pages(case):
     daemon = case.daemon()
     where = ("--type", "blk", "--socket", daemon.sockets / "blk", "--rw", "randread")
     case.measure(*where, "--mem", "auto")
-    status, out, said = case.bench(*where, "--mem", "mmaphuge", "--runtime", "20ms",
+    status, out, said = case.bench(*where, "--mem", "mmaphuge", "--runtime", "100ms",
                                    "--output-format", "json")
     check(status in (0, 2), f"status {status}: {said}")
     if status == 0:

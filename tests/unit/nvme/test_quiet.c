@@ -92,7 +92,7 @@ static void sees_page_and_shadow(void)
 	CU_ASSERT(becomes_quiet());
 	read_one(q); /* by the page */
 	CU_ASSERT(becomes_quiet());
-	*((uint32_t *)host_ptr(h, shadow) + 2) = htole32(q->tail);
+	__atomic_store_n((uint32_t *)host_ptr(h, shadow) + 2, htole32(q->tail), __ATOMIC_RELEASE);
 	CU_ASSERT(becomes_quiet());
 	h->shadow = shadow;
 	h->eventidx = eventidx;
