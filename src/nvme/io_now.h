@@ -13,12 +13,6 @@
 
 #define DTYPE_MASK (0xfu << 20) /* of CDW12 of a Write (NVMe 1.4, 6.15) */
 
-/* Bytes from there to the end of the page. */
-static inline uint32_t vnvme_page_left(uint64_t gpa)
-{
-	return VNVME_PAGE - ((uint32_t)gpa & (VNVME_PAGE - 1));
-}
-
 /* io_now.c: the data of a Read or Write that has more than is left in its first page. */
 bool vnvme_io_now_pages(struct vnvme_group *g, struct bdev_channel *ch, enum bdev_op op,
 			uint64_t lba, uint32_t nblocks, uint64_t prp1, uint64_t prp2);

@@ -53,7 +53,7 @@ static uint16_t walk_list(struct mapper *m, uint64_t list, uint32_t len)
 	if (unlikely(list & 7))
 		return VNVME_DNR(NVME_SC_PRP_INVALID_OFFSET);
 	for (;;) {
-		uint32_t entries = (VNVME_PAGE - PAGE_OFFSET(list)) / 8;
+		uint32_t entries = vnvme_page_left(list) / 8;
 		uint32_t pages = (len + VNVME_PAGE - 1) / VNVME_PAGE;
 		uint32_t use = pages > entries ? entries - 1 : pages, i;
 		const uint64_t *p = (const void *)guest_mem_ptr(
@@ -84,7 +84,7 @@ uint16_t vnvme_prp_map(const struct guest_mem *mem, uint64_t prp1, uint64_t prp2
 		       struct iovec *iov, unsigned int *niov)
 {
 	struct mapper m = {.mem = mem, .iov = iov};
-	uint32_t first = min_t(uint32_t, len, VNVME_PAGE - PAGE_OFFSET(prp1));
+	uint32_t first = min_t(uint32_t, len, vnvme_page_left(prp1));
 	uint16_t status = 0;
 
 	if (unlikely(prp1 & 3))

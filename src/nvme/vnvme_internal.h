@@ -526,6 +526,12 @@ static inline struct bdev_channel *vnvme_req_channel(const struct vnvme_req *req
 	return req->sq->group->channels[ns->index];
 }
 
+/* Bytes from there to the end of the page. */
+static inline uint32_t vnvme_page_left(uint64_t gpa)
+{
+	return VNVME_PAGE - ((uint32_t)gpa & (VNVME_PAGE - 1));
+}
+
 /* prp.c */
 uint16_t vnvme_prp_map(const struct guest_mem *mem, uint64_t prp1, uint64_t prp2, uint32_t len,
 		       struct iovec *iov, unsigned int *niov);
