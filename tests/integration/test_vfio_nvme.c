@@ -390,6 +390,8 @@ static void socket_in_a_folder(void)
 	char dir[sizeof(d.dir)];
 
 	REQUIRE_EQ(fe_daemon_start(&d, &folder), 0);
+	/* Starting waits for "spdk", which is there before the socket in it. */
+	CHECK_EQ(fe_daemon_wait_socket(&d, "spdk/cntrl", FE_TIMEOUT_MS), 0);
 	CHECK_EQ(fe_nvme_open(&n, fe_daemon_socket(&d, "spdk/cntrl"), &vfio), 0);
 	fe_nvme_close(&n);
 	snprintf(dir, sizeof(dir), "%s", d.dir);
