@@ -13,7 +13,7 @@
 #include "message.h"
 #include "tsc.h"
 
-/* Polls without a completion before the CPU is offered to others: some 20 us. */
+/* Polls without a completion in a row before the CPU is offered to others: some 20 us. */
 #define POLLS_BEFORE_YIELD 2048
 #define INTERRUPT_WAIT_MS  50
 

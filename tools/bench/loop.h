@@ -45,6 +45,7 @@ static hot_inline unsigned int loop_reap(struct job *j, const struct path *p)
 	while (!(n = p->reap(j->queue, j->done, LOOP_BATCH)))
 		if (job_idle(j, p))
 			return 0;
+	j->idle_polls = 0;
 	if (unlikely(n < 0)) {
 		job_fail_queue(j);
 		return 0;
