@@ -274,6 +274,8 @@ def round_trip(case):
     trip = report["cache_line_round_trip_ns"]
     # null: the other one did not get the CPU in time.
     check(trip is None or 1 < trip < 1e9, f"{trip} ns")
+    slow = report["cache_line_round_trip_p99.9_ns"]
+    check(slow is None or (trip and trip / 2 < slow < 3e9), f"{slow} ns, but {trip} in the middle")
 
 
 # --- options ---

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "hist.h"
 #include "memory.h"
 #include "message.h"
 #include "tsc.h"
@@ -61,6 +62,7 @@ bool machine_may_use(int cpu)
 
 #define TRIES	     101u
 #define TRIPS	     100u
+#define TIMED_TRIPS  100000u
 #define MAX_TOTAL_NS (3ULL * 1000000000)
 
 /* One writes odd numbers, the other answers with the next even one. */
@@ -90,19 +92,28 @@ static void *pong(void *arg)
 	return NULL;
 }
 
-/* Ticks of TRIPS round trips; 0: not in time. */
+/* One round trip; false: not in time. */
+static inline bool one_trip(struct ping_pong *p, uint32_t *at, uint64_t end_ns)
+{
+	unsigned int spins = 0;
+
+	atomic_store_explicit(&p->line, ++*at, memory_order_release);
+	++*at;
+	while (atomic_load_explicit(&p->line, memory_order_acquire) != *at)
+		if (++spins % 65536 == 0 && tsc_clock_ns() > end_ns)
+			return false;
+	return true;
+}
+
+/* Ticks of TRIPS round trips, at which the clock is not looked at; 0: not in time. */
 static uint64_t volley(struct ping_pong *p, uint32_t *at, uint64_t end_ns)
 {
 	uint64_t begin = tsc_now();
-	unsigned int i, spins = 0;
+	unsigned int i;
 
-	for (i = 0; i < TRIPS; i++) {
-		atomic_store_explicit(&p->line, ++*at, memory_order_release);
-		++*at;
-		while (atomic_load_explicit(&p->line, memory_order_acquire) != *at)
-			if (++spins % 65536 == 0 && tsc_clock_ns() > end_ns)
-				return 0;
-	}
+	for (i = 0; i < TRIPS; i++)
+		if (!one_trip(p, at, end_ns))
+			return 0;
 	return tsc_now() - begin;
 }
 
@@ -114,16 +125,13 @@ static int compare(const void *a, const void *b)
 }
 
 /* In ticks; NAN: not measured. */
-static double middle_trip(struct ping_pong *p)
+static double middle_trip(struct ping_pong *p, uint32_t *at, uint64_t end_ns)
 {
-	uint64_t end_ns = tsc_clock_ns() + MAX_TOTAL_NS, ticks[TRIES];
+	uint64_t ticks[TRIES];
 	unsigned int n = 0, middle;
-	uint32_t at = 0;
 
-	while (!atomic_load(&p->ready) && tsc_clock_ns() < end_ns)
-		sched_yield();
-	while (atomic_load(&p->ready) && p->pinned && n < TRIES) {
-		ticks[n] = volley(p, &at, end_ns);
+	while (n < TRIES) {
+		ticks[n] = volley(p, at, end_ns);
 		if (!ticks[n])
 			break;
 		n++;
@@ -135,47 +143,78 @@ static double middle_trip(struct ping_pong *p)
 	return (double)ticks[middle] / TRIPS;
 }
 
+/* In ticks, of trips that are timed one by one; NAN: not measured. */
+static double slow_trip(struct ping_pong *p, uint32_t *at, uint64_t end_ns)
+{
+	struct hist *h = calloc(1, sizeof(*h));
+	double ticks = NAN;
+	unsigned int n;
+
+	if (!h)
+		return NAN;
+	for (n = 0; n < TIMED_TRIPS; n++) {
+		uint64_t begin = tsc_now();
+
+		if (!one_trip(p, at, end_ns))
+			break;
+		hist_add(h, tsc_now() - begin);
+	}
+	hist_finish(h);
+	if (n >= TIMED_TRIPS / 10)
+		ticks = (double)hist_percentile(h, 0.999);
+	free(h);
+	return ticks;
+}
+
 struct pinger {
 	struct ping_pong *p;
 	int cpu;
-	double ns;
+	struct round_trip *trip;
 };
 
 static void *ping(void *arg)
 {
 	struct pinger *me = arg;
+	uint64_t end_ns = tsc_clock_ns() + MAX_TOTAL_NS;
 	struct tsc_calibration c;
-	double ticks;
+	double middle, slow, ticks_per_ns;
+	uint32_t at = 0;
 
 	if (machine_pin(me->cpu))
 		return NULL;
+	while (!atomic_load(&me->p->ready) && tsc_clock_ns() < end_ns)
+		sched_yield();
+	if (!atomic_load(&me->p->ready) || !me->p->pinned)
+		return NULL;
 	tsc_calibrate_begin(&c);
-	ticks = middle_trip(me->p);
-	me->ns = ticks / tsc_calibrate_end(&c);
+	middle = middle_trip(me->p, &at, end_ns);
+	slow = slow_trip(me->p, &at, end_ns);
+	ticks_per_ns = tsc_calibrate_end(&c);
+	*me->trip = (struct round_trip){middle / ticks_per_ns, slow / ticks_per_ns};
 	return NULL;
 }
 
-double machine_round_trip_ns(int a, int b)
+void machine_round_trip(int a, int b, struct round_trip *trip)
 {
 	/* Not on the stack, whose alignment not all sanitizers keep. Used by one caller at a time.
 	 */
 	static struct ping_pong p;
-	struct pinger me = {.p = &p, .cpu = a, .ns = NAN};
+	struct pinger me = {.p = &p, .cpu = a, .trip = trip};
 	pthread_t one, other;
 
+	*trip = (struct round_trip){NAN, NAN};
 	if (a < 0 || b < 0 || a == b || !machine_may_use(a) || !machine_may_use(b))
-		return NAN;
+		return;
 	atomic_store(&p.line, 0);
 	atomic_store(&p.stop, false);
 	atomic_store(&p.ready, false);
 	p.cpu = b;
 	if (pthread_create(&other, NULL, pong, &p))
-		return NAN;
+		return;
 	if (pthread_create(&one, NULL, ping, &me) == 0)
 		pthread_join(one, NULL);
 	atomic_store(&p.stop, true);
 	pthread_join(other, NULL);
-	return me.ns;
 }
 
 /* --- copying --- */

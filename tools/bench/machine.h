@@ -14,11 +14,17 @@ int machine_pin(int cpu);
 /* Whether this process may use the CPU. */
 bool machine_may_use(int cpu);
 
+/* Nanoseconds for a cache line to go from one CPU to another and back. */
+struct round_trip {
+	double ns;	/* the middle of many tries; NAN: not measured */
+	double p999_ns; /* one in a thousand takes longer: what the machine itself adds at times */
+};
+
 /*
- * Nanoseconds for a cache line to go from CPU a to CPU b and back: the middle of many tries. NAN
- * after 3 s at most if it can't be measured: the same CPU, or one that can't be used.
+ * Between CPU a and CPU b. NANs after 3 s at most if it can't be measured: the same CPU, or one
+ * that can't be used.
  */
-double machine_round_trip_ns(int a, int b);
+void machine_round_trip(int a, int b, struct round_trip *trip);
 
 struct ceiling {
 	double copies_per_s; /* of --bs, a second of CPU time */

@@ -91,15 +91,16 @@ static void text_cpu(const struct report *r, FILE *to)
 
 static void text_machine(const struct report *r, FILE *to)
 {
-	if (isnan(r->round_trip_ns))
+	if (isnan(r->round_trip.ns))
 		fprintf(to, "  cache line round trip: not measured: %s\n",
 			r->initiator_cpu < 0 || r->target_cpu < 0
 				? "it is not known where the target runs (--ceiling-cpu)"
 			: r->initiator_cpu == r->target_cpu ? "both sides ran on one CPU (--cpus)"
 							    : "the CPUs were busy with others");
 	else
-		fprintf(to, "  cache line round trip between CPU %d and CPU %d: %.0f ns\n",
-			r->initiator_cpu, r->target_cpu, r->round_trip_ns);
+		fprintf(to,
+			"  cache line round trip between CPU %d and CPU %d: %.0f ns, p99.9 %.0f ns\n",
+			r->initiator_cpu, r->target_cpu, r->round_trip.ns, r->round_trip.p999_ns);
 	if (r->has_ceiling) {
 		char copies[32];
 
@@ -234,7 +235,8 @@ static void json_cpus(const struct report *r, FILE *to)
 	json_number("cpu_ns_per_io", r->target_run_s > 0 ? r->target_run_s * 1e9 / ios : NAN,
 		    "},\n", to);
 	fprintf(to, "  ");
-	json_number("cache_line_round_trip_ns", r->round_trip_ns, ",\n", to);
+	json_number("cache_line_round_trip_ns", r->round_trip.ns, ",\n  ", to);
+	json_number("cache_line_round_trip_p99.9_ns", r->round_trip.p999_ns, ",\n", to);
 	if (r->has_ceiling) {
 		fprintf(to, "  \"ceiling\": {\"cpu\": %d, ", r->target_cpu);
 		json_number("copies_per_s", r->ceiling.copies_per_s, ", ", to);

@@ -27,7 +27,7 @@ struct report {
 	pid_t target_pid;
 	double target_user_s, target_system_s, target_run_s; /* run: 0 if not known */
 	int initiator_cpu, target_cpu;			     /* -1: not known */
-	double round_trip_ns;				     /* NAN: not measured */
+	struct round_trip round_trip;
 	bool has_ceiling;
 	struct ceiling ceiling;
 	uint64_t verified, unverified; /* blocks that were read */

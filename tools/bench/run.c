@@ -341,7 +341,7 @@ static int measure_machine(struct runner *r, struct report *rep)
 {
 	const struct options *o = r->run.o;
 
-	rep->round_trip_ns = machine_round_trip_ns(rep->initiator_cpu, rep->target_cpu);
+	machine_round_trip(rep->initiator_cpu, rep->target_cpu, &rep->round_trip);
 	if (!o->ceiling)
 		return 0;
 	if (rep->target_cpu < 0)

@@ -35,7 +35,11 @@ def measure(mode, load, running, settings, *more, prefix=()):
         raise BenchError(f"{mode.title}: shadowbell-bench's output: {error}") from error
     cost = whole["target"]["cpu_ns_per_io"]
     figures["target_seconds_per_io"] = None if cost is None else cost / 1e9
-    figures["cache_line_round_trip"] = (whole["cache_line_round_trip_ns"] or 0) / 1e9
+    figures["tail"] = figures["p99.9"] / figures["p50"] if figures["p50"] else 0
+    trip, slow_trip = (whole["cache_line_round_trip_ns"], whole["cache_line_round_trip_p99.9_ns"])
+    figures["round_trip"] = (trip or 0) / 1e9
+    figures["round_trip_p99.9"] = (slow_trip or 0) / 1e9
+    figures["round_trip_tail"] = slow_trip / trip if trip and slow_trip else 0
     if "ceiling" in whole:
         figures["of_ceiling"] = whole["ceiling"]["reached"]
     return figures
