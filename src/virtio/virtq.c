@@ -329,14 +329,21 @@ bool virtq_arm(struct virtq *vq)
 	return virtq_avail_idx(vq) != vq->last_avail || vq->next_resubmit < vq->nresubmit;
 }
 
-/* With the event index our wish was met and is behind: the guest comes past it again in 65536
- * chains. */
+/*
+ * We may have been woken by something else than the guest: with the event index the wish to hear of
+ * its next chain would stand, so it is moved behind everything that the guest may be about to
+ * publish. It comes past it again in 65536 chains, and notifies us for nothing.
+ */
 void virtq_disarm(struct virtq *vq)
 {
 	if (vq->quiet || vq->broken)
 		return;
 	vq->quiet = true;
-	if (!vq->event_idx)
+	if (vq->event_idx)
+		__atomic_store_n((uint16_t *)&vq->used->ring[vq->size],
+				 htole16((uint16_t)(vq->last_avail - vq->size - 1)),
+				 __ATOMIC_RELAXED);
+	else
 		__atomic_store_n((uint16_t *)&vq->used->flags, htole16(VRING_USED_F_NO_NOTIFY),
 				 __ATOMIC_RELAXED);
 }

@@ -479,6 +479,33 @@ static void arm_by_event(void)
 	ring_fini(&ring);
 }
 
+/*
+ * Woken by something else than the guest, we poll and need no notification, whatever part of what
+ * the guest makes available we have taken when it looks.
+ */
+static void no_event_while_polling(void)
+{
+	static const uint16_t bases[] = {0, 1, 5, 32768, 65530, 65535};
+	uint16_t size = 4, before, n;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(bases); i++) {
+		begin(size, bases[i], true);
+		CU_ASSERT_FALSE(virtq_arm(&ring.vq));
+		CU_ASSERT_TRUE(vring_need_event(ring_avail_event(&ring), (uint16_t)(bases[i] + 1),
+						bases[i]));
+		virtq_disarm(&ring.vq);
+		for (before = 0; before <= size; before++) {
+			uint16_t old = (uint16_t)(bases[i] - before);
+
+			for (n = 1; n <= size; n++)
+				CU_ASSERT_FALSE(vring_need_event(ring_avail_event(&ring),
+								 (uint16_t)(old + n), old));
+		}
+		ring_fini(&ring);
+	}
+}
+
 /* A broken queue's ring is not written to: it may be other memory by now. */
 static void broken_is_left_alone(void)
 {
@@ -645,6 +672,7 @@ static const struct test_case cases[] = {
 	{"used_event", used_event},
 	{"arm_by_flag", arm_by_flag},
 	{"arm_by_event", arm_by_event},
+	{"no_event_while_polling", no_event_while_polling},
 	{"broken_is_left_alone", broken_is_left_alone},
 	{"take_from_every_split", take_from_every_split},
 	{"put_to_every_split", put_to_every_split},
