@@ -18,6 +18,12 @@
 #define BATCH	    64
 #define MAX_REAP    1024 /* in one poll round: other pollers want a turn */
 #define CANCEL_DATA 0	 /* user_data of cancel requests; no op is at this address */
+/*
+ * With nothing in flight, so many are submitted before the others of a poll round are prepared: an
+ * idle disk begins sooner, and a burst that was submitted as one mostly comes back as one, again to
+ * an idle disk.
+ */
+#define FIRST_PART 3
 
 /* The calling reactor's. */
 static __thread struct uring *local;
@@ -39,6 +45,27 @@ static void prepare(struct uring *u, struct uring_op *op, struct io_uring_sqe *s
 	u->inflight++;
 }
 
+/* Before ops are submitted: the newest is timed, if it is its turn. */
+static void begin_timing(struct uring *u)
+{
+	const struct uring_op *op = u->newest;
+
+	u->newest = NULL; /* who knows what is at that address later */
+	if (likely(!op || u->pace.timed || !uring_pace_turn(&u->pace)))
+		return;
+	u->pace.timed = op;
+	u->pace.since_ns = time_now_ns();
+}
+
+/* Nothing to do if some of them are with the kernel already. An error is the poll round's. */
+static slow_path void submit_first_part(struct uring *u)
+{
+	if (io_uring_sq_ready(&u->ring) != FIRST_PART)
+		return;
+	begin_timing(u);
+	io_uring_submit(&u->ring);
+}
+
 void uring_start(struct uring *u, struct uring_op *op)
 {
 	struct io_uring_sqe *sqe = u->waiting.first ? NULL : take_sqe(u);
@@ -49,6 +76,8 @@ void uring_start(struct uring *u, struct uring_op *op)
 		reactor_no_polling_on(u->reactor);
 	if (likely(sqe)) {
 		prepare(u, op, sqe);
+		if (unlikely(u->inflight == FIRST_PART))
+			submit_first_part(u);
 		return;
 	}
 	op->state = OP_WAITS_FOR_SQE;
@@ -73,18 +102,6 @@ static bool kernel_wants_a_call(const struct uring *u)
 {
 	return __atomic_load_n(u->ring.sq.kflags, __ATOMIC_RELAXED) &
 	       (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
-}
-
-/* Before ops are submitted: the newest is timed, if it is its turn. */
-static void begin_timing(struct uring *u)
-{
-	const struct uring_op *op = u->newest;
-
-	u->newest = NULL; /* who knows what is at that address later */
-	if (likely(!op || u->pace.timed || !uring_pace_turn(&u->pace)))
-		return;
-	u->pace.timed = op;
-	u->pace.since_ns = time_now_ns();
 }
 
 static void end_timing(struct uring *u)

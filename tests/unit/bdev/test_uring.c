@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The ring by itself: more operations than fit, cancelling, buffers, sleeping. */
 #include <fcntl.h>
+#include <sys/ioctl.h>
 
 #include "bdev/uring.h"
 #include "bdev_test.h"
@@ -107,6 +108,38 @@ static unsigned int count_res(int res)
 	for (i = 0; i < expected; i++)
 		n += ops[i].res == res;
 	return n;
+}
+
+/* Bytes that are left in the pipe: a submitted read takes one at once. */
+static int left(void)
+{
+	int n = -1;
+
+	CU_ASSERT_EQUAL(ioctl(fds[0], FIONREAD, &n), 0);
+	return n;
+}
+
+static void start_burst_fn(void *arg)
+{
+	unsigned int i;
+
+	for (i = 0; i < expected; i++) {
+		CU_ASSERT_EQUAL(left(), i < 3 ? 8 : 5);
+		uring_start(ring, &ops[i].op);
+	}
+	CU_ASSERT_EQUAL(left(), 5);
+}
+
+/* An idle disk gets the first three of a burst while the others are prepared. */
+static void burst(void)
+{
+	begin(8);
+	CU_ASSERT_EQUAL(write(fds[1], "12345678", 8), 8);
+	reactor_call(reactor, start_burst_fn, NULL);
+	sem_wait(&all_ended);
+	CU_ASSERT_EQUAL(count_res(1), 8);
+	CU_ASSERT_EQUAL(left(), 0);
+	end();
 }
 
 /* Also more than what may be in flight: the rest waits and comes to its turn. */
@@ -407,6 +440,7 @@ static void probe(void)
 
 static const struct test_case cases[] = {
 	{"probe", probe},
+	{"burst", burst},
 	{"more_than_the_ring", more_than_the_ring},
 	{"cancel", cancel},
 	{"cancel_at_once", cancel_at_once},
