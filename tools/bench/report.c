@@ -89,18 +89,26 @@ static void text_cpu(const struct report *r, FILE *to)
 	fprintf(to, "\n");
 }
 
-static void text_machine(const struct report *r, FILE *to)
+static void text_round_trip(const struct report *r, FILE *to)
 {
-	if (isnan(r->round_trip.ns))
+	if (isnan(r->round_trip.ns)) {
 		fprintf(to, "  cache line round trip: not measured: %s\n",
 			r->initiator_cpu < 0 || r->target_cpu < 0
 				? "it is not known where the target runs (--ceiling-cpu)"
 			: r->initiator_cpu == r->target_cpu ? "both sides ran on one CPU (--cpus)"
 							    : "the CPUs were busy with others");
-	else
-		fprintf(to,
-			"  cache line round trip between CPU %d and CPU %d: %.0f ns, p99.9 %.0f ns\n",
-			r->initiator_cpu, r->target_cpu, r->round_trip.ns, r->round_trip.p999_ns);
+		return;
+	}
+	fprintf(to, "  cache line round trip between CPU %d and CPU %d: %.0f ns", r->initiator_cpu,
+		r->target_cpu, r->round_trip.ns);
+	if (!isnan(r->round_trip.p999_ns))
+		fprintf(to, ", p99.9 %.0f ns", r->round_trip.p999_ns);
+	fprintf(to, "\n");
+}
+
+static void text_machine(const struct report *r, FILE *to)
+{
+	text_round_trip(r, to);
 	if (r->has_ceiling) {
 		char copies[32];
 
