@@ -83,7 +83,7 @@ def from_json(entries):
 
 def with_unit(value):
     """1234567 as '1.23 M'."""
-    for limit, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+    for limit, unit in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
         if abs(value) >= limit:
             return f"{value / limit:.3g}{unit}"
     return f"{value:.3g}"
