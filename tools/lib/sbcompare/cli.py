@@ -230,6 +230,8 @@ class Comparison:
 
     def _without_guest(self, backend, running, wanted):
         settings = self._settings
+        for mode in wanted if backend == "ram" else ():
+            bench.fill(mode, running, settings)
         for number in range(settings.bench_rounds):
             for load in self._loads:
                 for mode in wanted:

@@ -85,8 +85,7 @@ def memory(settings):
              load(32, 128 * modes.KIB, "randwrite")]
     with places("ram", settings) as place, servers.Servers(place, OURS, settings) as running:
         for mode in OURS:
-            # Memory that nobody has touched yet costs the first reader a page fault each.
-            bench.measure(mode, load(32, 128 * modes.KIB, "write"), running, settings)
+            bench.fill(mode, running, settings)
         for number in range(settings.bench_rounds):
             note(f"memory, round {number + 1} of {settings.bench_rounds}")
             for mode in OURS:
