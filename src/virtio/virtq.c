@@ -313,6 +313,12 @@ void virtq_kick_guest(struct virtq *vq)
 		broken(vq, "its notification eventfd blocks, as its counter is full", 0);
 }
 
+/* After which available entry the guest is to notify us (VIRTIO 1.2, 2.7.10). */
+static void set_avail_event(struct virtq *vq, uint16_t event)
+{
+	__atomic_store_n((uint16_t *)&vq->used->ring[vq->size], htole16(event), __ATOMIC_RELAXED);
+}
+
 /* A broken queue is not written to: its ring may have been firmware's, and be other memory now. */
 bool virtq_arm(struct virtq *vq)
 {
@@ -320,8 +326,7 @@ bool virtq_arm(struct virtq *vq)
 		return false;
 	vq->quiet = false;
 	if (vq->event_idx)
-		__atomic_store_n((uint16_t *)&vq->used->ring[vq->size], htole16(vq->last_avail),
-				 __ATOMIC_RELAXED);
+		set_avail_event(vq, vq->last_avail);
 	else
 		__atomic_store_n((uint16_t *)&vq->used->flags, 0, __ATOMIC_RELAXED);
 	/* Partner: the driver's barrier between its available index and its look at our wish. */
@@ -340,9 +345,7 @@ void virtq_disarm(struct virtq *vq)
 		return;
 	vq->quiet = true;
 	if (vq->event_idx)
-		__atomic_store_n((uint16_t *)&vq->used->ring[vq->size],
-				 htole16((uint16_t)(vq->last_avail - vq->size - 1)),
-				 __ATOMIC_RELAXED);
+		set_avail_event(vq, (uint16_t)(vq->last_avail - vq->size - 1));
 	else
 		__atomic_store_n((uint16_t *)&vq->used->flags, htole16(VRING_USED_F_NO_NOTIFY),
 				 __ATOMIC_RELAXED);
