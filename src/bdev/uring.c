@@ -57,13 +57,18 @@ static void begin_timing(struct uring *u)
 	u->pace.since_ns = time_now_ns();
 }
 
-/* Nothing to do if some of them are with the kernel already. An error is the poll round's. */
-static slow_path void submit_first_part(struct uring *u)
+/* Before the poll round does it, whose business an error is. */
+static void submit_early(struct uring *u)
 {
-	if (io_uring_sq_ready(&u->ring) != FIRST_PART)
-		return;
 	begin_timing(u);
 	io_uring_submit(&u->ring);
+}
+
+/* Nothing to do if some of them are with the kernel already. */
+static slow_path void submit_first_part(struct uring *u)
+{
+	if (io_uring_sq_ready(&u->ring) == FIRST_PART)
+		submit_early(u);
 }
 
 void uring_start(struct uring *u, struct uring_op *op)
@@ -221,8 +226,7 @@ static void cancel_submitted(struct uring *u, struct uring_op *op)
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
 	if (!sqe) {
-		begin_timing(u);
-		io_uring_submit(&u->ring);
+		submit_early(u);
 		sqe = io_uring_get_sqe(&u->ring);
 	}
 	if (!sqe) /* Then it ends by itself. */
