@@ -16,8 +16,9 @@ bool machine_may_use(int cpu);
 
 /* Nanoseconds for a cache line to go from one CPU to another and back. */
 struct round_trip {
-	double ns;	/* the middle of many tries; NAN: not measured */
-	double p999_ns; /* one in a thousand takes longer: what the machine itself adds at times */
+	double ns; /* the middle of many tries; NAN: not measured */
+	/* One in a thousand takes longer, the look at the clock for each included; or NAN. */
+	double p999_ns;
 };
 
 /*

@@ -94,7 +94,3 @@ def seconds(value):
         if value >= limit:
             return f"{value / limit:.3g} {unit}"
     return f"{value * 1e9:.3g} ns"
-
-
-def times(value):
-    return f"{value:.1f}"

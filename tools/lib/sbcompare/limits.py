@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 from sbcompare import bench, cli, description, fio, modes, scaling, servers
-from sbcompare.figures import seconds, times
+from sbcompare.figures import seconds
 from sbcompare.measurer import OURS, Measurer, load, note, places, print_table
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -29,9 +29,10 @@ TRANSPORTS = (*(mode for mode in OURS if mode.kind == "nvme"),
               modes.Mode("shadowbell-nvme-vfio", "shadowbell nvme, vfio-user", "shadowbell", "nvme",
                          transport="vfio-user"))
 
+TIMES = "{:.1f}".format
 # Of runs at iodepth 1. The tails are those of each run: the CPUs may be near each other in one.
-LATENCIES = (("p50", seconds), ("p99", seconds), ("p99.9", seconds), ("tail", times),
-             ("round_trip", seconds), ("round_trip_p99.9", seconds), ("round_trip_tail", times))
+LATENCIES = (("p50", seconds), ("p99", seconds), ("p99.9", seconds), ("tail", TIMES),
+             ("round_trip", seconds), ("round_trip_p99.9", seconds), ("round_trip_tail", TIMES))
 
 
 def measure_by_depth(m, what, compared, running, settings):

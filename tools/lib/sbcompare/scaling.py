@@ -87,7 +87,7 @@ class OneServer:
         return self._server.pid
 
 
-# The load generator's buffers are as much again.
+# What is read through two reactors; the load generator's buffers are as much again.
 REACTORS_MIB = 4
 
 
