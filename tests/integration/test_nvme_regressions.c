@@ -353,18 +353,18 @@ HOSTILE(enabled_again_before_rdy_is_0)
 
 	REQUIRE(fe_bad_open(16));
 	slow.prp1 = fe_bad_buf.gpa;
+	start = fe_now_ns();
 	for (i = 0; i < 8; i++)
 		fe_submit(&fe_bad_io.sq, &slow);
 	fe_sleep_us(20000);
 	mark = fe_daemon_log_mark(&fe_daemon);
-	start = fe_now_ns();
 	REQUIRE_EQ(fe_nvme_reg_write(&fe_bad, NVME_REG_CC, 4, fe_nvme_cc_enabled() & ~1u), 0);
 	/* As fe_nvme_enable(), which does not wait for RDY = 0 either. */
 	fe_cq_reset(&fe_bad.admin.cq);
 	fe_sq_reset(&fe_bad.admin.sq);
 	memset(fe_bad.doorbells, 0, FE_PAGE);
 	REQUIRE_EQ(fe_nvme_reg_write(&fe_bad, NVME_REG_CC, 4, fe_nvme_cc_enabled()), 0);
-	CHECK(fe_now_ns() - start < SLOW_US * 1000ULL / 2);
+	CHECK(fe_now_ns() - start < SLOW_US * 1000ULL);
 	/* RDY may still be the old one: a host that did not wait for 0 can't tell. */
 	CHECK(fe_daemon_logged(&fe_daemon, mark, "offender: enabled", NULL));
 	CHECK_EQ(fe_nvme_csts(&fe_bad), FE_CSTS_RDY);

