@@ -1,7 +1,7 @@
 /*
  * vhost-user-nvme: what differs between the QEMU versions it is built with
  *
- * The device file is the same for all of them. A tree that carries the device
+ * The other files are the same for all of them. A tree that carries the device
  * for good needs the branch of its own version only.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
