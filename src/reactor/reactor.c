@@ -42,12 +42,21 @@ unsigned int reactor_id(const struct reactor *r)
 	return r->id;
 }
 
+/* A sleep is counted when it ends; while it goes on, the time since then is all that was idle. */
+static uint64_t idle_of(const struct reactor *r)
+{
+	uint64_t zero_ns = atomic_load(&r->idle_zero_ns);
+
+	return zero_ns ? time_now_ns() - zero_ns : COUNTER_READ(r->stats.idle_ns);
+}
+
 void reactor_get_stats(const struct reactor *r, struct reactor_stats *out)
 {
 	out->rounds = COUNTER_READ(r->stats.rounds);
 	out->busy_rounds = COUNTER_READ(r->stats.busy_rounds);
 	out->sleeps = COUNTER_READ(r->stats.sleeps);
 	out->messages = COUNTER_READ(r->stats.messages);
+	out->idle_ns = idle_of(r);
 }
 
 /* --- messages --- */

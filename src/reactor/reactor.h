@@ -137,6 +137,7 @@ void reactor_watchdog_stop(struct reactor_watchdog *w);
 /* What a reactor has done since it started; approximate while it runs. Any thread. */
 struct reactor_stats {
 	uint64_t rounds, busy_rounds, sleeps, messages;
+	uint64_t idle_ns; /* asleep and in rounds without work; may be a moment ahead */
 };
 void reactor_get_stats(const struct reactor *r, struct reactor_stats *out);
 

@@ -18,6 +18,8 @@ struct reactor {
 	/* The last work after which to poll on was before it; 0: in the last round. */
 	uint64_t idle_since_ns;
 	uint64_t quiet_since_ns;  /* likewise of work of any kind */
+	uint64_t idle_until_ns;	  /* the last round without work */
+	uint64_t idle_round_ns;	  /* what such a round takes */
 	uint64_t patience_ns;	  /* after that */
 	unsigned int slow_rounds; /* so many more do not count as such work */
 	int epoll_fd;
@@ -30,9 +32,10 @@ struct reactor {
 	/* Written by other threads. */
 	_Alignas(CACHE_LINE) _Atomic(struct reactor_msg *) inbox; /* newest first */
 	atomic_bool sleeping;
-	atomic_uint signals;	   /* odd: in the write of reactor_signal() */
-	unsigned int signals_seen; /* by the watchdog */
-	int event_fd;		   /* wakes the sleeper */
+	_Atomic uint64_t idle_zero_ns; /* this thread's; see idle_of(); 0: it is not asleep */
+	atomic_uint signals;	       /* odd: in the write of reactor_signal() */
+	unsigned int signals_seen;     /* by the watchdog */
+	int event_fd;		       /* wakes the sleeper */
 };
 
 /* timer.c; both return the number of timers fired. */

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include "reactor/reactor_internal.h"
+#include "util/counter.h"
 #include "util/log.h"
+#include "util/time.h"
 
 /* A timer this close is waited for by polling: epoll_wait() counts in milliseconds. */
 #define SPIN_BELOW_MS 1
@@ -101,10 +103,21 @@ static void disarm_all(struct reactor *r)
 	}
 }
 
-static void sleep_in_epoll(struct reactor *r, int timeout_ms)
+static void wait_idly(struct reactor *r, int timeout_ms)
 {
 	struct epoll_event events[16];
+	uint64_t now_ns;
 
+	atomic_store(&r->idle_zero_ns, r->idle_until_ns - r->stats.idle_ns);
+	epoll_wait(r->epoll_fd, events, 16, timeout_ms);
+	now_ns = time_now_ns();
+	COUNTER_ADD(r->stats.idle_ns, now_ns - r->idle_until_ns);
+	r->idle_until_ns = now_ns;
+	atomic_store(&r->idle_zero_ns, 0);
+}
+
+static void sleep_in_epoll(struct reactor *r, int timeout_ms)
+{
 	/*
 	 * The store of `sleeping` and this load are sequentially consistent: the partner is
 	 * reactor_send(), and without the order both could miss each other.
@@ -112,7 +125,7 @@ static void sleep_in_epoll(struct reactor *r, int timeout_ms)
 	atomic_store(&r->sleeping, true);
 	if (!atomic_load(&r->inbox)) {
 		__atomic_store_n(&r->stats.sleeps, r->stats.sleeps + 1, __ATOMIC_RELAXED);
-		epoll_wait(r->epoll_fd, events, 16, timeout_ms);
+		wait_idly(r, timeout_ms);
 	}
 	atomic_store(&r->sleeping, false);
 }
@@ -128,16 +141,36 @@ static bool settled(const struct reactor *r, uint64_t now_ns)
 	return now_ns - r->quiet_since_ns >= min_t(uint64_t, r->patience_ns, SETTLE_NS);
 }
 
+/* A round without work takes no longer; if it did, the reactor did not have its CPU. */
+#define IDLE_ROUND_MAX_NS 100000
+
+/*
+ * In rounds without work only, since they look at the clock in any case. When the first one after
+ * work began is not known: it is taken to be as long as others.
+ */
+static void keep_idle_time(struct reactor *r, uint64_t now_ns)
+{
+	uint64_t ns = now_ns - r->idle_until_ns;
+
+	if (r->quiet_since_ns) {
+		r->idle_round_ns = min_t(uint64_t, ns, IDLE_ROUND_MAX_NS);
+		COUNTER_ADD(r->stats.idle_ns, ns);
+	} else {
+		r->quiet_since_ns = now_ns;
+		COUNTER_ADD(r->stats.idle_ns, min_t(uint64_t, ns, r->idle_round_ns));
+	}
+	r->idle_until_ns = now_ns;
+}
+
 void reactor_rest(struct reactor *r, uint64_t now_ns)
 {
 	uint64_t patience = longest_idle_ns(r);
 	int timeout_ms;
 
 	r->patience_ns = patience;
+	keep_idle_time(r, now_ns);
 	if (!r->idle_since_ns)
 		r->idle_since_ns = now_ns;
-	if (!r->quiet_since_ns)
-		r->quiet_since_ns = now_ns;
 	timeout_ms = reactor_timers_wait_ms(r, now_ns);
 	if (patience == REACTOR_NEVER_SLEEP || now_ns - r->idle_since_ns < patience ||
 	    !settled(r, now_ns) || (timeout_ms >= 0 && timeout_ms <= SPIN_BELOW_MS)) {

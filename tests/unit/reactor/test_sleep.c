@@ -278,6 +278,92 @@ static void slow_work(void)
 	reactor_destroy(r);
 }
 
+/* What a reactor does not work it is idle, asleep or not; of what it does nothing is. */
+static unsigned int always_work(void *arg)
+{
+	return 1;
+}
+
+static bool mostly_idle(uint64_t idle_ns)
+{
+	uint64_t i, idle, elapsed, start = time_now_ns();
+	struct reactor *r = new_reactor(0);
+	struct reactor_poller busy = {.name = "busy", .poll = always_work};
+	struct mailbox m;
+
+	mailbox_open(&m, r, idle_ns);
+	for (i = 1; i <= 100; i++) {
+		mailbox_send(&m, i);
+		mailbox_wait(&m, i);
+		test_sleep_ns(NS_PER_MS);
+	}
+	idle = stats_of(r).idle_ns;
+	elapsed = time_now_ns() - start;
+	CU_ASSERT(idle <= elapsed);
+	add_poller(r, &busy);
+	CU_ASSERT_EQUAL(sleeps_in_rounds(r, 1000), 0);
+	i = stats_of(r).idle_ns;
+	sleeps_in_rounds(r, 1000);
+	CU_ASSERT_EQUAL(stats_of(r).idle_ns, i);
+	remove_poller(r, &busy);
+	mailbox_close(&m, r);
+	reactor_destroy(r);
+	return idle > elapsed / 2;
+}
+
+static void check_idle_time(uint64_t idle_ns)
+{
+	int i;
+
+	/* A machine that takes the CPU away from a reactor with work makes it look busy. */
+	for (i = 0; i < 5 && !mostly_idle(idle_ns); i++)
+		;
+	CU_ASSERT(i < 5);
+}
+
+static unsigned int every_other_time(void *arg)
+{
+	return ++*(unsigned int *)arg % 2;
+}
+
+/* No round without work follows another one, and yet half of them have none. */
+static void idle_between_work(void)
+{
+	uint64_t start = time_now_ns();
+	struct reactor *r = new_reactor(0);
+	unsigned int looks = 0;
+	struct reactor_poller p = {
+		.name = "every other",
+		.poll = every_other_time,
+		.arg = &looks,
+		.idle_ns = REACTOR_NEVER_SLEEP,
+	};
+	struct mailbox m;
+	uint64_t before, after;
+
+	mailbox_open(&m, r, REACTOR_NEVER_SLEEP);
+	sleeps_in_rounds(r, 1000);
+	add_poller(r, &p);
+	sleeps_in_rounds(r, 1000);
+	before = stats_of(r).idle_ns;
+	sleeps_in_rounds(r, 100000);
+	after = stats_of(r).idle_ns;
+	CU_ASSERT(after > before && after <= time_now_ns() - start);
+	remove_poller(r, &p);
+	mailbox_close(&m, r);
+	reactor_destroy(r);
+}
+
+static void idle_time(void)
+{
+	test_watch("idle time");
+	check_idle_time(0);
+	check_idle_time(100 * NS_PER_US);
+	check_idle_time(REACTOR_NEVER_SLEEP);
+	idle_between_work();
+	test_watch(NULL);
+}
+
 /* One that never sleeps keeps the others awake, whatever they would do. */
 static void most_patient_counts(void)
 {
@@ -529,6 +615,7 @@ static const struct test_case cases[] = {
 	{"interrupt_sleeps_at_once", interrupt_sleeps_at_once},
 	{"adaptive_sleeps_later", adaptive_sleeps_later},
 	{"slow_work", slow_work},
+	{"idle_time", idle_time},
 	{"most_patient_counts", most_patient_counts},
 	{"arm_finds_work", arm_finds_work},
 	{"no_lost_wakeup_same_cpu", no_lost_wakeup_same_cpu},
