@@ -24,7 +24,15 @@ struct queue_stats {
 	uint64_t interrupts;	   /* sent */
 	uint64_t interrupts_saved; /* batches that the guest did not have to be told of */
 	uint64_t latency_ns[LATENCY_BUCKETS];
+	uint64_t place;		/* 1 + the CPU of the reactor that polls it now; 0: none does */
 } __attribute__((aligned(64))); /* no two queues share a cache line */
+
+#define QUEUE_NOWHERE (-1)
+/* Which CPU's reactor polls the queue from now on; QUEUE_NOWHERE: none. On that reactor. */
+static inline void queue_stats_place(struct queue_stats *stats, int cpu)
+{
+	__atomic_store_n(&stats->place, (uint64_t)(cpu + 1), __ATOMIC_RELAXED);
+}
 
 /*
  * Counters for `queues` queues of a controller, zeroed, which live as long as the controller: a

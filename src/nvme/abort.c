@@ -75,6 +75,11 @@ uint16_t vnvme_admin_abort(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 		req->result = !abort_async_event(ctrl, cid);
 		return 0;
 	}
+	/* Its reactor can't be told now; an Abort may always come too late. */
+	if (ctrl->sqs[sqid]->cq == ctrl->moving) {
+		req->result = 1;
+		return 0;
+	}
 	if (ctrl->aborts == VNVME_ACL)
 		return NVME_SCT_CMD_SPECIFIC << NVME_SCT_SHIFT | NVME_SC_ABORT_LIMIT;
 	abort = calloc(1, sizeof(*abort));

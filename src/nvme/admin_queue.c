@@ -37,6 +37,12 @@ static struct queue_op *queue_op_of(struct vnvme_op *op)
 	return container_of(op, struct queue_op, op);
 }
 
+/* Not before its turn: an operation ahead of it may move the completion queue. */
+static void at_its_group(struct vnvme_op *op)
+{
+	op->only = queue_op_of(op)->cq->group;
+}
+
 /* What both kinds of Create have in common: id, size, place. */
 static uint16_t check_create(const struct vnvme_ctrl *ctrl, const struct vnvme_req *req, bool used,
 			     size_t entry_shift, struct queue_op *qop)
@@ -144,7 +150,10 @@ uint16_t vnvme_admin_create_sq(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 {
 	uint32_t qid = le32toh(req->sqe.cdw10) & 0xffff;
 	uint32_t cqid = le32toh(req->sqe.cdw11) >> 16;
-	struct queue_op qop = {.req = req, .op = {.start = make_sq, .done = sq_made}};
+	struct queue_op qop = {
+		.req = req,
+		.op = {.prepare = at_its_group, .start = make_sq, .done = sq_made},
+	};
 	bool used = qid_ok(ctrl, qid) && (ctrl->sqs[qid] || ctrl->sq_busy[qid]);
 	uint16_t status;
 
@@ -154,7 +163,6 @@ uint16_t vnvme_admin_create_sq(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 	if (status)
 		return status;
 	qop.cq = ctrl->cqs[cqid];
-	qop.op.only = qop.cq->group;
 	qop.cq->nsqs++;
 	ctrl->sq_busy[qop.qid] = true;
 	status = run(ctrl, &qop);
@@ -203,7 +211,10 @@ uint16_t vnvme_admin_delete_sq(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 	struct queue_op qop = {
 		.req = req,
 		.qid = (uint16_t)qid,
-		.op = {.start = stop_sq, .ready = sq_drained, .done = sq_deleted},
+		.op = {.prepare = at_its_group,
+		       .start = stop_sq,
+		       .ready = sq_drained,
+		       .done = sq_deleted},
 	};
 	uint16_t status;
 
@@ -211,7 +222,6 @@ uint16_t vnvme_admin_delete_sq(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 		return VNVME_CMD(NVME_SC_QID_INVALID);
 	qop.sq = ctrl->sqs[qid];
 	qop.cq = qop.sq->cq;
-	qop.op.only = qop.sq->group;
 	status = run(ctrl, &qop);
 	if (status == VNVME_PENDING) {
 		ctrl->sqs[qid] = NULL;
@@ -242,7 +252,7 @@ uint16_t vnvme_admin_delete_cq(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 	struct queue_op qop = {
 		.req = req,
 		.qid = (uint16_t)qid,
-		.op = {.start = remove_cq, .done = cq_deleted},
+		.op = {.prepare = at_its_group, .start = remove_cq, .done = cq_deleted},
 	};
 	uint16_t status;
 
@@ -251,7 +261,6 @@ uint16_t vnvme_admin_delete_cq(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 	qop.cq = ctrl->cqs[qid];
 	if (qop.cq->nsqs)
 		return VNVME_CMD(NVME_SC_INVALID_QUEUE);
-	qop.op.only = qop.cq->group;
 	status = run(ctrl, &qop);
 	if (status == VNVME_PENDING) {
 		ctrl->cqs[qid] = NULL;

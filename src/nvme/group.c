@@ -178,6 +178,11 @@ static void end_busy_time(struct vnvme_group *g)
 	g->busy_since_ns = 0;
 }
 
+static bool must_poll(const struct vnvme_group *g)
+{
+	return g->op && g->op->awake;
+}
+
 static bool group_arm(void *arg)
 {
 	struct vnvme_group *g = arg;
@@ -185,6 +190,8 @@ static bool group_arm(void *arg)
 	uint32_t i;
 
 	end_busy_time(g);
+	if (must_poll(g))
+		return true;
 	if (g->paused)
 		return false;
 	if (memory_lost(g))
@@ -202,7 +209,7 @@ static void group_disarm(void *arg)
 	struct vnvme_group *g = arg;
 	uint32_t i;
 
-	if (g->paused)
+	if (g->paused || must_poll(g)) /* then nothing was armed */
 		return;
 	for (i = 0; i < g->ncqs; i++)
 		vnvme_cq_disarm(g->cqs[i]);

@@ -10,6 +10,7 @@
 #include "nvme/vnvme_internal.h"
 
 static void start_op(struct vnvme_ctrl *ctrl, struct vnvme_op *op);
+static void send_op(struct vnvme_group *g, struct vnvme_op *op);
 
 /* At home, when a group has done its part. */
 static void group_done(void *arg)
@@ -32,7 +33,15 @@ static void group_done(void *arg)
 
 static void leave(struct vnvme_group *g)
 {
+	struct vnvme_op *op = g->op;
+	struct vnvme_group *then = op->then;
+
 	g->op = NULL;
+	if (then) {
+		op->then = NULL;
+		send_op(then, op);
+		return;
+	}
 	g->done_msg = (struct reactor_msg){.fn = group_done, .arg = g};
 	reactor_send(g->ctrl->home, &g->done_msg);
 }

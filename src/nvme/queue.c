@@ -92,6 +92,42 @@ static void clear_doorbell(struct vnvme_db *db)
 	vnvme_db_set_eventidx(db, 0);
 }
 
+/* --- the group's lists --- */
+
+void vnvme_group_add_cq(struct vnvme_group *g, struct vnvme_cq *cq)
+{
+	cq->group = g;
+	g->cqs[g->ncqs++] = cq;
+}
+
+void vnvme_group_add_sq(struct vnvme_group *g, struct vnvme_sq *sq)
+{
+	sq->group = g;
+	g->sqs[g->nsqs++] = sq;
+	queue_stats_place(sq->stats, reactor_cpu(g->reactor));
+}
+
+void vnvme_group_remove_cq(struct vnvme_group *g, struct vnvme_cq *cq)
+{
+	uint32_t i;
+
+	for (i = 0; i < g->ncqs && g->cqs[i] != cq; i++)
+		;
+	g->cqs[i] = g->cqs[--g->ncqs];
+}
+
+void vnvme_group_remove_sq(struct vnvme_group *g, struct vnvme_sq *sq)
+{
+	uint32_t i;
+
+	for (i = 0; i < g->nsqs && g->sqs[i] != sq; i++)
+		;
+	g->sqs[i] = g->sqs[--g->nsqs];
+	queue_stats_place(sq->stats, QUEUE_NOWHERE);
+}
+
+/* --- making and freeing --- */
+
 struct vnvme_cq *vnvme_cq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t size, uint64_t gpa,
 				 struct vnvme_group *g)
 {
@@ -114,7 +150,7 @@ struct vnvme_cq *vnvme_cq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t
 	vnvme_queue_set_shadow(ctrl, &cq->db, qid, true, true);
 	clear_doorbell(&cq->db);
 	vnvme_cq_disarm(cq);
-	g->cqs[g->ncqs++] = cq;
+	vnvme_group_add_cq(g, cq);
 	return cq;
 }
 
@@ -148,13 +184,12 @@ struct vnvme_sq *vnvme_sq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t
 	vnvme_queue_set_shadow(ctrl, &sq->db, qid, false, true);
 	clear_doorbell(&sq->db);
 	vnvme_sq_disarm(sq);
-	sq->group->sqs[sq->group->nsqs++] = sq;
+	vnvme_group_add_sq(cq->group, sq);
 	return sq;
 }
 
 void vnvme_sq_free(struct vnvme_sq *sq)
 {
-	struct vnvme_group *g = sq->group;
 	struct vnvme_req **at, *req;
 	uint32_t i;
 
@@ -166,9 +201,7 @@ void vnvme_sq_free(struct vnvme_sq *sq)
 			at = &req->next;
 	}
 	sq->cq->waiting_tail = at;
-	for (i = 0; i < g->nsqs && g->sqs[i] != sq; i++)
-		;
-	g->sqs[i] = g->sqs[--g->nsqs];
+	vnvme_group_remove_sq(sq->group, sq);
 	for (i = 0; i < sq->nreqs; i++)
 		free(sq->reqs[i].big);
 	free(sq->reqs);
@@ -177,12 +210,7 @@ void vnvme_sq_free(struct vnvme_sq *sq)
 
 void vnvme_cq_free(struct vnvme_cq *cq)
 {
-	struct vnvme_group *g = cq->group;
-	uint32_t i;
-
-	for (i = 0; i < g->ncqs && g->cqs[i] != cq; i++)
-		;
-	g->cqs[i] = g->cqs[--g->ncqs];
+	vnvme_group_remove_cq(cq->group, cq);
 	free(cq);
 }
 

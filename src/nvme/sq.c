@@ -33,7 +33,7 @@ slow_path void vnvme_sq_end_timing(struct vnvme_sq *sq)
 
 static inline bool can_fetch(const struct vnvme_sq *sq)
 {
-	return sq->free && !sq->cq->waiting && !sq->deleting &&
+	return sq->free && !sq->cq->waiting && !sq->deleting && !sq->held &&
 	       sq->group->round_bytes < VNVME_ROUND_BYTES;
 }
 

@@ -116,6 +116,15 @@ void vnvme_trigger_irq(struct vnvme_ctrl *ctrl, uint32_t vector);
 void vnvme_set_kick(struct vnvme_ctrl *ctrl, int fd);
 
 /*
+ * Lets another of the controller's reactors serve I/O submission queue `sqid`, with its completion
+ * queue and the others that feed that. Waits; I/O that is in flight for 20 ms or less. Returns 0;
+ * -EAGAIN: nothing has changed, as I/O took longer or the controller is paused, reset or the like;
+ * -EALREADY: it is there; -ENOENT: there is no such queue; -EINVAL: the reactor is not the
+ * controller's. Any thread but a reactor.
+ */
+int vnvme_move_queue(struct vnvme_ctrl *ctrl, unsigned int sqid, const struct reactor *to);
+
+/*
  * Register access, offsets below 1000h (NVMe 1.4, 3.1). -EINVAL: an offset or size that is no
  * register access; reserved registers read as 0 and ignore writes. A write that enables the
  * controller returns when CSTS.RDY or CSTS.CFS is set.

@@ -176,6 +176,7 @@ struct vnvme_sq {
 	uint16_t head;		 /* next to fetch */
 	uint16_t since_eventidx; /* fetched since EventIdx was last moved */
 	bool deleting;		 /* by command: what is left completes or is aborted */
+	bool held;		 /* about to go to another group: nothing is fetched */
 	bool dropped;		 /* by reset: nothing is posted any more */
 	uint32_t outstanding;	 /* active requests, without Asynchronous Event Requests */
 	struct vnvme_req *free;
@@ -246,7 +247,7 @@ struct vnvme_group {
 	struct log_limit limit;
 
 	struct vnvme_op *op;		     /* the operation that waits for us, or NULL */
-	struct vnvme_op *next_op;	     /* written by home with op_msg */
+	struct vnvme_op *next_op;	     /* written with op_msg */
 	struct reactor_msg op_msg, done_msg; /* to the group, and back */
 
 	const char *fatal_reason;
@@ -280,7 +281,10 @@ struct vnvme_op {
 	bool (*ready)(struct vnvme_group *g, struct vnvme_op *op);
 	void (*done)(struct vnvme_op *op);
 	struct vnvme_group *only; /* NULL: all groups */
-	struct vnvme_ctrl *ctrl;  /* set by vnvme_op_run() */
+	/* Set by start() or ready() of an operation with `only`: whose turn is before done(). */
+	struct vnvme_group *then;
+	bool awake;		 /* ready() shall be called again and again: no sleep meanwhile */
+	struct vnvme_ctrl *ctrl; /* set by vnvme_op_run() */
 	struct vnvme_op *next;
 	unsigned int pending;
 };
@@ -386,7 +390,8 @@ struct vnvme_ctrl {
 	struct vnvme_cq *cqs[VNVME_MAX_QUEUES];
 	bool sq_busy[VNVME_MAX_QUEUES]; /* an operation makes or deletes it */
 	bool cq_busy[VNVME_MAX_QUEUES];
-	uint32_t next_group;		   /* for the next completion queue */
+	struct vnvme_cq *moving; /* where it and its submission queues are is not known now */
+	uint32_t next_group;	 /* for the next completion queue */
 	uint64_t shadow_gpa, eventidx_gpa; /* 0: no shadow doorbells */
 	bool shadow;
 	uint32_t *shadow_page, *eventidx_page;
@@ -438,6 +443,11 @@ struct vnvme_sq *vnvme_sq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t
 				 struct vnvme_cq *cq);
 void vnvme_cq_free(struct vnvme_cq *cq);
 void vnvme_sq_free(struct vnvme_sq *sq);
+/* The queue is polled by this group from now on; or by no group, until it is added to one. */
+void vnvme_group_add_cq(struct vnvme_group *g, struct vnvme_cq *cq);
+void vnvme_group_add_sq(struct vnvme_group *g, struct vnvme_sq *sq);
+void vnvme_group_remove_cq(struct vnvme_group *g, struct vnvme_cq *cq);
+void vnvme_group_remove_sq(struct vnvme_group *g, struct vnvme_sq *sq);
 bool vnvme_queues_map(struct vnvme_group *g);
 void vnvme_queues_unmap(struct vnvme_group *g);
 void vnvme_queue_set_shadow(struct vnvme_ctrl *ctrl, struct vnvme_db *db, uint16_t qid, bool cq,
