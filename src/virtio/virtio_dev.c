@@ -67,29 +67,37 @@ static int set_config(void *arg, uint32_t offset, uint32_t size, const void *buf
 	return dev->ops->set_config ? dev->ops->set_config(dev->arg, offset, size, buf) : -EINVAL;
 }
 
-/* --- queues; vhost thread, with calls to their reactors --- */
+/* --- queues; vhost thread, with calls to their reactors. They may move: virtio_move.c --- */
 
 static int start_vring(void *arg, unsigned int index, const struct vhost_vring *vring)
 {
 	struct virtio_dev *dev = arg;
 	struct virtio_group *g = dev->groups[index % dev->ngroups];
+	int rc;
 
-	return virtio_vq_start(g, index, vring, &dev->vqs[index]);
+	pthread_mutex_lock(&dev->lock);
+	rc = virtio_vq_start(g, index, vring, &dev->vqs[index]);
+	pthread_mutex_unlock(&dev->lock);
+	return rc;
 }
 
 static void stop_vring(void *arg, unsigned int index, uint16_t *base)
 {
 	struct virtio_dev *dev = arg;
 
+	pthread_mutex_lock(&dev->lock);
 	virtio_vq_stop(dev->vqs[index], base);
 	dev->vqs[index] = NULL;
+	pthread_mutex_unlock(&dev->lock);
 }
 
 static void set_call(void *arg, unsigned int index, int fd)
 {
 	struct virtio_dev *dev = arg;
 
+	pthread_mutex_lock(&dev->lock);
 	virtio_vq_set_call(dev->vqs[index], fd);
+	pthread_mutex_unlock(&dev->lock);
 }
 
 /* --- making and destroying; main thread --- */
@@ -136,15 +144,16 @@ int virtio_dev_create(const struct virtio_params *p, struct virtio_dev **out)
 	dev->idle_ns = p->idle_ns;
 	dev->disks = p->disks;
 	dev->ndisks = p->ndisks;
+	dev->queues = p->queues;
+	pthread_mutex_init(&dev->lock, NULL);
 	fill_ops(dev, p);
 	dev->vqs = calloc(p->queues, sizeof(struct virtio_vq *));
 	dev->stats = queue_stats_create(p->name, p->queues);
 	if (!dev->vqs || !dev->stats)
 		goto fail;
 	rc = virtio_groups_create(dev, p->reactors, p->nreactors);
-	if (rc)
-		goto fail;
-	rc = vhost_socket_create(p->socket, &dev->vhost_ops, dev, &dev->socket);
+	if (!rc && p->socket)
+		rc = vhost_socket_create(p->socket, &dev->vhost_ops, dev, &dev->socket);
 	if (rc)
 		goto fail;
 	*out = dev;
@@ -162,6 +171,7 @@ void virtio_dev_destroy(struct virtio_dev *dev)
 	vhost_socket_destroy(dev->socket);
 	virtio_groups_destroy(dev);
 	free(dev->vqs);
+	pthread_mutex_destroy(&dev->lock);
 	queue_stats_destroy(dev->stats);
 	free(dev);
 }

@@ -101,13 +101,22 @@ struct virtio_params {
 	struct reactor *const *reactors;
 	size_t nreactors;
 	uint64_t idle_ns;
-	const struct socket_params *socket;
+	const struct socket_params *socket; /* NULL: none; a test plays the vhost thread */
 };
 
 /* Main thread. 0 or -errno, having logged the reason. */
 int virtio_dev_create(const struct virtio_params *params, struct virtio_dev **out);
 /* Ends the session, waiting for its I/O. */
 void virtio_dev_destroy(struct virtio_dev *dev);
+
+/*
+ * Lets another of the device's reactors serve a queue. Waits; for I/O in flight 20 ms at most.
+ * Returns 0; -EAGAIN: I/O took longer, or the vhost thread is about to change a queue, and nothing
+ * has changed; -EALREADY: it is there; -ENOENT: no such queue is running, or it is none that moves
+ * (a control queue); -EINVAL: the reactor is not the device's; -ENOMEM.
+ * Main thread.
+ */
+int virtio_dev_move_queue(struct virtio_dev *dev, unsigned int index, const struct reactor *to);
 
 /* --- on the request's reactor --- */
 

@@ -57,7 +57,7 @@ static void update_idle(struct virtio_group *g)
 
 	g->poller.idle_ns = g->dev->idle_ns;
 	for (i = 0; i < g->nvqs; i++)
-		if (g->vqs[i]->kick_fd < 0)
+		if (!g->vqs[i]->kick_watched)
 			g->poller.idle_ns = REACTOR_NEVER_SLEEP;
 }
 
@@ -72,9 +72,9 @@ int virtio_group_add(struct virtio_group *g, struct virtio_vq *vq)
 		g->vqs = bigger;
 		g->vqs_size = size;
 	}
-	if (vq->kick_fd >= 0 && reactor_wake_fd_add(g->reactor, vq->kick_fd))
-		vq->kick_fd = -1; /* it is polled then */
+	vq->kick_watched = vq->kick_fd >= 0 && !reactor_wake_fd_add(g->reactor, vq->kick_fd);
 	g->vqs[g->nvqs++] = vq;
+	queue_stats_place(vq->stats, reactor_cpu(g->reactor));
 	if (g->nvqs == 1) {
 		g->poller = (struct reactor_poller){
 			.name = g->dev->name,
@@ -96,7 +96,8 @@ void virtio_group_remove(struct virtio_group *g, struct virtio_vq *vq)
 	for (i = 0; i < g->nvqs && g->vqs[i] != vq; i++)
 		;
 	g->vqs[i] = g->vqs[--g->nvqs];
-	if (vq->kick_fd >= 0)
+	queue_stats_place(vq->stats, QUEUE_NOWHERE);
+	if (vq->kick_watched)
 		reactor_wake_fd_remove(g->reactor, vq->kick_fd);
 	if (!g->nvqs)
 		reactor_poller_remove(g->reactor, &g->poller);

@@ -227,8 +227,22 @@ static void destroy_vq(struct virtio_vq *vq)
 	free(vq);
 }
 
+int virtio_vq_join(struct virtio_vq *vq, struct virtio_group *g)
+{
+	int rc;
+
+	vq->group = g;
+	vq->now.ctx = g->ctx;
+	vq->now.disk = g->channels[0];
+	rc = virtio_group_add(g, vq);
+	if (!rc)
+		virtq_disarm(&vq->ring);
+	return rc;
+}
+
 struct add_call {
 	struct virtio_vq *vq;
+	struct virtio_group *g;
 	int rc;
 };
 
@@ -236,9 +250,7 @@ static void add_on_reactor(void *arg)
 {
 	struct add_call *call = arg;
 
-	call->rc = virtio_group_add(call->vq->group, call->vq);
-	if (!call->rc)
-		virtq_disarm(&call->vq->ring);
+	call->rc = virtio_vq_join(call->vq, call->g);
 }
 
 int virtio_vq_start(struct virtio_group *g, unsigned int index, const struct vhost_vring *vring,
@@ -256,7 +268,7 @@ int virtio_vq_start(struct virtio_group *g, unsigned int index, const struct vho
 		.event_idx = vring->features >> VIRTIO_F_EVENT_IDX & 1,
 		.call_fd = vring->call_fd,
 	};
-	struct add_call call = {.vq = vq};
+	struct add_call call = {.vq = vq, .g = g};
 	int rc;
 
 	if (!vq)
@@ -272,8 +284,6 @@ int virtio_vq_start(struct virtio_group *g, unsigned int index, const struct vho
 		.ring = &vq->ring,
 		.stats = vq->stats,
 		.arg = g->dev->arg,
-		.ctx = g->ctx,
-		.disk = g->channels[0],
 	};
 	rc = virtq_init(&vq->ring, &p);
 	vq->counted_avail = vq->ring.seen_avail;
@@ -297,7 +307,10 @@ bool virtio_vq_stop_if_drained(struct virtio_vq *vq)
 		return false;
 	virtq_flush(&vq->ring);
 	virtio_group_remove(vq->group, vq);
-	sem_post(&vq->drained);
+	if (vq->to)
+		virtio_vq_hand_over(vq);
+	else
+		sem_post(&vq->drained);
 	return true;
 }
 

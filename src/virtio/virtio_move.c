@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A queue goes from one group to another: it stops as it does at a session's end, but then the old
+ * reactor hands it to the new one, without waiting for any other thread.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "util/time.h"
+#include "virtio/virtio_internal.h"
+
+/* In flight for longer, it stays: the vhost thread may be waiting for us. */
+#define DRAIN_NS 20000000
+#define LOOK_US	 100
+
+static struct virtio_group *group_on(const struct virtio_dev *dev, const struct reactor *r)
+{
+	size_t i;
+
+	for (i = 0; i < dev->ngroups; i++)
+		if (dev->groups[i]->reactor == r)
+			return dev->groups[i];
+	return NULL;
+}
+
+/* --- on the reactors --- */
+
+struct move_call {
+	struct virtio_vq *vq;
+	struct virtio_group *from, *to;
+	int rc;
+};
+
+static void begin(void *arg)
+{
+	const struct move_call *call = arg;
+	struct virtio_vq *vq = call->vq;
+
+	vq->to = call->to;
+	vq->stopping = true;
+	virtio_vq_stop_if_drained(vq);
+}
+
+/* Where it comes to. Without memory it goes back to where there still is room for it. */
+static void arrive(void *arg)
+{
+	struct virtio_vq *vq = arg;
+	struct virtio_group *from = vq->group;
+
+	vq->stopping = false;
+	if (!virtio_vq_join(vq, vq->to)) {
+		vq->to = NULL;
+		sem_post(&vq->drained);
+		return;
+	}
+	vq->to = from;
+	virtio_vq_hand_over(vq);
+}
+
+void virtio_vq_hand_over(struct virtio_vq *vq)
+{
+	vq->join_msg = (struct reactor_msg){.fn = arrive, .arg = vq};
+	reactor_send(vq->to->reactor, &vq->join_msg);
+}
+
+/* The old reactor: I/O is in flight for too long. If the queue is still there it goes on. */
+static void keep(void *arg)
+{
+	struct move_call *call = arg;
+	struct virtio_vq *vq = call->vq;
+	unsigned int i;
+
+	for (i = 0; i < call->from->nvqs && call->from->vqs[i] != vq; i++)
+		;
+	if (i == call->from->nvqs || !vq->to)
+		return; /* on its way, or there and back */
+	vq->to = NULL;
+	vq->stopping = false;
+	call->rc = -EAGAIN;
+}
+
+/* --- main thread --- */
+
+static bool arrived(struct virtio_vq *vq)
+{
+	uint64_t end_ns = time_now_ns() + DRAIN_NS;
+
+	while (sem_trywait(&vq->drained)) {
+		if (time_now_ns() >= end_ns)
+			return false;
+		usleep(LOOK_US);
+	}
+	return true;
+}
+
+static int move(struct virtio_vq *vq, struct virtio_group *to)
+{
+	struct move_call call = {.vq = vq, .from = vq->group, .to = to};
+
+	if (to == vq->group)
+		return -EALREADY;
+	sem_init(&vq->drained, 0, 0);
+	reactor_call(call.from->reactor, begin, &call);
+	if (!arrived(vq)) {
+		reactor_call(call.from->reactor, keep, &call);
+		while (!call.rc && sem_wait(&vq->drained) && errno == EINTR)
+			;
+	}
+	sem_destroy(&vq->drained);
+	if (!call.rc && vq->group != to)
+		call.rc = -ENOMEM;
+	return call.rc;
+}
+
+int virtio_dev_move_queue(struct virtio_dev *dev, unsigned int index, const struct reactor *to)
+{
+	struct virtio_group *g = group_on(dev, to);
+	struct virtio_vq *vq;
+	int rc = -ENOENT;
+
+	if (!g)
+		return -EINVAL;
+	if (pthread_mutex_trylock(&dev->lock)) /* for a stop, which may wait for I/O for long */
+		return -EAGAIN;
+	vq = index >= dev->ops->first_now_queue && index < dev->queues ? dev->vqs[index] : NULL;
+	if (vq)
+		rc = move(vq, g);
+	pthread_mutex_unlock(&dev->lock);
+	return rc;
+}

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Virtqueues that change their reactor, with a personality that answers at once, or later. */
+#include <pthread.h>
+#include <sys/eventfd.h>
+
+#include "../reactor/reactor_test.h"
+#include "../test.h"
+#include "virtio/virtio_internal.h"
+
+#define SIZE  64u
+#define GPA   0x100000ull
+#define BYTES 4096u
+
+static struct {
+	struct vring_desc desc[SIZE] __attribute__((aligned(16)));
+	uint16_t avail[3 + SIZE];
+	struct {
+		uint16_t flags, idx;
+		struct vring_used_elem elems[SIZE + 1];
+	} used __attribute__((aligned(4)));
+} rings;
+static uint8_t ram[BYTES] __attribute__((aligned(4096)));
+
+static struct reactor *reactors[2];
+static struct virtio_dev *dev;
+static int kick_fd, call_fd;
+static uint16_t avail_idx, used_idx;
+static uint16_t base;
+static atomic_uint delay_us;
+static atomic_bool holding; /* what comes now is not answered before release() */
+static struct virtio_req *held[SIZE];
+static unsigned int nheld; /* its queue's reactor's */
+
+/* --- the personality --- */
+
+struct late_req {
+	struct virtio_req req;
+	struct reactor_timer timer;
+};
+
+static void complete(void *arg)
+{
+	struct late_req *r = arg;
+
+	virtio_req_complete(&r->req, (uint32_t)r->req.in_len);
+}
+
+static void handle(struct virtio_req *req)
+{
+	struct late_req *r = container_of(req, struct late_req, req);
+	unsigned int us = atomic_load(&delay_us);
+
+	if (atomic_load(&holding)) {
+		held[nheld++] = req;
+		return;
+	}
+	if (!us) {
+		complete(r);
+		return;
+	}
+	r->timer = (struct reactor_timer){.fn = complete, .arg = r};
+	reactor_timer_start(reactor_self(), &r->timer, us * NS_PER_US);
+}
+
+static void release_held(void *arg)
+{
+	while (nheld)
+		virtio_req_complete(held[--nheld], 16);
+}
+
+static void release(struct reactor *r)
+{
+	atomic_store(&holding, false);
+	reactor_call(r, release_held, NULL);
+}
+
+static const struct virtio_ops ops = {
+	.req_size = sizeof(struct late_req),
+	.handle = handle,
+	.first_now_queue = 1, /* queue 0 is for control */
+};
+
+/* --- the driver --- */
+
+static void start_queue(unsigned int index)
+{
+	struct vhost_vring vring = {
+		.size = SIZE,
+		.base = base,
+		.features = 1ull << VIRTIO_F_EVENT_IDX | 1ull << VIRTIO_F_VERSION_1_BIT,
+		.desc = rings.desc,
+		.avail = rings.avail,
+		.used = &rings.used,
+		.call_fd = call_fd,
+		.kick_fd = kick_fd,
+	};
+
+	CU_ASSERT_EQUAL(dev->vhost_ops.vring_start(dev, index, &vring), 0);
+}
+
+static void stop_queue(unsigned int index)
+{
+	dev->vhost_ops.vring_stop(dev, index, &base);
+}
+
+static void open_dev(uint64_t idle_ns)
+{
+	const struct vhost_region region = {
+		.gpa = GPA,
+		.size = BYTES,
+		.host = ram,
+		.map_addr = ram,
+		.map_size = BYTES,
+	};
+	const struct virtio_params p = {
+		.name = "test",
+		.ops = &ops,
+		.queues = 2,
+		.reactors = reactors,
+		.nreactors = 2,
+		.idle_ns = idle_ns,
+	};
+	uint16_t i;
+
+	memset(&rings, 0, sizeof(rings));
+	avail_idx = used_idx = base = 0;
+	atomic_store(&delay_us, 0);
+	for (i = 0; i < SIZE; i++)
+		rings.desc[i] = (struct vring_desc){GPA + i * 16u, 16, VRING_DESC_F_WRITE, 0};
+	for (i = 0; i < 2; i++)
+		reactors[i] = new_reactor(i);
+	kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	CU_ASSERT_EQUAL(virtio_dev_create(&p, &dev), 0);
+	CU_ASSERT_EQUAL(dev->vhost_ops.mem_start(dev, &region, 1), 0);
+	start_queue(1);
+}
+
+static void close_dev(void)
+{
+	stop_queue(1);
+	dev->vhost_ops.mem_stop(dev);
+	virtio_dev_destroy(dev);
+	close(kick_fd);
+	close(call_fd);
+	reactor_destroy(reactors[0]);
+	reactor_destroy(reactors[1]);
+}
+
+static void submit(unsigned int n)
+{
+	uint16_t old = avail_idx, event;
+	uint64_t one = 1;
+
+	for (; n--; avail_idx++)
+		rings.avail[2 + avail_idx % SIZE] = avail_idx % SIZE;
+	__atomic_store_n(&rings.avail[1], avail_idx, __ATOMIC_RELEASE);
+	full_barrier();
+	event = __atomic_load_n((uint16_t *)(void *)&rings.used.elems[SIZE], __ATOMIC_ACQUIRE);
+	if ((uint16_t)(avail_idx - event - 1) < (uint16_t)(avail_idx - old) &&
+	    write(kick_fd, &one, sizeof(one)) < 0)
+		CU_FAIL("kick");
+}
+
+/* Of `n` requests: how many were answered wrongly. They may overtake each other. */
+static unsigned int wait_for(unsigned int n)
+{
+	bool seen[SIZE] = {false};
+	unsigned int i, bad = 0;
+	int turns = 0;
+
+	for (i = 0; i < n; i++, used_idx++) {
+		struct vring_used_elem e;
+
+		while (__atomic_load_n(&rings.used.idx, __ATOMIC_ACQUIRE) == used_idx)
+			if (++turns % 256 == 0)
+				sched_yield();
+		e = rings.used.elems[used_idx % SIZE];
+		bad += e.id >= SIZE || e.len != 16 || seen[e.id % SIZE];
+		seen[e.id % SIZE] = true;
+	}
+	return bad;
+}
+
+static int place(void)
+{
+	return (int)__atomic_load_n(&dev->stats[1].place, __ATOMIC_RELAXED) - 1;
+}
+
+/* --- one after the other --- */
+
+static void there_and_back(uint64_t idle_ns)
+{
+	unsigned int i, bad = 0;
+
+	open_dev(idle_ns);
+	test_watch("requests between moves");
+	for (i = 0; i < TEST_ROUNDS(100); i++) {
+		CU_ASSERT_EQUAL(virtio_dev_move_queue(dev, 1, reactors[i % 2]), 0);
+		CU_ASSERT_EQUAL(place(), reactor_cpu(reactors[i % 2]));
+		submit(1 + i % SIZE);
+		bad += wait_for(1 + i % SIZE);
+	}
+	test_watch(NULL);
+	CU_ASSERT_EQUAL(bad, 0);
+	close_dev();
+}
+
+static void wakes_the_right_one(void)
+{
+	there_and_back(0);
+	there_and_back(20 * NS_PER_US);
+	there_and_back(REACTOR_NEVER_SLEEP);
+}
+
+static void refused(void)
+{
+	struct reactor *third = new_reactor(0);
+
+	open_dev(0);
+	CU_ASSERT_EQUAL(virtio_dev_move_queue(dev, 1, third), -EINVAL);
+	CU_ASSERT_EQUAL(virtio_dev_move_queue(dev, 2, reactors[0]), -ENOENT);
+	CU_ASSERT_EQUAL(virtio_dev_move_queue(dev, 0, reactors[1]), -ENOENT);
+	CU_ASSERT_EQUAL(virtio_dev_move_queue(dev, 1, reactors[1]), -EALREADY);
+	stop_queue(1);
+	CU_ASSERT_EQUAL(place(), QUEUE_NOWHERE);
+	CU_ASSERT_EQUAL(virtio_dev_move_queue(dev, 1, reactors[0]), -ENOENT);
+	start_queue(1);
+	close_dev();
+	reactor_destroy(third);
+}
+
+static void hold_three(void)
+{
+	atomic_store(&holding, true);
+	submit(3);
+	while (__atomic_load_n(&dev->stats[1].commands, __ATOMIC_RELAXED) < 3)
+		sched_yield();
+}
+
+/* It stays, and serves on; what took so long is answered as well. */
+static void in_flight_for_long(void)
+{
+	open_dev(0);
+	test_watch("requests that take long");
+	hold_three();
+	CU_ASSERT_EQUAL(virtio_dev_move_queue(dev, 1, reactors[0]), -EAGAIN);
+	CU_ASSERT_EQUAL(place(), reactor_cpu(reactors[1]));
+	atomic_store(&holding, false);
+	submit(3);
+	CU_ASSERT_EQUAL(wait_for(3), 0);
+	release(reactors[1]);
+	CU_ASSERT_EQUAL(wait_for(3), 0);
+	CU_ASSERT_EQUAL(virtio_dev_move_queue(dev, 1, reactors[0]), 0);
+	test_watch(NULL);
+	close_dev();
+}
+
+static void *stop_in_thread(void *arg)
+{
+	(void)arg;
+	stop_queue(1);
+	return NULL;
+}
+
+/* The front-end's stop may wait for I/O for long: the caller shall not. */
+static void not_behind_a_stop(void)
+{
+	pthread_t thread;
+
+	open_dev(0);
+	test_watch("a move waits for a stop");
+	hold_three();
+	pthread_create(&thread, NULL, stop_in_thread, NULL);
+	while (!pthread_mutex_trylock(&dev->lock)) {
+		pthread_mutex_unlock(&dev->lock);
+		sched_yield();
+	}
+	CU_ASSERT_EQUAL(virtio_dev_move_queue(dev, 1, reactors[0]), -EAGAIN);
+	release(reactors[1]); /* the stop ends now, and not before */
+	pthread_join(thread, NULL);
+	test_watch(NULL);
+	CU_ASSERT_EQUAL(wait_for(3), 0);
+	start_queue(1);
+	close_dev();
+}
+
+/* --- at once with everything else --- */
+
+struct mover {
+	pthread_t thread;
+	atomic_bool stop;
+	atomic_uint moved, stayed, failed;
+};
+
+static void *move_on(void *arg)
+{
+	struct mover *m = arg;
+	unsigned int i;
+
+	for (i = 0; !atomic_load(&m->stop); i++) {
+		int rc = virtio_dev_move_queue(dev, 1, reactors[i % 2]);
+
+		m->moved += !rc;
+		m->stayed += rc == -EAGAIN || rc == -ENOENT || rc == -EALREADY;
+		m->failed += rc && rc != -EAGAIN && rc != -ENOENT && rc != -EALREADY;
+		usleep(20); /* the lock is not fair */
+	}
+	return NULL;
+}
+
+static void stop_moving(struct mover *m)
+{
+	atomic_store(&m->stop, true);
+	pthread_join(m->thread, NULL);
+	CU_ASSERT_EQUAL(m->failed, 0);
+	CU_ASSERT(m->moved > 0);
+	printf("# moved %u times, stayed %u times\n", m->moved, m->stayed);
+}
+
+static void load(uint64_t idle_ns, unsigned int us, unsigned int rounds)
+{
+	unsigned int i, bad = 0;
+	struct mover m = {0};
+
+	open_dev(idle_ns);
+	atomic_store(&delay_us, us);
+	test_watch("requests while their queue moves");
+	pthread_create(&m.thread, NULL, move_on, &m);
+	for (i = 0; i < rounds || (m.moved < 20 && i < 100 * rounds); i++) {
+		submit(1 + i % SIZE);
+		bad += wait_for(1 + i % SIZE);
+	}
+	stop_moving(&m);
+	test_watch(NULL);
+	CU_ASSERT_EQUAL(bad, 0);
+	close_dev();
+}
+
+static void under_load(void)
+{
+	load(0, 0, TEST_ROUNDS(500));
+	load(20 * NS_PER_US, 0, TEST_ROUNDS(500));
+	load(REACTOR_NEVER_SLEEP, 0, TEST_ROUNDS(500));
+	load(5 * NS_PER_US, 300, TEST_ROUNDS(300));
+}
+
+/* The front-end stops and starts the queue and changes its eventfd meanwhile. */
+static void with_the_front_end(void)
+{
+	uint64_t end = time_now_ns() + NS_PER_SEC;
+	struct mover m = {0};
+	unsigned int i, bad = 0;
+
+	open_dev(0);
+	test_watch("moves, stops and starts");
+	pthread_create(&m.thread, NULL, move_on, &m);
+	for (i = 0; time_now_ns() < end || i < 20; i++) {
+		submit(16);
+		if (i % 3 == 0)
+			dev->vhost_ops.vring_call(dev, 1, i % 2 ? -1 : call_fd);
+		if (i % 3 == 1) {
+			stop_queue(1);
+			start_queue(1);
+		}
+		bad += wait_for(16);
+	}
+	stop_moving(&m);
+	test_watch(NULL);
+	CU_ASSERT_EQUAL(bad, 0);
+	close_dev();
+}
+
+static const struct test_case cases[] = {
+	{"wakes_the_right_one", wakes_the_right_one},
+	{"refused", refused},
+	{"in_flight_for_long", in_flight_for_long},
+	{"not_behind_a_stop", not_behind_a_stop},
+	{"under_load", under_load},
+	{"with_the_front_end", with_the_front_end},
+};
+
+TEST_MAIN("virtio_move", cases)
