@@ -44,6 +44,14 @@ static void print_latency(FILE *f, const char *name, const uint64_t *buckets)
 
 /* --- queues --- */
 
+static void print_cpu(FILE *f, uint64_t place)
+{
+	if (place)
+		fprintf(f, " %12" PRIu64, place - 1);
+	else
+		fprintf(f, " %12s", "none");
+}
+
 static void print_queue(void *arg, const char *controller, unsigned int queue,
 			const struct queue_stats *s)
 {
@@ -70,6 +78,7 @@ static void print_queue(void *arg, const char *controller, unsigned int queue,
 	fprintf(f, "queue %-20s", name);
 	for (i = 0; i < ARRAY_SIZE(columns); i++)
 		print_number(f, columns[i]);
+	print_cpu(f, s->place);
 	fputc('\n', f);
 	print_latency(f, name, s->latency_ns);
 }
@@ -115,6 +124,7 @@ static void print_reactor(FILE *f, const struct reactor *r)
 	print_number(f, s.busy_rounds);
 	print_number(f, s.sleeps);
 	print_number(f, s.messages);
+	print_number(f, s.idle_ns / 1000000);
 	fputc('\n', f);
 }
 
@@ -133,13 +143,14 @@ void target_print_stats(const struct target *t)
 	static const char *const queue[] = {
 		"commands", "reads",   "read_bytes", "writes",	    "write_bytes",
 		"failed",   "batches", "polls",	     "empty_polls", "doorbells",
-		"kicks",    "irqs",    "irqs_saved",
+		"kicks",    "irqs",    "irqs_saved", "cpu",
 	};
 	static const char *const bdev[] = {
 		"reads",    "read_bytes", "writes",   "write_bytes", "flushes",
 		"discards", "zeroes",	  "compares", "failed",	     "in_flight",
 	};
-	static const char *const reactor[] = {"rounds", "busy_rounds", "sleeps", "messages"};
+	static const char *const reactor[] = {"rounds", "busy_rounds", "sleeps", "messages",
+					      "idle_ms"};
 	char *text = NULL;
 	size_t len = 0, i;
 	FILE *f = open_memstream(&text, &len);
