@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "target/target.h"
 #include "util/log.h"
+#include "util/time.h"
 
 #define EXIT_USAGE 2 /* of a wrong command line or configuration */
 
@@ -120,7 +121,7 @@ static int load_config(const struct options *o, struct config **cfg)
 	return rc;
 }
 
-/* Blocked before there are threads, so that only sigwait() takes them. */
+/* Blocked before there are threads, so that only sigtimedwait() takes them. */
 static void block_signals(sigset_t *set)
 {
 	sigemptyset(set);
@@ -132,17 +133,38 @@ static void block_signals(sigset_t *set)
 	signal(SIGXFSZ, SIG_IGN); /* a file over its limit is the guest's error, not our end */
 }
 
-/* The signal that ends the daemon. */
-static int wait_for_end(const struct target *target, const sigset_t *set)
-{
-	int sig;
+#define BALANCE_NS NS_PER_SEC
 
-	do {
-		while (sigwait(set, &sig))
-			;
+/* A signal, or 0 after so many nanoseconds. */
+static int wait_for_signal(const sigset_t *set, uint64_t ns)
+{
+	const struct timespec limit = {
+		.tv_sec = (time_t)(ns / NS_PER_SEC),
+		.tv_nsec = (long)(ns % NS_PER_SEC),
+	};
+	int sig = sigtimedwait(set, NULL, &limit);
+
+	return sig < 0 ? 0 : sig;
+}
+
+/* The signal that ends the daemon. */
+static int wait_for_end(struct target *target, const sigset_t *set)
+{
+	uint64_t now, next = time_now_ns() + BALANCE_NS;
+	int sig = 0;
+
+	if (!target_balances(target))
+		next = UINT64_MAX;
+	while (!sig || sig == SIGUSR1) {
+		now = time_now_ns();
+		if (now >= next) {
+			target_balance(target);
+			next = now + BALANCE_NS;
+		}
+		sig = wait_for_signal(set, next - now);
 		if (sig == SIGUSR1)
 			target_print_stats(target);
-	} while (sig == SIGUSR1);
+	}
 	return sig;
 }
 

@@ -68,6 +68,11 @@ free_blk:
 	return rc;
 }
 
+int blk_move_queue(struct blk *blk, unsigned int queue, const struct reactor *to)
+{
+	return virtio_dev_move_queue(blk->dev, queue, to);
+}
+
 void blk_destroy(struct blk *blk)
 {
 	if (!blk)

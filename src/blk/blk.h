@@ -32,5 +32,7 @@ struct blk_params {
 /* 0 or -errno, having logged the reason. */
 int blk_create(const struct blk_params *params, struct blk **out);
 void blk_destroy(struct blk *blk);
+/* As virtio_dev_move_queue(). */
+int blk_move_queue(struct blk *blk, unsigned int queue, const struct reactor *to);
 
 #endif

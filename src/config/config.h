@@ -75,6 +75,7 @@ struct config_target {
 	struct config_socket socket;
 	struct config_cpus cpus; /* never empty */
 	struct config_polling polling;
+	bool balance; /* queues may change their reactor */
 };
 
 enum config_bdev_type {

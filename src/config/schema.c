@@ -36,6 +36,7 @@ static const struct config_key target_keys[] = {
 	 .choices = poll_choices},
 	{"poll_idle_us", config_read_uint32, FIELD(target, polling.idle_us), .dflt = "50",
 	 .max = CONFIG_POLL_IDLE_US_MAX},
+	{"balance", config_read_bool, FIELD(target, balance), .dflt = "true"},
 	{0},
 };
 

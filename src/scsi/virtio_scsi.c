@@ -384,6 +384,11 @@ free_vs:
 	return rc;
 }
 
+int virtio_scsi_move_queue(struct virtio_scsi *vs, unsigned int queue, const struct reactor *to)
+{
+	return virtio_dev_move_queue(vs->dev, queue, to);
+}
+
 void virtio_scsi_destroy(struct virtio_scsi *vs)
 {
 	if (!vs)

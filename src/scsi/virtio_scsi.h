@@ -37,5 +37,7 @@ struct virtio_scsi_params {
 int virtio_scsi_create(const struct virtio_scsi_params *params, struct virtio_scsi **out);
 /* Ends the session, waiting for its I/O. */
 void virtio_scsi_destroy(struct virtio_scsi *vs);
+/* As virtio_dev_move_queue(): request queues, from 2 on. */
+int virtio_scsi_move_queue(struct virtio_scsi *vs, unsigned int queue, const struct reactor *to);
 
 #endif

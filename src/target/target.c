@@ -55,6 +55,8 @@ int target_start(const struct config *cfg, struct target **out)
 	if (rc)
 		goto fail;
 	rc = target_create_controllers(t);
+	if (!rc)
+		rc = target_balance_start(t);
 	if (rc)
 		goto fail;
 	*out = t;
@@ -69,6 +71,7 @@ void target_stop(struct target *t)
 {
 	if (!t)
 		return;
+	target_balance_stop(t);
 	target_destroy_controllers(t);
 	vfio_user_server_stop(t->vfio_user);
 	target_remove_bdevs(t);

@@ -17,6 +17,14 @@ int target_start(const struct config *cfg, struct target **out);
 /* Ends all sessions, waiting for their I/O, and frees everything. NULL is fine. */
 void target_stop(struct target *t);
 
+/* Whether target_balance() does anything. */
+bool target_balances(const struct target *t);
+/*
+ * Once a second: moves a queue to another reactor if that helps, and waits for that; for a guest's
+ * I/O 20 ms at most.
+ */
+void target_balance(struct target *t);
+
 /* All counters, as tables, on stderr. */
 void target_print_stats(const struct target *t);
 

@@ -6,6 +6,7 @@
 
 #include "target/target.h"
 
+struct balance;
 struct blk;
 struct reactor;
 struct vfio_user;
@@ -33,6 +34,7 @@ struct target {
 	struct vfio_user_server *vfio_user;    /* from the first controller that needs it on */
 	struct target_controller *controllers; /* as cfg->controllers */
 	size_t ncontrollers;
+	struct balance *balance; /* NULL: queues stay where they are */
 };
 
 /* All: 0, or -errno having logged the reason; what was made until then is counted in `t`. */
@@ -40,6 +42,10 @@ struct target {
 /* bdevs.c */
 int target_create_bdevs(struct target *t);
 void target_remove_bdevs(struct target *t);
+
+/* balance.c: the controllers are there. */
+int target_balance_start(struct target *t);
+void target_balance_stop(struct target *t);
 
 /* controllers.c */
 int target_create_controllers(struct target *t);

@@ -208,6 +208,11 @@ static void close_all(void *arg)
 		tell_closed(vu);
 }
 
+int vfio_user_move_queue(struct vfio_user *vu, unsigned int sqid, const struct reactor *to)
+{
+	return vnvme_move_queue(vu->ctrl, sqid, to);
+}
+
 void vfio_user_destroy(struct vfio_user *vu)
 {
 	struct close_call call = {.vu = vu};

@@ -31,5 +31,7 @@ int vfio_user_create(struct vfio_user_server *server, const struct vfio_user_par
 		     struct vfio_user **out);
 /* Ends the session, if there is one, waiting for its I/O. */
 void vfio_user_destroy(struct vfio_user *vu);
+/* As vnvme_move_queue(). */
+int vfio_user_move_queue(struct vfio_user *vu, unsigned int sqid, const struct reactor *to);
 
 #endif

@@ -323,6 +323,12 @@ free_vun:
 	return rc;
 }
 
+int vhost_user_nvme_move_queue(struct vhost_user_nvme *vun, unsigned int sqid,
+			       const struct reactor *to)
+{
+	return vnvme_move_queue(vun->ctrl, sqid, to);
+}
+
 void vhost_user_nvme_destroy(struct vhost_user_nvme *vun)
 {
 	if (!vun)

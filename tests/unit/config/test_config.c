@@ -130,13 +130,14 @@ static void inheritance(void)
 		"     socket_mode: 0666, socket_owner: 12, socket_group: 13}\n"
 		"bdevs: []\n"
 		"target: {cpus: [0, 1], poll: interrupt, poll_idle_us: 9, socket_mode: 0600, "
-		"socket_owner: 10, socket_group: 11}\n");
+		"socket_owner: 10, socket_group: 11, balance: false}\n");
 	const struct config_controller *a, *b;
 
 	if (!cfg)
 		return;
 	a = &cfg->controllers[0];
 	b = &cfg->controllers[1];
+	CU_ASSERT_FALSE(cfg->target.balance);
 	CU_ASSERT_EQUAL(a->cpus.n, 2);
 	CU_ASSERT_EQUAL(a->polling.mode, CONFIG_POLL_INTERRUPT);
 	CU_ASSERT_EQUAL(a->polling.idle_us, 9);
