@@ -19,7 +19,7 @@ DESCRIPTION = """\
 Measures shadowbell with shadowbell-bench, without a guest, and prints Markdown tables: IOPS by
 iodepth over a null bdev beside qemu-storage-daemon; how near memory comes to copying alone; a file
 with O_DIRECT beside fio's io_uring and qemu-storage-daemon; what idle queues and controllers cost;
-what a second reactor brings.
+what a second reactor brings, and a queue that moves to it.
 One CPU for the target and another for the load; runs alternate, and medians are printed.
 """
 
@@ -154,7 +154,7 @@ def file(settings):
 
 
 SECTIONS = {"depths": depths, "transports": transports, "memory": memory, "file": file,
-            "scaling": scaling.scaling, "reactors": scaling.reactors}
+            "scaling": scaling.scaling, "reactors": scaling.reactors, "balance": scaling.balance}
 
 
 def parser():

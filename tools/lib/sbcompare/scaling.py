@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from sbcompare import bench, modes, servers
 from sbcompare.measurer import OURS, Measurer, load, note, places, print_table
@@ -17,26 +18,31 @@ QUEUE_COUNTS = (1, 4, 16, 64)
 CONTROLLER_COUNTS = (1, 8, 32)
 
 
-def scaling_daemon(settings, folder, queues, controllers):
-    """A daemon whose controllers of one kind each share one bdev of nothing."""
-    sockets = folder / f"q{queues}c{controllers}"
+def controller(name, kind, queues, bdev):
+    attached = {"nvme": {"io_queues": queues, "namespaces": [{"bdev": bdev}]},
+                "blk": {"queues": queues, "bdev": bdev},
+                "scsi": {"queues": queues, "targets": [{"id": 0, "luns": [{"lun": 0, "bdev": bdev}]}]}}
+    return {"name": name, "type": kind, **attached[kind]}
+
+
+def start(settings, folder, target, bdevs, controllers):
+    """A daemon with its files and sockets in a folder."""
+    sockets = folder / "s"
     sockets.mkdir()
-    config = folder / f"q{queues}c{controllers}.yaml"
-    names = [f"{mode.kind}{n}" for mode in OURS for n in range(controllers)]
-    parts = {"target": {"socket_dir": str(sockets), "cpus": [settings.server_cpu],
-                        "poll": settings.polling},
-             "bdevs": [{"name": "n0", "type": "null", "size": "1GiB"}],
-             "controllers": []}
-    for name in names:
-        kind = name.rstrip("0123456789")
-        attached = {"nvme": {"io_queues": queues, "namespaces": [{"bdev": "n0"}]},
-                    "blk": {"queues": queues, "bdev": "n0"},
-                    "scsi": {"queues": queues,
-                             "targets": [{"id": 0, "luns": [{"lun": 0, "bdev": "n0"}]}]}}[kind]
-        parts["controllers"].append({"name": name, "type": kind, **attached})
+    config = folder / "shadowbell.yaml"
+    parts = {"target": {"socket_dir": str(sockets), "poll": settings.polling, **target},
+             "bdevs": bdevs, "controllers": controllers}
     config.write_text(json.dumps(parts), encoding="utf-8")
     return servers.Server([str(settings.program), "-c", str(config)],
-                          {name: sockets / name for name in names}, folder / "log")
+                          {one["name"]: sockets / one["name"] for one in controllers}, folder / "log")
+
+
+def scaling_daemon(settings, folder, queues, controllers):
+    """A daemon whose controllers of one kind each share one bdev of nothing."""
+    return start(settings, folder, {"cpus": [settings.server_cpu]},
+                 [{"name": "n0", "type": "null", "size": "1GiB"}],
+                 [controller(f"{mode.kind}{n}", mode.kind, queues, "n0")
+                  for mode in OURS for n in range(controllers)])
 
 
 class Idle:
@@ -75,13 +81,14 @@ class Idle:
 
 
 class OneServer:
-    """As Servers, for one daemon: the first controller of each kind."""
+    """As Servers, for one daemon: one controller of each kind."""
 
-    def __init__(self, server):
+    def __init__(self, server, number=0):
         self._server = server
+        self._number = number
 
     def socket(self, mode):
-        return self._server.sockets[f"{mode.kind}0"]
+        return self._server.sockets[f"{mode.kind}{self._number}"]
 
     def pid(self, _mode):
         return self._server.pid
@@ -149,3 +156,48 @@ def reactors(settings):
     print_table(title, ["mode", "one reactor", "two reactors", "ratio"],
                 [[mode.title, *(m.value(mode.title, count, "iops") for count in cpus),
                   m.paired_ratio(mode.title, 2, 1)] for mode in OURS])
+
+
+# The controllers that have the load: of three, these begin on the first CPU.
+TOGETHER = (0, 2)
+# Seconds until a queue has moved, and some more.
+MOVED_AFTER = 4
+
+
+def balance(settings):
+    """What it brings that a queue goes to the reactor with less to do: two controllers of one queue
+    that begin on one of two reactors. The load generators sleep until they are interrupted."""
+    m = Measurer(settings)
+    one = modes.Workload("balance", "", "randread", 128 * modes.KIB, 32, 1)
+    warm_up = dataclasses.replace(one, rw="write")
+
+    def measure(mode, server, number, load_, *more):
+        return bench.measure(mode, load_, OneServer(server, number), settings, "--interrupts",
+                             f"--size={REACTORS_MIB}m", *more)
+
+    def both(mode, moving, folder):
+        server = start(settings, folder,
+                       {"cpus": [settings.server_cpu, settings.bench_cpu], "balance": moving},
+                       [{"name": f"m{n}", "type": "malloc", "size": f"{REACTORS_MIB}MiB"} for n in range(3)],
+                       [controller(f"{mode.kind}{n}", mode.kind, 1, f"m{n}")
+                        for n in range(3)])
+        try:
+            for number in TOGETHER:
+                measure(mode, server, number, warm_up)
+            with ThreadPoolExecutor() as pool:
+                runs = [pool.submit(measure, mode, server, number, one, f"--ramp_time={MOVED_AFTER}s")
+                        for number in TOGETHER]
+            return {"iops": sum(run.result()["iops"] for run in runs)}
+        finally:
+            server.stop()
+
+    for number in range(settings.bench_rounds):
+        note(f"balance, round {number + 1} of {settings.bench_rounds}")
+        for mode in OURS:
+            for moving in (False, True):
+                with tempfile.TemporaryDirectory(prefix="sblim-") as folder:
+                    m.add(mode.title, moving, both(mode, moving, pathlib.Path(folder)))
+    print_table("Two busy queues on one of two reactors, 128 KiB random read from memory: IOPS in sum",
+                ["mode", "balance: false", "balance: true", "ratio"],
+                [[mode.title, *(m.value(mode.title, moving, "iops") for moving in (False, True)),
+                  m.paired_ratio(mode.title, True, False)] for mode in OURS])
