@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Bar charts, by gnuplot."""
 
+import pathlib
 import subprocess
 
 # Told apart by people who don't see all colours, and on paper.
@@ -63,6 +64,12 @@ def script(title, unit, rows, columns, values, stacked):
             "set rmargin 6\n", f"plot {series}\n")
 
 
+def drop_trailing_blanks(path):
+    """gnuplot leaves many, and a chart may be kept where nobody wants them."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("".join(f"{line.rstrip()}\n" for line in lines), encoding="utf-8")
+
+
 def draw(path, title, unit, rows, columns, values, stacked=False):
     """Writes path.svg and path.png; `values` maps (row, column) to a number."""
     unit, values = scaled(unit, values)
@@ -74,3 +81,4 @@ def draw(path, title, unit, rows, columns, values, stacked=False):
         done = subprocess.run(["gnuplot"], input=text, capture_output=True, text=True, check=False)
         if done.returncode:
             raise ChartError(f"gnuplot: {done.stderr.strip()[-300:]}")
+    drop_trailing_blanks(pathlib.Path(f"{path}.svg"))
