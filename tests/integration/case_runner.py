@@ -21,6 +21,12 @@ class Skip(Exception):
     """What the machine does not have."""
 
 
+def sanitized(build):
+    """Whether a build has a sanitizer, which makes everything several times slower."""
+    flags = build / "flags"
+    return flags.exists() and "-fsanitize=" in flags.read_text(encoding="utf-8")
+
+
 def check(condition, what):
     if not condition:
         raise Failure(what)
