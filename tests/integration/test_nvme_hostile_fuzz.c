@@ -113,20 +113,42 @@ static void random_admin(struct fe_sqe *sqe)
 	}
 }
 
+/* Takes a completion, if there is one. */
+static bool take(struct fe_sq *sq)
+{
+	struct fe_cqe cqe;
+
+	if (!fe_cq_poll(sq->cq, &cqe))
+		return false;
+	fe_cq_ring(sq->cq);
+	sq->head = cqe.sqhd;
+	return true;
+}
+
+/* A controller that is merely slow makes room, sooner or later. */
+static unsigned int wait_for_room(struct fe_sq *sq, unsigned int ms)
+{
+	unsigned int done = 0;
+
+	while (fe_sq_full(sq) && FE_WAIT_FOR(take(sq), ms))
+		done++;
+	return done;
+}
+
 /*
  * Sends `total` random entries in batches of up to `batch`, and takes whatever completes. Commands
  * that wait for events complete never, and a queue that the storm has made may do so in our stead:
- * a batch that is not complete after a while is no failure.
+ * a batch that is not complete after a while is no failure. It ends when the queue stays full.
  */
 static unsigned int storm(struct fe_sq *sq, void (*make)(struct fe_sqe *), unsigned int total,
-			  unsigned int batch)
+			  unsigned int batch, unsigned int patience_ms)
 {
 	unsigned int sent = 0, done = 0, pending = 0;
 
 	while (sent < total) {
 		unsigned int n = 0, spins = 0;
-		struct fe_cqe cqe;
 
+		done += wait_for_room(sq, patience_ms);
 		while (n < batch && !fe_sq_full(sq)) {
 			struct fe_sqe sqe;
 
@@ -138,12 +160,10 @@ static unsigned int storm(struct fe_sq *sq, void (*make)(struct fe_sqe *), unsig
 		sent += n;
 		pending += n;
 		while (pending > 0 && spins < 3000) {
-			if (!fe_cq_poll(sq->cq, &cqe)) {
+			if (!take(sq)) {
 				fe_relax(&spins);
 				continue;
 			}
-			fe_cq_ring(sq->cq);
-			sq->head = cqe.sqhd;
 			pending--;
 			done++;
 			spins = 0;
@@ -165,7 +185,7 @@ HOSTILE(io_storm)
 		REQUIRE(fe_bad_open(256));
 		for (unsigned int i = 0; i < 512; i++)
 			fe_bad_buf.list[i] = some_gpa();
-		done += storm(&fe_bad_io.sq, random_io, 10000, 200);
+		done += storm(&fe_bad_io.sq, random_io, 10000, 200, FE_TIMEOUT_MS);
 	}
 	CHECK(done > 30000);
 	CHECK(fe_bad_recovers());
@@ -182,7 +202,7 @@ HOSTILE(admin_storm)
 		fe_nvme_close(&fe_bad);
 		REQUIRE_EQ(fe_nvme_open(&fe_bad, fe_bad_socket(), &opts), 0);
 		fe_buf_alloc(&fe_bad, &fe_bad_buf, 1 << 20);
-		done += storm(&fe_bad.admin.sq, random_admin, 2500, 20);
+		done += storm(&fe_bad.admin.sq, random_admin, 2500, 20, FE_TIMEOUT_MS);
 	}
 	CHECK(done > 5000);
 	CHECK(fe_bad_recovers());
@@ -198,8 +218,8 @@ HOSTILE(admin_and_io_storm)
 	for (round = 0; round < 200; round++) {
 		unsigned int i;
 
-		storm(&fe_bad_io.sq, random_io, 50, 50);
-		storm(&fe_bad.admin.sq, random_admin, 10, 10);
+		storm(&fe_bad_io.sq, random_io, 50, 50, 0);
+		storm(&fe_bad.admin.sq, random_admin, 10, 10, 0);
 		for (i = 0; i < 10; i++)
 			fe_doorbell(&fe_bad, (uint16_t)(2 + below(12)), below(2) != 0, 0,
 				    (uint32_t)below(70));
