@@ -44,6 +44,7 @@ static void add(struct counted *c, unsigned int work)
 
 static void begin(unsigned int work)
 {
+	watched.until = 0; /* what the case before watched is over */
 	r = new_reactor(0);
 	add(&busy, work);
 	add(&idle, 0);
