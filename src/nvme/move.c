@@ -10,7 +10,7 @@
 
 /* In flight for longer, they stay: what is queued behind the operation shall not wait for a disk.
  */
-#define DRAIN_NS (20000 * NS_PER_US)
+#define DRAIN_NS (20 * NS_PER_MS)
 
 struct move {
 	unsigned int sqid;

@@ -6,6 +6,7 @@
 #include "bdev/queue_stats.h"
 #include "reactor/reactor.h"
 #include "target/target_internal.h"
+#include "util/time.h"
 #include "util/util.h"
 
 static const char *none_as_dash(char text[24], uint64_t n)
@@ -124,7 +125,7 @@ static void print_reactor(FILE *f, const struct reactor *r)
 	print_number(f, s.busy_rounds);
 	print_number(f, s.sleeps);
 	print_number(f, s.messages);
-	print_number(f, s.idle_ns / 1000000);
+	print_number(f, s.idle_ns / NS_PER_MS);
 	fputc('\n', f);
 }
 

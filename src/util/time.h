@@ -6,6 +6,7 @@
 #include <time.h>
 
 #define NS_PER_SEC 1000000000ULL
+#define NS_PER_MS  1000000ULL
 #define NS_PER_US  1000ULL
 
 /* Monotonic nanoseconds, without a system call (vDSO). */

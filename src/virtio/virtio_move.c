@@ -10,7 +10,7 @@
 #include "virtio/virtio_internal.h"
 
 /* In flight for longer, it stays: the vhost thread may be waiting for us. */
-#define DRAIN_NS 20000000
+#define DRAIN_NS (20 * NS_PER_MS)
 #define LOOK_US	 100
 
 static struct virtio_group *group_on(const struct virtio_dev *dev, const struct reactor *r)

@@ -17,8 +17,6 @@
 #include "test.h"
 #include "util/time.h"
 
-#define NS_PER_MS 1000000ULL
-
 /* A sanitizer makes each round much slower: the long tests do fewer of them. */
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define TEST_SLOW 1
