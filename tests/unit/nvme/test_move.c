@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* I/O queues that change their reactor, under load and in the middle of everything else. */
+#include "../mover.h"
 #include "fixture.h"
 
 #define ENTRIES 64
@@ -223,42 +224,12 @@ static void full_completion_queue(void)
 
 /* --- at once with everything else --- */
 
-struct mover {
-	pthread_t thread;
-	struct host *h;
-	atomic_bool stop;
-	uint16_t queues;
-	atomic_uint moved, stayed, failed;
-};
-
-static void *move_on(void *arg)
+/* Of queues 1 and 2. */
+static int move_one(void *arg, unsigned int i)
 {
-	struct mover *m = arg;
-	unsigned int i;
+	struct host *h = arg;
 
-	for (i = 0; !atomic_load(&m->stop); i++) {
-		unsigned int qid = 1 + i / 2 % m->queues;
-		int rc = vnvme_move_queue(m->h->ctrl, qid, m->h->r[i % 2]);
-
-		m->moved += !rc;
-		m->stayed += rc == -EAGAIN || rc == -ENOENT || rc == -EALREADY;
-		m->failed += rc && rc != -EAGAIN && rc != -ENOENT && rc != -EALREADY;
-	}
-	return NULL;
-}
-
-static void start_moving(struct mover *m, struct host *h, uint16_t queues)
-{
-	*m = (struct mover){.h = h, .queues = queues};
-	pthread_create(&m->thread, NULL, move_on, m);
-}
-
-static void stop_moving(struct mover *m)
-{
-	atomic_store(&m->stop, true);
-	pthread_join(m->thread, NULL);
-	CU_ASSERT_EQUAL(m->failed, 0);
-	printf("# moved %u times, stayed %u times\n", m->moved, m->stayed);
+	return vnvme_move_queue(h->ctrl, 1 + i / 2 % 2, h->r[i % 2]);
 }
 
 /* Every command is answered once, in order where the bdev keeps order, with the right data. */
@@ -272,7 +243,7 @@ static void load(const struct host_params *p, uint32_t nsid, unsigned int rounds
 	struct mover m;
 
 	test_watch("I/O while its queues move");
-	start_moving(&m, h, 2);
+	mover_start(&m, move_one, h);
 	for (i = 0; i < rounds || (m.moved < 20 && i < 100 * rounds); i++) {
 		bool seen[2][32] = {{false}};
 		uint16_t first[2] = {q[0]->cid, q[1]->cid};
@@ -291,7 +262,7 @@ static void load(const struct host_params *p, uint32_t nsid, unsigned int rounds
 			seen[n % 2][at % 32] = true;
 		}
 	}
-	stop_moving(&m);
+	mover_stop(&m);
 	test_watch(NULL);
 	CU_ASSERT_EQUAL(bad, 0);
 	CU_ASSERT_EQUAL(host_count_pending(q[0]) + host_count_pending(q[1]), 0);
@@ -349,10 +320,10 @@ static void with_everything_else(void)
 	struct mover m;
 
 	test_watch("moves, and all else that home does");
-	start_moving(&m, h, 2);
+	mover_start(&m, move_one, h);
 	for (i = 0; (time_now_ns() < end && i < 4000) || i < 20; i++) /* each keeps some memory */
 		churn(h, i);
-	stop_moving(&m);
+	mover_stop(&m);
 	test_watch(NULL);
 	printf("# %u rounds\n", i);
 	host_close(h);

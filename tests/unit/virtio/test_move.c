@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 
+#include "../mover.h"
 #include "../reactor/reactor_test.h"
 #include "../test.h"
 #include "virtio/virtio_internal.h"
@@ -287,51 +288,27 @@ static void not_behind_a_stop(void)
 
 /* --- at once with everything else --- */
 
-struct mover {
-	pthread_t thread;
-	atomic_bool stop;
-	atomic_uint moved, stayed, failed;
-};
-
-static void *move_on(void *arg)
+static int move_it(void *arg, unsigned int i)
 {
-	struct mover *m = arg;
-	unsigned int i;
-
-	for (i = 0; !atomic_load(&m->stop); i++) {
-		int rc = virtio_dev_move_queue(dev, 1, reactors[i % 2]);
-
-		m->moved += !rc;
-		m->stayed += rc == -EAGAIN || rc == -ENOENT || rc == -EALREADY;
-		m->failed += rc && rc != -EAGAIN && rc != -ENOENT && rc != -EALREADY;
-		usleep(20); /* the lock is not fair */
-	}
-	return NULL;
-}
-
-static void stop_moving(struct mover *m)
-{
-	atomic_store(&m->stop, true);
-	pthread_join(m->thread, NULL);
-	CU_ASSERT_EQUAL(m->failed, 0);
-	CU_ASSERT(m->moved > 0);
-	printf("# moved %u times, stayed %u times\n", m->moved, m->stayed);
+	usleep(20); /* the lock is not fair */
+	return virtio_dev_move_queue(dev, 1, reactors[i % 2]);
 }
 
 static void load(uint64_t idle_ns, unsigned int us, unsigned int rounds)
 {
 	unsigned int i, bad = 0;
-	struct mover m = {0};
+	struct mover m;
 
 	open_dev(idle_ns);
 	atomic_store(&delay_us, us);
 	test_watch("requests while their queue moves");
-	pthread_create(&m.thread, NULL, move_on, &m);
+	mover_start(&m, move_it, NULL);
 	for (i = 0; i < rounds || (m.moved < 20 && i < 100 * rounds); i++) {
 		submit(1 + i % SIZE);
 		bad += wait_for(1 + i % SIZE);
 	}
-	stop_moving(&m);
+	mover_stop(&m);
+	CU_ASSERT(m.moved > 0);
 	test_watch(NULL);
 	CU_ASSERT_EQUAL(bad, 0);
 	close_dev();
@@ -349,12 +326,12 @@ static void under_load(void)
 static void with_the_front_end(void)
 {
 	uint64_t end = time_now_ns() + NS_PER_SEC;
-	struct mover m = {0};
+	struct mover m;
 	unsigned int i, bad = 0;
 
 	open_dev(0);
 	test_watch("moves, stops and starts");
-	pthread_create(&m.thread, NULL, move_on, &m);
+	mover_start(&m, move_it, NULL);
 	for (i = 0; time_now_ns() < end || i < 20; i++) {
 		submit(16);
 		if (i % 3 == 0)
@@ -365,7 +342,8 @@ static void with_the_front_end(void)
 		}
 		bad += wait_for(16);
 	}
-	stop_moving(&m);
+	mover_stop(&m);
+	CU_ASSERT(m.moved > 0);
 	test_watch(NULL);
 	CU_ASSERT_EQUAL(bad, 0);
 	close_dev();
