@@ -135,26 +135,38 @@ def ios_of(report):
     return [report["jobs"][0][op]["total_ios"] for op in ("read", "write", "trim")]
 
 
-def verified(case, *args):
-    """Runs until something was read and found right, however slow the machine is."""
+def run_until(case, good, what, *args):
+    """Longer and longer runs until one was long enough, however slow the machine is: its report."""
     for time_ms in (60, 500, 5000, 20000):
         report = case.measure("--verify", "crc32c", *args, "--runtime", f"{time_ms}ms")
-        if report["verify"]["checked"]:
+        if good(report):
             return report
-    raise Failure(f"{args}: nothing was verified")
+    raise Failure(f"{args}: {what}; {ios_of(report)} reads, writes and trims")
+
+
+def verified(case, *args):
+    return run_until(case, lambda report: report["verify"]["checked"], "nothing was verified", *args)
 
 
 def filled(case, *args):
-    """Writes until all of the range was written, which the check at the end shows."""
-    for time_ms in (60, 500, 5000, 20000):
-        report = case.measure("--verify", "crc32c", "--rw", "write", *args,
-                              "--runtime", f"{time_ms}ms")
-        if report["verify"]["checked"] == 128:
-            return
-    raise Failure(f"{args}: not all blocks were written")
+    """The check at the end shows that all of the range was written."""
+    run_until(case, lambda report: report["verify"]["checked"] == 128, "not all blocks were written",
+              "--rw", "write", *args)
 
 
 # --- our daemon ---
+
+def as_wanted(kind, pattern, report):
+    """Whether it did all that belongs to the pattern, and nothing else."""
+    wanted = ("read" in pattern or "rw" in pattern, "write" in pattern or "rw" in pattern,
+              "trim" in pattern)
+    did = tuple(bool(ios) for ios in ios_of(report))
+    for kind_of_io, does in zip(("reads", "writes", "trims"), zip(wanted, did)):
+        check(does[0] or not does[1], f"{pattern}: {kind_of_io}")
+    # What virtio-blk has discarded may hold anything.
+    checked = report["verify"]["checked"] or (kind == "blk" and wanted[2])
+    return did == wanted and checked
+
 
 def patterns(case, kind, *more):
     daemon = case.daemon()
@@ -164,16 +176,8 @@ def patterns(case, kind, *more):
     for pattern in PATTERNS:
         if pattern in ("read", "randread"):
             filled(case, *where, *load)
-        args = (*where, *load, "--rw", pattern)
-        # What virtio-blk has discarded may hold anything.
-        if kind == "blk" and "trim" in pattern:
-            report = case.measure("--verify", "crc32c", *args)
-        else:
-            report = verified(case, *args)
-        read, write, trim = ios_of(report)
-        check(bool(trim) == ("trim" in pattern), f"{pattern}: {trim} trims")
-        check(bool(write) == (pattern in ("write", "randwrite", "rw", "randrw")) or not read,
-              f"{pattern}: {write} writes")
+        report = run_until(case, functools.partial(as_wanted, kind, pattern), "not what it shall do",
+                           *where, *load, "--rw", pattern)
     check(report["device"]["size"] == 4 << 20, "the device's size")
     check(report["target"]["pid"] == daemon.pid, "the target's pid")
 
@@ -473,6 +477,11 @@ def least_target(case):
     check(not toy.errors, f"the target: {toy.errors}")
 
 
+def soon(word):
+    """No long wait for a target that is to be given up, but for one that is merely slow."""
+    return ("--timeout", "300ms" if word == "--timeout" else "60")
+
+
 def target_answers_nonsense(case):
     def answers(request, payload):
         def answer(got, data):
@@ -491,7 +500,7 @@ def target_answers_nonsense(case):
             (toy_blk.GET_CONFIG, b"\xff" * 72, "makes no sense")):
         toy = case.toy(**both)
         toy.answer = answers(request, payload)
-        case.refused(1, *toy.where, "--timeout", "300ms", words=(word,))
+        case.refused(1, *toy.where, *soon(word), words=(word,))
 
 
 def target_completes_nonsense(case):
@@ -509,8 +518,7 @@ def target_completes_nonsense(case):
         toy = case.toy()
         toy.complete = lambda head, heads=heads, count=count, status=status: (
             heads(head), count, status)
-        case.refused(1, *toy.where, "--iodepth", "4", "--runtime", "1h", "--timeout", "300ms",
-                     words=(word,))
+        case.refused(1, *toy.where, "--iodepth", "4", "--runtime", "1h", *soon(word), words=(word,))
 
 
 def target_interferes(case):
