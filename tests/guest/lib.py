@@ -271,13 +271,18 @@ class Guest:
     def running(self):
         return self._process.poll() is None
 
-    def finish(self, check_kernel=True, timeout=180):
-        """Waits for the script's end: it must be good, and so must the kernel's messages."""
+    def wait(self, timeout=180):
+        """Waits for the end of tools/guest: its status."""
         try:
             status = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise Failure(f"{self.name} did not end: {self._last_words()}") from None
         self._reader.join()
+        return status
+
+    def finish(self, check_kernel=True, timeout=180):
+        """Waits for the script's end: it must be good, and so must the kernel's messages."""
+        status = self.wait(timeout)
         self._group.check(f"{self._prefix}{self.name}-ends", status == 0,
                           f"status {status}: {self._last_words()}")
         if check_kernel:

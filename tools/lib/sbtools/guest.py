@@ -33,6 +33,8 @@ in the guest:
   /share       the script's directory: holds a copy of the files of --share DIR
   The first disk of each kind is /dev/nvme0n1, /dev/vda, /dev/sda; nothing else takes these names.
 
+QEMU 10.0 can abort under TCG while the guest boots: then it is started again, at most twice.
+
 exit status: that of the script, or
   120  something is wrong on this side (arguments, packages, ...)
   121  QEMU did not start          122  the guest did not boot
@@ -43,6 +45,9 @@ and then standard error tells more, with the end of the kernel's messages.
 environment: SHADOWBELL_QEMU, SHADOWBELL_ACCEL, SHADOWBELL_CACHE are the defaults of --qemu,
 --accel, and of the directory for what is built once (/var/cache/shadowbell).
 """
+
+# How often QEMU is started when it aborts for reasons of its own.
+ATTEMPTS = 3
 
 
 class Parser(argparse.ArgumentParser):
@@ -200,13 +205,18 @@ def boot(options):
     host.need_file("/usr/share/qemu/pvh.bin", "qemu-system-data")
     options.qemu = machine.choose_qemu(options.qemu, bool(options.nvme_vfio_user))
     files = image.ensure()
-    run = session.Session(options, files, accel.choose(options.accel, options.qemu, files))
-    try:
-        return run.run()
-    except session.Failed as failure:
-        say(failure)
-        show_log(run)
-        return failure.status
+    accelerator = accel.choose(options.accel, options.qemu, files)
+    for left in reversed(range(ATTEMPTS)):
+        run = session.Session(options, files, accelerator)
+        try:
+            return run.run()
+        except session.Failed as failure:
+            say(failure)
+            if left and run.may_start_again():
+                say("that is QEMU's own fault, under TCG: starting it again")
+                continue
+            show_log(run)
+            return failure.status
 
 
 def on_signal(number, _frame):

@@ -39,6 +39,9 @@ CRASH_MARK = b"---[ end Kernel panic"
 LOG_TAIL_LINES = 30
 POWER_OFF_SECONDS = 30
 CONNECT_SECONDS = 30
+# QEMU 10.0 under TCG: a CPU that reaches into a device's registers while another one moves
+# PCI BARs, as Linux does when it boots, looks up the old memory map's section in the new map.
+TCG_RACE = b"iotlb_to_section: Assertion"
 
 
 class Status(enum.IntEnum):
@@ -143,6 +146,8 @@ class Session:
         self._received = b""
         self._to_guest = {"control": b"", "input": b""}
         self._qemu = None
+        self._qemu_said = b""
+        self._begun = False
         self._running = False
         self._status = None
         self._awaited = None
@@ -157,6 +162,11 @@ class Session:
                 return self._loop()
             finally:
                 self._stop()
+
+    def may_start_again(self):
+        """Whether QEMU ended for a reason of its own before the guest had begun with its job."""
+        return (not self._begun and self._qemu.poll() == -signal.SIGABRT
+                and TCG_RACE in self._qemu_said)
 
     def console_tail(self):
         return self._console.tail()
@@ -176,9 +186,10 @@ class Session:
         stdin = None if self.options.interactive else subprocess.DEVNULL
         # What QEMU says must not be mixed into the script's output.
         stdout = None if self.options.interactive else sys.stderr
-        stderr = subprocess.DEVNULL if self.options.quiet else None
-        self._qemu = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr,
-                                      preexec_fn=die_with_parent)
+        self._qemu = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE,
+                                      bufsize=0, preexec_fn=die_with_parent)
+        os.set_blocking(self._qemu.stderr.fileno(), False)
+        self._selector.register(self._qemu.stderr, selectors.EVENT_READ, self._on_stderr)
         for name, listener in listeners.items():
             self._sockets[name] = self._accept(listener)
         for name, sock in self._sockets.items():
@@ -196,8 +207,10 @@ class Session:
                 sock.setblocking(False)
                 return sock
             except TimeoutError:
+                self._take_stderr()
                 if self._qemu.poll() is not None:
                     break
+        self._take_stderr()
         raise Failed(Status.NOT_STARTED, f"QEMU {self._how_qemu_ended()} before it ran the guest")
 
     def _stop(self):
@@ -249,6 +262,19 @@ class Session:
         if not data:
             self._selector.unregister(sock)
         return data
+
+    def _on_stderr(self, pipe, _):
+        if not self._take_stderr():
+            self._selector.unregister(pipe)
+
+    def _take_stderr(self):
+        """Passes on what QEMU says, and keeps the end of it; false at its end."""
+        while data := self._qemu.stderr.read(CHUNK):
+            self._qemu_said = (self._qemu_said + data)[-CHUNK:]
+            if not self.options.quiet:
+                sys.stderr.buffer.write(data)
+                sys.stderr.flush()
+        return data is None
 
     def _on_console(self, sock, _):
         self._console.add(self._read(sock))
@@ -310,7 +336,7 @@ class Session:
         if self._running:
             # A reset that came without a word: a watchdog, sysrq, or the monitor.
             self._job.boot_count += 1
-        self._running = True
+        self._begun = self._running = True
         archive = self._job.archive()
         self._queue("control", f"job {len(archive)}\n".encode() + archive)
         self._set_deadline(self.options.timeout)
@@ -405,6 +431,7 @@ class Session:
 
     def _drain(self):
         """Reads what QEMU sent before it ended."""
+        self._take_stderr()
         for name, add in (("console", self._console.add), ("output", self._output.add)):
             sock = self._sockets.get(name)
             while sock and sock in self._selector.get_map():

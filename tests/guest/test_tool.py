@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""tools/guest with a QEMU that aborts before the guest is up."""
+
+import shlex
+
+from sbtools import machine
+
+RACE = "physmem.c: iotlb_to_section: Assertion `section_index < d->map.sections_nb' failed."
+OTHER = "kvm-all.c: kvm_init: Assertion `TARGET_PAGE_SIZE <= page_size' failed."
+
+# Aborts as often as the file beside it has lines, with the first of them on standard error.
+FAKE = """#!/bin/bash
+if [[ $* != "-accel help" && -s $0.deaths ]]; then
+	head -n 1 "$0.deaths" >&2
+	sed -i 1d "$0.deaths"
+	kill -ABRT $$
+fi
+exec {qemu} "$@"
+"""
+
+
+def fake(group, name, deaths):
+    path = group.dir / name
+    path.write_text(FAKE.format(qemu=shlex.quote(str(machine.choose_qemu(None, vfio_user=False)))),
+                    encoding="ascii")
+    path.chmod(0o755)
+    path.with_suffix(".deaths").write_text("".join(f"{words}\n" for words in deaths),
+                                           encoding="ascii")
+    return path
+
+
+def run(group):
+    guest = group.guest("ok script\n", name="race", qemu=fake(group, "twice", [RACE] * 2))
+    guest.finish()
+    group.check("race-told", guest.errors().count("QEMU's own fault") == 2, guest.errors())
+    for name, deaths in (("always", [RACE] * 9), ("other", [OTHER])):
+        path = fake(group, name, deaths)
+        guest = group.guest("ok script\n", name=name, qemu=path)
+        status = guest.wait()
+        group.check(f"{name}-status", status == 121, f"{status}: {guest.errors()}")
+        left = len(path.with_suffix(".deaths").read_text(encoding="ascii").splitlines())
+        want = max(0, len(deaths) - 3)
+        group.check(f"{name}-attempts", left == want, f"{left} deaths left instead of {want}")
