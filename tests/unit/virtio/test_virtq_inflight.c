@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../tools.h"
 #include "virtq_test.h"
 
 #define SIZE 8
@@ -173,10 +174,11 @@ static int crash_after_each_store(uint16_t base)
 
 static void every_store(void)
 {
-	static const uint16_t bases[] = {0, 5, 65533};
-	size_t i;
+	static const uint16_t bases[] = {65533, 0, 5};
+	/* A sanitizer's instructions are stepped through as well. */
+	size_t i, n = TEST_SLOW ? 1 : ARRAY_SIZE(bases);
 
-	for (i = 0; i < ARRAY_SIZE(bases); i++) {
+	for (i = 0; i < n; i++) {
 		int states;
 
 		begin(bases[i]);
