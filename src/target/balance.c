@@ -27,12 +27,10 @@
 #define SCSI_FIRST_QUEUE 2 /* those before are for task management and events */
 
 struct queue {
-	unsigned int controller, number;
+	struct balance_place place;
+	unsigned int number; /* in its controller */
 	bool movable;
-	uint64_t total;	  /* work until the last look */
-	uint32_t reactor; /* at the last look */
-	unsigned int stays;
-	bool shares; /* a completion queue with another: what moves is more than this one */
+	uint64_t total; /* work until the last look */
 };
 
 /* A reactor at the last look. */
@@ -104,10 +102,10 @@ static void fill(const struct target *t, struct balance *b)
 		for (k = 0; k < t->nreactors; k++)
 			may[k] = has_cpu(c, reactor_cpu(t->reactors[k]));
 		for (k = b->first[i]; k < b->first[i + 1]; k++) {
-			b->queues[k].controller = (unsigned int)i;
+			b->queues[k].place.controller = (unsigned int)i;
 			b->queues[k].number = (unsigned int)(k - b->first[i]);
 			b->queues[k].movable = b->queues[k].number >= first_movable(c);
-			b->queues[k].reactor = BALANCE_NOWHERE;
+			b->queues[k].place.reactor = BALANCE_NOWHERE;
 			b->load[k].may = may;
 		}
 	}
@@ -203,25 +201,6 @@ static uint64_t work_of(const struct queue_stats *s)
 	return s->commands + bytes / 4096;
 }
 
-/*
- * One that has changed its place without having been chosen: it came along with the one that was,
- * or the guest has made it anew.
- */
-static void see_place(struct balance *b, struct queue *q, uint32_t reactor)
-{
-	struct queue *chosen = &b->queues[b->moved];
-
-	if (reactor == BALANCE_NOWHERE || q->reactor == BALANCE_NOWHERE) {
-		q->shares = false;
-		q->stays = 0;
-	} else if (reactor != q->reactor && q != chosen) {
-		q->shares = b->rest == SETTLE_LOOKS && q->controller == chosen->controller;
-		chosen->shares |= q->shares;
-		q->stays = 0;
-	}
-	q->reactor = reactor;
-}
-
 /* The visit is in the order of the controllers. */
 static void see_queue(void *arg, const char *controller, unsigned int number,
 		      const struct queue_stats *s)
@@ -229,6 +208,7 @@ static void see_queue(void *arg, const char *controller, unsigned int number,
 	const struct target *t = arg;
 	struct balance *b = t->balance;
 	uint64_t total = work_of(s);
+	struct queue *q;
 	size_t i;
 
 	while (b->cursor < t->ncontrollers &&
@@ -239,11 +219,13 @@ static void see_queue(void *arg, const char *controller, unsigned int number,
 	i = b->first[b->cursor] + number;
 	if (i >= b->first[b->cursor + 1])
 		return;
-	see_place(b, &b->queues[i], s->place ? reactor_on_cpu(t, s->place - 1) : BALANCE_NOWHERE);
-	b->load[i].reactor = b->queues[i].reactor;
-	b->load[i].work = total - b->queues[i].total;
-	b->load[i].fixed = !b->queues[i].movable || b->queues[i].stays || b->queues[i].shares;
-	b->queues[i].total = total;
+	q = &b->queues[i];
+	balance_see_place(&q->place, &b->queues[b->moved].place, b->rest == SETTLE_LOOKS,
+			  s->place ? reactor_on_cpu(t, s->place - 1) : BALANCE_NOWHERE);
+	b->load[i].reactor = q->place.reactor;
+	b->load[i].work = total - q->total;
+	b->load[i].fixed = !q->movable || balance_is_fixed(&q->place);
+	q->total = total;
 }
 
 static void see_reactor(const struct reactor *r, struct seen *last, struct balance_reactor *out)
@@ -264,7 +246,7 @@ static void look(struct target *t)
 
 	for (i = 0; i < b->first[t->ncontrollers]; i++) {
 		b->load[i].reactor = BALANCE_NOWHERE;
-		b->queues[i].stays -= b->queues[i].stays != 0;
+		b->queues[i].place.stays -= b->queues[i].place.stays != 0;
 	}
 	b->cursor = 0;
 	queue_stats_visit(see_queue, t);
@@ -276,7 +258,7 @@ static void look(struct target *t)
 
 static int move(const struct target *t, const struct queue *q, const struct reactor *to)
 {
-	const struct target_controller *c = &t->controllers[q->controller];
+	const struct target_controller *c = &t->controllers[q->place.controller];
 
 	switch (c->type) {
 	case CONFIG_CONTROLLER_NVME:
@@ -298,18 +280,18 @@ static void carry_out(const struct target *t, const struct balance_choice *choic
 	const struct reactor *from = t->reactors[choice->from], *to = t->reactors[choice->to];
 	int rc = move(t, q, to);
 
-	q->stays = rc ? RETRY_LOOKS : STAY_LOOKS;
+	q->place.stays = rc ? RETRY_LOOKS : STAY_LOOKS;
 	b->rest = SETTLE_LOOKS;
 	b->moved = choice->queue;
 	b->full = BALANCE_NOWHERE;
 	if (rc)
 		log_debug("%s: queue %u stays on CPU %d: %s",
-			  t->cfg->controllers[q->controller].name, q->number, reactor_cpu(from),
-			  strerror(-rc));
+			  t->cfg->controllers[q->place.controller].name, q->number,
+			  reactor_cpu(from), strerror(-rc));
 	else
 		log_info("%s: queue %u goes from CPU %d to CPU %d, which has less to do",
-			 t->cfg->controllers[q->controller].name, q->number, reactor_cpu(from),
-			 reactor_cpu(to));
+			 t->cfg->controllers[q->place.controller].name, q->number,
+			 reactor_cpu(from), reactor_cpu(to));
 }
 
 bool target_balances(const struct target *t)

@@ -22,6 +22,27 @@ struct balance_queue {
 	const bool *may;  /* by reactor: whether its controller has that one */
 };
 
+/* Where a queue was at the last look, and whether it may leave. */
+struct balance_place {
+	unsigned int controller;
+	uint32_t reactor;
+	unsigned int stays; /* looks for which it may not */
+	bool shares;	    /* a completion queue with another: what moves is more than this one */
+};
+
+/*
+ * The place of a queue at this look. One that has changed it without having been chosen came along
+ * with the chosen one, if that has just moved, as they share a completion queue; or the guest has
+ * made it anew.
+ */
+void balance_see_place(struct balance_place *q, struct balance_place *chosen, bool just_moved,
+		       uint32_t reactor);
+
+static inline bool balance_is_fixed(const struct balance_place *q)
+{
+	return q->stays || q->shares;
+}
+
 #define BALANCE_WHOLE 1000000u /* a reactor's time */
 #define BALANCE_FULL  800000u  /* with more it has all it can do */
 

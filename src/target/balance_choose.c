@@ -59,3 +59,17 @@ bool balance_choose(const struct balance_queue *queues, size_t nqueues,
 	}
 	return best;
 }
+
+void balance_see_place(struct balance_place *q, struct balance_place *chosen, bool just_moved,
+		       uint32_t reactor)
+{
+	if (reactor == BALANCE_NOWHERE || q->reactor == BALANCE_NOWHERE) {
+		q->shares = false;
+		q->stays = 0;
+	} else if (reactor != q->reactor && q != chosen) {
+		q->shares = just_moved && q->controller == chosen->controller;
+		chosen->shares |= q->shares;
+		q->stays = 0;
+	}
+	q->reactor = reactor;
+}

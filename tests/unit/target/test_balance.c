@@ -164,6 +164,86 @@ static void settles(void)
 	CU_ASSERT(moved > 100);
 }
 
+/* --- places --- */
+
+/* A look at two queues of controller 7 and one of controller 8; the first was chosen last. */
+static void see(struct balance_place q[3], bool just_moved, uint32_t a, uint32_t b, uint32_t c)
+{
+	balance_see_place(&q[0], &q[0], just_moved, a);
+	balance_see_place(&q[1], &q[0], just_moved, b);
+	balance_see_place(&q[2], &q[0], just_moved, c);
+}
+
+static void begin_places(struct balance_place q[3])
+{
+	int i;
+
+	for (i = 0; i < 3; i++)
+		q[i] = (struct balance_place){.controller = i < 2 ? 7 : 8,
+					      .reactor = BALANCE_NOWHERE};
+	see(q, false, 0, 0, 0);
+	q[0].stays = 30; /* it was moved */
+	q[1].stays = 5;
+}
+
+#define EXPECT_FIXED(q, a, b, c)                                                                   \
+	do {                                                                                       \
+		CU_ASSERT_EQUAL(balance_is_fixed(&(q)[0]), a);                                     \
+		CU_ASSERT_EQUAL(balance_is_fixed(&(q)[1]), b);                                     \
+		CU_ASSERT_EQUAL(balance_is_fixed(&(q)[2]), c);                                     \
+	} while (0)
+
+static void new_ones_may_move(void)
+{
+	struct balance_place q[3];
+
+	begin_places(q);
+	EXPECT_FIXED(q, true, true, false);
+	/* Deleted, and made again. */
+	see(q, false, BALANCE_NOWHERE, 0, 0);
+	EXPECT_FIXED(q, false, true, false);
+	see(q, false, 1, 0, 0);
+	EXPECT_FIXED(q, false, true, false);
+	/* The same between two looks. */
+	see(q, false, 1, 1, 0);
+	EXPECT_FIXED(q, false, false, false);
+	CU_ASSERT_EQUAL(q[0].reactor, 1);
+	CU_ASSERT_EQUAL(q[1].reactor, 1);
+	CU_ASSERT_EQUAL(q[2].reactor, 0);
+}
+
+/* With the one that was moved another one came along: they have their completion queue in common.
+ */
+static void shared_ones_stay(void)
+{
+	struct balance_place q[3];
+
+	begin_places(q);
+	see(q, true, 1, 1, 0);
+	CU_ASSERT(q[0].shares && q[1].shares && !q[2].shares);
+	q[0].stays = 0;
+	see(q, false, 1, 1, 0);
+	EXPECT_FIXED(q, true, true, false);
+	/* Until the guest makes them anew. */
+	see(q, false, 1, BALANCE_NOWHERE, 0);
+	EXPECT_FIXED(q, true, false, false);
+	see(q, false, BALANCE_NOWHERE, 0, 0);
+	EXPECT_FIXED(q, false, false, false);
+}
+
+/* Only that one, or one of another controller that was made anew: they have nothing in common. */
+static void others_do_not_share(void)
+{
+	struct balance_place q[3];
+
+	begin_places(q);
+	see(q, true, 1, 0, 0);
+	CU_ASSERT(!q[0].shares && !q[1].shares && !q[2].shares);
+	see(q, true, 1, 0, 1);
+	CU_ASSERT(!q[0].shares && !q[1].shares && !q[2].shares);
+	EXPECT_FIXED(q, true, true, false);
+}
+
 static const struct test_case cases[] = {
 	{"two_busy_queues", two_busy_queues},
 	{"one_busy_queue_stays", one_busy_queue_stays},
@@ -172,6 +252,9 @@ static const struct test_case cases[] = {
 	{"not_only_the_fullest", not_only_the_fullest},
 	{"who_may_not", who_may_not},
 	{"settles", settles},
+	{"new_ones_may_move", new_ones_may_move},
+	{"shared_ones_stay", shared_ones_stay},
+	{"others_do_not_share", others_do_not_share},
 };
 
 TEST_MAIN("balance", cases)
