@@ -14,6 +14,7 @@ class BenchError(Exception):
     """shadowbell-bench failed."""
 
 
+@fio.repeated(BenchError)
 def measure(mode, load, running, settings, *more, prefix=()):
     """One run against a mode's socket; `prefix`: words before the command."""
     command = [*prefix, settings.bench, f"--type={mode.kind}", f"--socket={running.socket(mode)}",
@@ -32,6 +33,8 @@ def measure(mode, load, running, settings, *more, prefix=()):
     try:
         figures = fio.figures(done.stdout, "lat_ns")
         whole = json.loads(done.stdout)
+    except fio.NothingDone:
+        raise
     except (KeyError, ValueError) as error:
         raise BenchError(f"{mode.title}: shadowbell-bench's output: {error}") from error
     cost = whole["target"]["cpu_ns_per_io"]

@@ -1,7 +1,28 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """fio's words for a load, and its JSON; shadowbell-bench speaks both too."""
 
+import functools
 import json
+
+
+class NothingDone(ValueError):
+    """The time was over before an I/O was: the machine did something else."""
+
+
+def repeated(error):
+    """A measurement in which nothing was done is taken again, and the third time an `error`."""
+    def decorate(measure):
+        @functools.wraps(measure)
+        def wrapper(*args, **kwargs):
+            for left in (2, 1, 0):
+                try:
+                    return measure(*args, **kwargs)
+                except NothingDone as nothing:
+                    if not left:
+                        raise error(f"three runs, and {nothing}") from nothing
+            return None
+        return wrapper
+    return decorate
 
 
 def arguments(load):
@@ -23,7 +44,7 @@ def figures(text, latency):
     sides = [job[side] for side in ("read", "write") if job.get(side, {}).get("total_ios")]
     ios = sum(side["total_ios"] for side in sides)
     if not ios:
-        raise ValueError("no I/O was done")
+        raise NothingDone("no I/O was done")
     slowest = max(sides, key=lambda side: percentile(side, latency, "99.900000"))
     mean = sum(side["lat_ns"]["mean"] * side["total_ios"] for side in sides) / ios
     return {"iops": sum(side["iops"] for side in sides),

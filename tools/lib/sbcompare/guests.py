@@ -156,6 +156,7 @@ class Disks:
         with self.guest.qmp() as qmp:
             return qmp.get(f"/machine/peripheral/{mode.name}", "doorbell-writes")
 
+    @fio.repeated(GuestError)
     def measure(self, mode, load, ramp, runtime):
         """One run: fio's figures, and what it cost per I/O."""
         self.servers.check(mode)
@@ -174,6 +175,8 @@ class Disks:
             doorbells = self._device_counts(mode) - doorbells
         try:
             result = fio.figures(self.guest.expect("result", limit), "clat_ns")
+        except fio.NothingDone:
+            raise
         except (KeyError, ValueError) as error:
             raise GuestError(f"fio's output: {error}") from error
         ios = max(1, after["ios"] - before["ios"])

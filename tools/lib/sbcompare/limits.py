@@ -107,6 +107,7 @@ def memory(settings):
 FIO = "fio, io_uring"
 
 
+@fio.repeated(bench.BenchError)
 def run_fio(image, one, settings):
     """fio on the file itself, on the CPU that the targets have."""
     done = subprocess.run(
