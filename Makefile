@@ -9,7 +9,7 @@
 # make install      DESTDIR and PREFIX are honoured
 #
 # Variables: CC, CFLAGS, LDFLAGS, BUILD (the output folder), V=1 (shows commands), WERROR= (no -Werror),
-# LTO= (the daemon without link-time optimisation)
+# LTO= (the daemon without link-time optimisation), DPDK_STATIC= (DPDK as shared libraries)
 
 VERSION := 0.1.0
 BUILD   ?= build
@@ -28,7 +28,14 @@ ifneq ($(filter-out check clean format uninstall,$(or $(MAKECMDGOALS),all)),)
 $(error pkg-config cannot find all of "$(PKGS)": run 'sudo tools/install-deps build test')
 endif
 endif
-PKG_LIBS := -lrte_vhost -lrte_eal -lnvme -lyaml -luring -lnuma -luuid -ljansson -lpthread
+# DPDK is linked in, as far as librte_vhost needs it, where its static libraries are installed: the
+# shared ones load each driver on the machine, nearly 200 libraries, when they are initialised.
+DPDK_STATIC ?= $(wildcard $(shell pkg-config --variable=libdir libdpdk 2>/dev/null)/librte_vhost.a)
+DPDK_LIBS := -lrte_vhost -lrte_eal
+ifneq ($(DPDK_STATIC),)
+DPDK_LIBS := $(patsubst -lrte_%,-l:librte_%.a,$(filter -lrte_% -lbsd,$(shell pkg-config --libs libdpdk 2>/dev/null)))
+endif
+PKG_LIBS := $(DPDK_LIBS) -lnvme -lyaml -luring -lnuma -luuid -ljansson -lm -lpthread
 
 ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -DSB_VERSION='"$(VERSION)"' -DALLOW_EXPERIMENTAL_API \
 	-Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith \
@@ -99,8 +106,8 @@ $(DRIVE): $(DRIVE).o $(FE_OBJS)
 # The flags that the objects were built with: a change of compiler or options rebuilds them.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(BUILD)
-	@echo '$(subst ','\'',$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LTO))' | cmp -s - $@ || \
-		echo '$(subst ','\'',$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LTO))' > $@
+	@echo '$(subst ','\'',$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LTO) $(PKG_LIBS))' | cmp -s - $@ || \
+		echo '$(subst ','\'',$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LTO) $(PKG_LIBS))' > $@
 FORCE:
 
 $(BUILD)/%.o: %.c $(BUILD)/flags

@@ -209,12 +209,25 @@ def verbosity(case):
     for option, tells in wanted.items():
         daemon = case.start("-c", case.config(), *([option] if option else []), ready=False)
         await_(lambda: (case.sockets / "nvme1").is_socket() or daemon.poll() is not None, "sockets")
+        if tells:
+            await_(lambda d=daemon: "ready" in d.log.read_text(), "ready")
         time.sleep(0.2)
         equal(case.end(daemon), 0, "the status")
         said = daemon.log.read_text()
         equal("ready" in said, tells, f"{option}: 'ready' in its messages")
         check("error" not in said, said)
         equal("# queue" in said, option == "-v", f"{option}: the counters at the end")
+
+
+def libraries(case):
+    """Shared DPDK loads all drivers of the machine; linked in it has none."""
+    if "librte_vhost.a" not in (BUILD / "flags").read_text(encoding="utf-8"):
+        raise Skip("it was built with DPDK_STATIC= or without DPDK's static libraries")
+    daemon = case.start("-c", case.config())
+    maps = pathlib.Path(f"/proc/{daemon.pid}/maps").read_text(encoding="utf-8")
+    loaded = {line.split()[-1] for line in maps.splitlines() if ".so" in line}
+    check(not [path for path in loaded if "rte_" in path], f"loaded: {sorted(loaded)}")
+    equal(case.end(daemon), 0, "the status")
 
 
 # --- signals ---
@@ -534,8 +547,8 @@ def not_allowed_to_give(case):
 
 
 CASES = [option_help, option_version, wrong_options, check_only, check_beside_a_running_one,
-         option_socket_dir, verbosity, counters, ends_in_order, ends_with_sessions, signalled_while_starting,
-         closed_output, started_twice, half_taken, second_front_end, stale_socket, other_files,
+         option_socket_dir, verbosity, libraries, counters, ends_in_order, ends_with_sessions,
+         signalled_while_starting, closed_output, started_twice, half_taken, second_front_end, stale_socket, other_files,
          lock_of_another, lock_is_a_link, another_program_listens, mode_and_owner, owner,
          socket_dir, path_too_long, unprivileged, unwritable, not_allowed_to_give]
 
