@@ -33,7 +33,7 @@ endif
 DPDK_STATIC ?= $(wildcard $(shell pkg-config --variable=libdir libdpdk 2>/dev/null)/librte_vhost.a)
 DPDK_LIBS := -lrte_vhost -lrte_eal
 ifneq ($(DPDK_STATIC),)
-DPDK_LIBS := $(patsubst -lrte_%,-l:librte_%.a,$(filter -lrte_% -lbsd,$(shell pkg-config --libs libdpdk 2>/dev/null)))
+DPDK_LIBS := $(patsubst -lrte_%,-l:librte_%.a,$(filter -L% -lrte_% -lbsd,$(shell pkg-config --libs libdpdk 2>/dev/null)))
 endif
 PKG_LIBS := $(DPDK_LIBS) -lnvme -lyaml -luring -lnuma -luuid -ljansson -lm -lpthread
 
