@@ -54,7 +54,7 @@ DAEMON_OBJS := $(patsubst %.c,$(BUILD)/$(if $(LTO),lto/)%.o,src/main.c $(SRCS))
 BENCH_SRCS := $(sort $(wildcard tools/bench/*.c))
 BENCH_MAIN := $(BUILD)/tools/bench/main.o
 BENCH_OBJS := $(filter-out $(BENCH_MAIN),$(BENCH_SRCS:%.c=$(BUILD)/%.o))
-BENCH_LIBS := -lrte_eal -lm -lpthread
+BENCH_LIBS := $(if $(DPDK_STATIC),$(DPDK_LIBS),-lrte_eal) -lnuma -lm -lpthread
 
 # tests/unit/<folder>/test_<file>.c: one CUnit program each, linked with everything but main.c.
 UNIT_SRCS := $(sort $(wildcard tests/unit/*/test_*.c))
