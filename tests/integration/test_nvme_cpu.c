@@ -133,15 +133,15 @@ static void test_strace_sees_calls(void)
 	REQUIRE(fe_fixture_open_io(&ctrl, "nvme0", &io, 16));
 	child = fork();
 	if (child == 0) {
-		/* Wakes the reactor a few times while the parent watches it. */
-		for (i = 0; i < 20; i++) {
+		/* Wakes the reactor while the parent watches it, also if that begins late. */
+		for (i = 0; i < 50; i++) {
 			fe_sleep_us(30000);
-			fe_submit(&io.sq, &sqe);
+			fe_exec(&io.sq, &sqe, NULL);
 		}
 		_exit(0);
 	}
 	REQUIRE(child > 0);
-	CHECK_EQ(strace_thread(fe_daemon_thread(&fe_daemon, "reactor-0"), 700, summary,
+	CHECK_EQ(strace_thread(fe_daemon_thread(&fe_daemon, "reactor-0"), 1500, summary,
 			       sizeof(summary)),
 		 0);
 	waitpid(child, &status, 0);
