@@ -33,8 +33,8 @@ def measure(mode, load, running, settings, *more, prefix=()):
     try:
         figures = fio.figures(done.stdout, "lat_ns")
         whole = json.loads(done.stdout)
-    except fio.NothingDone:
-        raise
+    except fio.NothingDone as nothing:
+        raise fio.NothingDone(f"{mode.title}: {nothing}") from nothing
     except (KeyError, ValueError) as error:
         raise BenchError(f"{mode.title}: shadowbell-bench's output: {error}") from error
     cost = whole["target"]["cpu_ns_per_io"]

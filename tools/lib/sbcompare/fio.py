@@ -19,7 +19,7 @@ def repeated(error):
                     return measure(*args, **kwargs)
                 except NothingDone as nothing:
                     if not left:
-                        raise error(f"three runs, and {nothing}") from nothing
+                        raise error(f"{nothing}, in three runs") from nothing
             return None
         return wrapper
     return decorate
