@@ -251,8 +251,12 @@ def options_of_a_run(case):
     check(report["ceiling"]["copies_per_s"] > 0, "the ceiling")
     check(report["cache_line_round_trip_ns"] is None, "a round trip from a CPU to itself")
     check(not report["device"]["huge_pages"], "huge pages with --mem mmap")
-    status, out, said = case.bench(*where, "--rw", "randread", "--runtime", "200ms")
-    check(status == 0 and not said, f"status {status}: {said}")
+    for runtime in ("200ms", "2s", "20s"):
+        status, out, said = case.bench(*where, "--rw", "randread", "--runtime", runtime)
+        check(status == 0 and not said, f"status {status}: {said}")
+        # The daemon may not have got the CPU, for which both can be.
+        if "no I/O was measured" not in out:
+            break
     for word in ("randread", "IOPS", "p99.99", "CPU time", str(daemon.pid)):
         check(word in out, f"'{word}' is not in the report: {out}")
 
