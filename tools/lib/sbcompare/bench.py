@@ -31,10 +31,8 @@ def measure(mode, load, running, settings, *more, prefix=()):
     if done.returncode:
         raise BenchError(f"{mode.title}: shadowbell-bench: {done.stderr.strip()[-300:]}")
     try:
-        figures = fio.figures(done.stdout, "lat_ns")
+        figures = fio.figures(done.stdout, "lat_ns", mode.title)
         whole = json.loads(done.stdout)
-    except fio.NothingDone as nothing:
-        raise fio.NothingDone(f"{mode.title}: {nothing}") from nothing
     except (KeyError, ValueError) as error:
         raise BenchError(f"{mode.title}: shadowbell-bench's output: {error}") from error
     cost = whole["target"]["cpu_ns_per_io"]

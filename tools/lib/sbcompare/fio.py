@@ -5,7 +5,7 @@ import functools
 import json
 
 
-class NothingDone(ValueError):
+class NothingDone(Exception):
     """The time was over before an I/O was: the machine did something else."""
 
 
@@ -37,14 +37,14 @@ def percentile(side, latency, name):
     return (side[latency].get("percentile") or {}).get(name) or 0
 
 
-def figures(text, latency):
+def figures(text, latency, title):
     """IOPS, bytes per second and latencies in seconds. Percentiles are those of the slower
-    direction; `latency` is fio's name of the times (clat_ns or lat_ns)."""
+    direction; `latency` is fio's name of the times (clat_ns or lat_ns), `title` whose output it is."""
     job = json.loads(text[text.index("{"):])["jobs"][0]
     sides = [job[side] for side in ("read", "write") if job.get(side, {}).get("total_ios")]
     ios = sum(side["total_ios"] for side in sides)
     if not ios:
-        raise NothingDone("no I/O was done")
+        raise NothingDone(f"{title}: no I/O was done")
     slowest = max(sides, key=lambda side: percentile(side, latency, "99.900000"))
     mean = sum(side["lat_ns"]["mean"] * side["total_ios"] for side in sides) / ios
     return {"iops": sum(side["iops"] for side in sides),

@@ -174,9 +174,7 @@ class Disks:
         if doorbells is not None:
             doorbells = self._device_counts(mode) - doorbells
         try:
-            result = fio.figures(self.guest.expect("result", limit), "clat_ns")
-        except fio.NothingDone as nothing:
-            raise fio.NothingDone(f"{mode.title}: {nothing}") from nothing
+            result = fio.figures(self.guest.expect("result", limit), "clat_ns", mode.title)
         except (KeyError, ValueError) as error:
             raise GuestError(f"fio's output: {error}") from error
         ios = max(1, after["ios"] - before["ios"])

@@ -120,7 +120,7 @@ def run_fio(image, one, settings):
         timeout=bench.LIMIT_SECONDS)
     if done.returncode:
         raise bench.BenchError(f"fio: {done.stderr.strip()[-300:]}")
-    result = fio.figures(done.stdout, "clat_ns")
+    result = fio.figures(done.stdout, "clat_ns", FIO)
     job = json.loads(done.stdout[done.stdout.index("{"):])["jobs"][0]
     result["target_seconds_per_io"] = (job["usr_cpu"] + job["sys_cpu"]) / 100 / result["iops"]
     return result
