@@ -66,6 +66,9 @@ INT_SRCS  := $(sort $(wildcard tests/integration/test_*.c))
 INT_BINS  := $(INT_SRCS:%.c=$(BUILD)/%)
 # The guest of tests/instructions/run.
 DRIVE     := $(BUILD)/tests/instructions/drive
+# Guests that harm others if they can (tests/hostile): for tests and tools/measure-limits.
+HOSTILE_SRCS := $(sort $(wildcard tests/hostile/*.c))
+HOSTILE_OBJS := $(HOSTILE_SRCS:%.c=$(BUILD)/%.o)
 
 .PHONY: all tests test check asan asan-build tsan tsan-build lint format install uninstall clean \
 	print-flags FORCE
@@ -73,7 +76,7 @@ DRIVE     := $(BUILD)/tests/instructions/drive
 
 all: $(BUILD)/shadowbell $(BUILD)/shadowbell-bench
 
-tests: $(UNIT_BINS) $(INT_BINS) $(DRIVE)
+tests: $(UNIT_BINS) $(INT_BINS) $(DRIVE) $(BUILD)/hostile
 
 $(BUILD)/shadowbell: $(DAEMON_OBJS)
 	@echo "  LD      $@"
@@ -100,6 +103,10 @@ $(BUILD)/tests/integration/%: $(BUILD)/tests/integration/%.o $(FE_OBJS)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcunit -lpthread
 
 $(DRIVE): $(DRIVE).o $(FE_OBJS)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcunit -lpthread
+
+$(BUILD)/hostile: $(HOSTILE_OBJS) $(FE_OBJS)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcunit -lpthread
 

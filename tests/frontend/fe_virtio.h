@@ -18,7 +18,7 @@
 #include "fe_vhost.h"
 
 #define FE_VQ_MAX	 1024
-#define FE_VIRTIO_QUEUES 8
+#define FE_VIRTIO_QUEUES 66
 
 enum {
 	FE_VHOST_GET_CONFIG = 24,
