@@ -55,6 +55,13 @@ struct vhost_vring {
 
 #define VHOST_MAX_VRING_SIZE 1024
 
+/* Why a queue stops, which decides what becomes of requests that do not end in time. */
+enum vhost_stop {
+	VHOST_STOP_BASE,    /* GET_VRING_BASE: the guest is paused, or resets its device */
+	VHOST_STOP_RESTART, /* it starts again at once: memory or an eventfd changes */
+	VHOST_STOP_END,	    /* the session is over */
+};
+
 /* What a personality does with a session. `arg` is from vhost_socket_create(). */
 struct vhost_ops {
 	/* Feature bits offered (VHOST_USER_F_PROTOCOL_FEATURES is added). */
@@ -92,7 +99,7 @@ struct vhost_ops {
 	 * No use of the vring, and no I/O of it in flight, after the return; *base becomes the
 	 * available index to go on from.
 	 */
-	void (*vring_stop)(void *arg, unsigned int index, uint16_t *base);
+	void (*vring_stop)(void *arg, unsigned int index, enum vhost_stop how, uint16_t *base);
 	/* Another eventfd for the running queue; the old one is not used after the return. */
 	void (*vring_call)(void *arg, unsigned int index, int fd);
 	/* The device's configuration space. 0, or -EINVAL: not such a range. Optional. */

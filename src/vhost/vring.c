@@ -98,14 +98,14 @@ static void start(struct vhost_socket *sock, unsigned int index)
 		v->started = true;
 }
 
-static void stop(struct vhost_socket *sock, unsigned int index)
+static void stop(struct vhost_socket *sock, unsigned int index, enum vhost_stop how)
 {
 	struct vring_state *v = &sock->vrings[index];
 
 	if (!v->started)
 		return;
 	v->started = false;
-	sock->ops->vring_stop(sock->arg, index, &v->base);
+	sock->ops->vring_stop(sock->arg, index, how, &v->base);
 }
 
 static bool is_enabled(const struct vhost_socket *sock, const struct vring_state *v)
@@ -128,7 +128,7 @@ void vhost_vrings_suspend(struct vhost_socket *sock)
 
 	for (i = 0; i < sock->ops->max_vrings; i++) {
 		sock->vrings[i].was_started = sock->vrings[i].started;
-		stop(sock, i);
+		stop(sock, i, VHOST_STOP_RESTART);
 	}
 }
 
@@ -161,7 +161,7 @@ void vhost_vrings_reset(struct vhost_socket *sock)
 	unsigned int i;
 
 	for (i = 0; i < sock->ops->max_vrings; i++) {
-		stop(sock, i);
+		stop(sock, i, VHOST_STOP_END);
 		reset_vring(&sock->vrings[i]);
 	}
 	sock->features = 0;
@@ -230,7 +230,7 @@ static enum rte_vhost_msg_result set_addr(struct vhost_socket *sock, struct vhos
 	running = v->started;
 	if (running && a.desc == v->desc && a.used == v->used && a.avail == v->avail)
 		return ok(msg);
-	stop(sock, a.index);
+	stop(sock, a.index, VHOST_STOP_RESTART);
 	v->desc = a.desc;
 	v->used = a.used;
 	v->avail = a.avail;
@@ -261,7 +261,7 @@ static enum rte_vhost_msg_result get_base(struct vhost_socket *sock, struct vhos
 
 	if (!v)
 		return vhost_refuse(msg);
-	stop(sock, index);
+	stop(sock, index, VHOST_STOP_BASE);
 	/* Stopped: it starts again with a new kick. */
 	v->has_kick = false;
 	close_fd(&v->kick_fd);
@@ -306,7 +306,7 @@ static enum rte_vhost_msg_result set_fd(struct vhost_socket *sock, struct vhost_
 			sock->ops->vring_call(sock->arg, index, fd);
 		close_fd(&old);
 	} else {
-		stop(sock, index); /* it may be watching the old one */
+		stop(sock, index, VHOST_STOP_RESTART); /* it may be watching the old one */
 		close_fd(&v->kick_fd);
 		v->kick_fd = fd;
 		v->has_kick = true;
@@ -326,7 +326,7 @@ static enum rte_vhost_msg_result set_enable(struct vhost_socket *sock, struct vh
 	if (v->enabled)
 		start_if_ready(sock, s.index);
 	else
-		stop(sock, s.index);
+		stop(sock, s.index, VHOST_STOP_BASE);
 	return ok(msg);
 }
 

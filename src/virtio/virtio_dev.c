@@ -32,6 +32,7 @@ static void on_disconnect(void *arg)
 {
 	struct virtio_dev *dev = arg;
 
+	virtio_slots_reap(dev);
 	guest_table_drop(&dev->memory);
 	if (dev->ops->session)
 		dev->ops->session(dev->arg, false);
@@ -67,37 +68,60 @@ static int set_config(void *arg, uint32_t offset, uint32_t size, const void *buf
 	return dev->ops->set_config ? dev->ops->set_config(dev->arg, offset, size, buf) : -EINVAL;
 }
 
-/* --- queues; vhost thread, with calls to their reactors. They may move: virtio_move.c --- */
+/* --- queues; vhost thread --- */
+
+struct wait {
+	sem_t sem;
+};
+
+static void wait_begin(struct wait *wait)
+{
+	sem_init(&wait->sem, 0, 0);
+}
+
+static void wait_over(void *arg)
+{
+	struct wait *wait = arg;
+
+	sem_post(&wait->sem);
+}
+
+static void wait_end(struct wait *wait)
+{
+	while (sem_wait(&wait->sem) && errno == EINTR)
+		;
+	sem_destroy(&wait->sem);
+}
 
 static int start_vring(void *arg, unsigned int index, const struct vhost_vring *vring)
 {
-	struct virtio_dev *dev = arg;
-	struct virtio_group *g = dev->groups[index % dev->ngroups];
-	int rc;
+	struct wait wait;
+	int err, rc = 0;
 
-	pthread_mutex_lock(&dev->lock);
-	rc = virtio_vq_start(g, index, vring, &dev->vqs[index]);
-	pthread_mutex_unlock(&dev->lock);
-	return rc;
+	wait_begin(&wait);
+	err = virtio_vring_start_begin(arg, index, vring, &rc, wait_over, &wait);
+	if (err)
+		wait_over(&wait);
+	wait_end(&wait);
+	return err ? err : rc;
 }
 
-static void stop_vring(void *arg, unsigned int index, uint16_t *base)
+static void stop_vring(void *arg, unsigned int index, enum vhost_stop how, uint16_t *base)
 {
-	struct virtio_dev *dev = arg;
+	struct wait wait;
 
-	pthread_mutex_lock(&dev->lock);
-	virtio_vq_stop(dev->vqs[index], base);
-	dev->vqs[index] = NULL;
-	pthread_mutex_unlock(&dev->lock);
+	wait_begin(&wait);
+	virtio_vring_stop_begin(arg, index, how, base, wait_over, &wait);
+	wait_end(&wait);
 }
 
 static void set_call(void *arg, unsigned int index, int fd)
 {
-	struct virtio_dev *dev = arg;
+	struct wait wait;
 
-	pthread_mutex_lock(&dev->lock);
-	virtio_vq_set_call(dev->vqs[index], fd);
-	pthread_mutex_unlock(&dev->lock);
+	wait_begin(&wait);
+	virtio_vring_call_begin(arg, index, fd, wait_over, &wait);
+	wait_end(&wait);
 }
 
 /* --- making and destroying; main thread --- */
@@ -147,9 +171,8 @@ int virtio_dev_create(const struct virtio_params *p, struct virtio_dev **out)
 	dev->queues = p->queues;
 	pthread_mutex_init(&dev->lock, NULL);
 	fill_ops(dev, p);
-	dev->vqs = calloc(p->queues, sizeof(struct virtio_vq *));
 	dev->stats = queue_stats_create(p->name, p->queues);
-	if (!dev->vqs || !dev->stats)
+	if (!dev->stats || virtio_slots_create(dev))
 		goto fail;
 	rc = virtio_groups_create(dev, p->reactors, p->nreactors);
 	if (!rc && p->socket)
@@ -169,8 +192,10 @@ void virtio_dev_destroy(struct virtio_dev *dev)
 	if (!dev)
 		return;
 	vhost_socket_destroy(dev->socket);
+	if (dev->slots)
+		virtio_slots_reap(dev);
 	virtio_groups_destroy(dev);
-	free(dev->vqs);
+	free(dev->slots);
 	pthread_mutex_destroy(&dev->lock);
 	queue_stats_destroy(dev->stats);
 	free(dev);

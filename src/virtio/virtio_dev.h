@@ -118,6 +118,31 @@ void virtio_dev_destroy(struct virtio_dev *dev);
  */
 int virtio_dev_move_queue(struct virtio_dev *dev, unsigned int index, const struct reactor *to);
 
+/*
+ * --- the session's control thread ---
+ *
+ * Each begins something; ended(arg) is called on a reactor when it is done, perhaps before the
+ * return, and must not block. One at a time for each queue; those of different queues go on side by
+ * side.
+ */
+
+/*
+ * Starts a queue that does not run. -ENOMEM: nothing was begun. Else 0, and *rc becomes 0 or
+ * -errno: the queue does not run.
+ */
+int virtio_vring_start_begin(struct virtio_dev *dev, unsigned int index,
+			     const struct vhost_vring *vring, int *rc, void (*ended)(void *arg),
+			     void *arg);
+/*
+ * Stops a running queue: no use of the vring, and no I/O of it in flight, from ended() on; *base
+ * has become the available index to go on from.
+ */
+void virtio_vring_stop_begin(struct virtio_dev *dev, unsigned int index, enum vhost_stop how,
+			     uint16_t *base, void (*ended)(void *arg), void *arg);
+/* Another eventfd for a running queue; the old one is not used from ended() on. */
+void virtio_vring_call_begin(struct virtio_dev *dev, unsigned int index, int fd,
+			     void (*ended)(void *arg), void *arg);
+
 /* --- on the request's reactor --- */
 
 /* Gives the chain back with `written` bytes written to its buffers; the request is gone. */

@@ -11,11 +11,35 @@
 #include "virtio/virtio_dev.h"
 
 struct virtio_group;
+struct virtio_vq;
+
+/* What the control thread wants of a queue. */
+struct virtio_call {
+	struct reactor_msg msg;
+	enum vhost_stop how;
+	int fd;
+	int *rc;
+	uint16_t *base;
+	void (*ended)(void *arg);
+	void *arg;
+};
+
+/* A queue's place in the device. Guarded by the device's lock. */
+struct virtio_slot {
+	struct virtio_dev *dev;
+	struct virtio_vq *vq;	   /* NULL: it does not run */
+	struct virtio_vq *stopped; /* the last one, which the control thread frees */
+	bool busy;		   /* with a call: one at a time */
+	bool moving;		   /* to another reactor: a call waits */
+	bool waits;
+	struct virtio_call call;
+};
 
 /* A running queue: owned by its group's reactor from start to stop. */
 struct virtio_vq {
 	struct virtq ring;
 	struct virtio_group *group;
+	struct virtio_slot *slot;
 	unsigned int index; /* in the device */
 	uint64_t features;
 	unsigned int outstanding;
@@ -32,7 +56,7 @@ struct virtio_vq {
 	uint16_t counted_avail;	  /* the available index that stats->doorbells knows of */
 	struct virtio_req *timed; /* whose latency is being taken, or NULL */
 	uint64_t timed_since_ns;
-	sem_t drained; /* posted when it has stopped, or has come to another group */
+	sem_t moved; /* posted when it has come to another group, or back */
 	struct virtio_req *free;
 	char *reqs; /* ring.size requests of ops->req_size bytes */
 };
@@ -62,19 +86,28 @@ struct virtio_dev {
 	struct vhost_ops vhost_ops;
 	struct vhost_socket *socket;
 	struct queue_stats *stats; /* by queue, kept over sessions; their reactor's */
-	/* The vhost thread's. */
+	/* The control thread's. */
 	struct guest_table memory; /* changes only while no queue runs */
-	/* Held while a queue starts, stops or moves: by the vhost thread, and who moves queues. */
+	/* Of the slots: for the control thread, who moves queues, and reactors. Never for long. */
 	pthread_mutex_t lock;
 	unsigned int queues;
-	struct virtio_vq **vqs; /* NULL: the queue does not run */
+	struct virtio_slot *slots;
 };
 
-/* virtio_vq.c; with dev->lock. */
-int virtio_vq_start(struct virtio_group *g, unsigned int index, const struct vhost_vring *vring,
-		    struct virtio_vq **out);
-void virtio_vq_stop(struct virtio_vq *vq, uint16_t *base);
-void virtio_vq_set_call(struct virtio_vq *vq, int fd);
+/* virtio_calls.c; all but the begin() forms, which virtio_dev.h has */
+int virtio_slots_create(struct virtio_dev *dev);
+/* Control thread: frees the queues that have stopped. */
+void virtio_slots_reap(struct virtio_dev *dev);
+/* Who moves queues. -ENOENT: it does not run; -EAGAIN: a call is under way. */
+int virtio_slot_begin_move(struct virtio_slot *slot);
+void virtio_slot_end_move(struct virtio_slot *slot);
+/* On the reactor: the queue is in no group, and nothing of it is in flight. */
+void virtio_slot_stopped(struct virtio_slot *slot);
+
+/* virtio_vq.c. Not on a reactor: a queue that is to join group g. 0 or -ENOMEM. */
+int virtio_vq_create(struct virtio_group *g, struct virtio_slot *slot,
+		     const struct vhost_vring *vring, struct virtio_vq **out);
+void virtio_vq_destroy(struct virtio_vq *vq);
 /* On the reactor. */
 unsigned int virtio_vq_poll(struct virtio_vq *vq);
 /* Fetches a batch, with something to fetch, and flushes. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A queue goes from one group to another: it stops as it does at a session's end, but then the old
- * reactor hands it to the new one, without waiting for any other thread.
+ * reactor hands it to the new one, without waiting for any other thread. What the control thread
+ * wants of it meanwhile waits in its slot.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -9,7 +10,7 @@
 #include "util/time.h"
 #include "virtio/virtio_internal.h"
 
-/* In flight for longer, it stays: the vhost thread may be waiting for us. */
+/* In flight for longer, it stays: a call of the control thread may be waiting for us. */
 #define DRAIN_NS (20 * NS_PER_MS)
 #define LOOK_US	 100
 
@@ -50,7 +51,7 @@ static void arrive(void *arg)
 	vq->stopping = false;
 	if (!virtio_vq_join(vq, vq->to)) {
 		vq->to = NULL;
-		sem_post(&vq->drained);
+		sem_post(&vq->moved);
 		return;
 	}
 	vq->to = from;
@@ -85,7 +86,7 @@ static bool arrived(struct virtio_vq *vq)
 {
 	uint64_t end_ns = time_now_ns() + DRAIN_NS;
 
-	while (sem_trywait(&vq->drained)) {
+	while (sem_trywait(&vq->moved)) {
 		if (time_now_ns() >= end_ns)
 			return false;
 		usleep(LOOK_US);
@@ -99,14 +100,14 @@ static int move(struct virtio_vq *vq, struct virtio_group *to)
 
 	if (to == vq->group)
 		return -EALREADY;
-	sem_init(&vq->drained, 0, 0);
+	sem_init(&vq->moved, 0, 0);
 	reactor_call(call.from->reactor, begin, &call);
 	if (!arrived(vq)) {
 		reactor_call(call.from->reactor, keep, &call);
-		while (!call.rc && sem_wait(&vq->drained) && errno == EINTR)
+		while (!call.rc && sem_wait(&vq->moved) && errno == EINTR)
 			;
 	}
-	sem_destroy(&vq->drained);
+	sem_destroy(&vq->moved);
 	if (!call.rc && vq->group != to)
 		call.rc = -ENOMEM;
 	return call.rc;
@@ -115,16 +116,18 @@ static int move(struct virtio_vq *vq, struct virtio_group *to)
 int virtio_dev_move_queue(struct virtio_dev *dev, unsigned int index, const struct reactor *to)
 {
 	struct virtio_group *g = group_on(dev, to);
-	struct virtio_vq *vq;
-	int rc = -ENOENT;
+	struct virtio_slot *slot;
+	int rc;
 
 	if (!g)
 		return -EINVAL;
-	if (pthread_mutex_trylock(&dev->lock)) /* for a stop, which may wait for I/O for long */
-		return -EAGAIN;
-	vq = index >= dev->ops->first_now_queue && index < dev->queues ? dev->vqs[index] : NULL;
-	if (vq)
-		rc = move(vq, g);
-	pthread_mutex_unlock(&dev->lock);
+	if (index < dev->ops->first_now_queue || index >= dev->queues)
+		return -ENOENT;
+	slot = &dev->slots[index];
+	rc = virtio_slot_begin_move(slot);
+	if (rc)
+		return rc;
+	rc = move(slot->vq, g);
+	virtio_slot_end_move(slot);
 	return rc;
 }

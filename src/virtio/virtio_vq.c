@@ -215,7 +215,7 @@ static int make_reqs(struct virtio_vq *vq)
 	return 0;
 }
 
-static void destroy_vq(struct virtio_vq *vq)
+void virtio_vq_destroy(struct virtio_vq *vq)
 {
 	size_t bytes = vq->group->dev->ops->req_size;
 	uint16_t i;
@@ -240,22 +240,10 @@ int virtio_vq_join(struct virtio_vq *vq, struct virtio_group *g)
 	return rc;
 }
 
-struct add_call {
-	struct virtio_vq *vq;
-	struct virtio_group *g;
-	int rc;
-};
-
-static void add_on_reactor(void *arg)
+int virtio_vq_create(struct virtio_group *g, struct virtio_slot *slot,
+		     const struct vhost_vring *vring, struct virtio_vq **out)
 {
-	struct add_call *call = arg;
-
-	call->rc = virtio_vq_join(call->vq, call->g);
-}
-
-int virtio_vq_start(struct virtio_group *g, unsigned int index, const struct vhost_vring *vring,
-		    struct virtio_vq **out)
-{
+	unsigned int index = (unsigned int)(slot - g->dev->slots);
 	struct virtio_vq *vq = calloc(1, sizeof(*vq));
 	struct virtq_params p = {
 		.desc = vring->desc,
@@ -268,12 +256,12 @@ int virtio_vq_start(struct virtio_group *g, unsigned int index, const struct vho
 		.event_idx = vring->features >> VIRTIO_F_EVENT_IDX & 1,
 		.call_fd = vring->call_fd,
 	};
-	struct add_call call = {.vq = vq, .g = g};
 	int rc;
 
 	if (!vq)
 		return -ENOMEM;
 	vq->group = g;
+	vq->slot = slot;
 	vq->index = index;
 	vq->stats = &g->dev->stats[index];
 	vq->kick_fd = vring->kick_fd;
@@ -289,12 +277,8 @@ int virtio_vq_start(struct virtio_group *g, unsigned int index, const struct vho
 	vq->counted_avail = vq->ring.seen_avail;
 	if (!rc)
 		rc = make_reqs(vq);
-	if (!rc) {
-		reactor_call(g->reactor, add_on_reactor, &call);
-		rc = call.rc;
-	}
 	if (rc) {
-		destroy_vq(vq);
+		virtio_vq_destroy(vq);
 		return rc;
 	}
 	*out = vq;
@@ -310,47 +294,6 @@ bool virtio_vq_stop_if_drained(struct virtio_vq *vq)
 	if (vq->to)
 		virtio_vq_hand_over(vq);
 	else
-		sem_post(&vq->drained);
+		virtio_slot_stopped(vq->slot);
 	return true;
-}
-
-static void stop_on_reactor(void *arg)
-{
-	struct virtio_vq *vq = arg;
-
-	vq->stopping = true;
-	virtio_vq_stop_if_drained(vq);
-}
-
-void virtio_vq_stop(struct virtio_vq *vq, uint16_t *base)
-{
-	sem_init(&vq->drained, 0, 0);
-	reactor_call(vq->group->reactor, stop_on_reactor, vq);
-	while (sem_wait(&vq->drained) && errno == EINTR)
-		;
-	sem_destroy(&vq->drained);
-	*base = vq->ring.last_avail;
-	destroy_vq(vq);
-}
-
-struct call_call {
-	struct virtio_vq *vq;
-	int fd;
-};
-
-static void set_call_on_reactor(void *arg)
-{
-	const struct call_call *call = arg;
-
-	call->vq->ring.call_fd = call->fd;
-	/* What the old one was signalled for may not have arrived. */
-	if (call->fd >= 0)
-		virtq_kick_guest(&call->vq->ring);
-}
-
-void virtio_vq_set_call(struct virtio_vq *vq, int fd)
-{
-	struct call_call call = {.vq = vq, .fd = fd};
-
-	reactor_call(vq->group->reactor, set_call_on_reactor, &call);
 }

@@ -83,9 +83,9 @@ static const struct virtio_ops ops = {
 
 /* --- the driver --- */
 
-static void start_queue(unsigned int index)
+static struct vhost_vring vring_params(void)
 {
-	struct vhost_vring vring = {
+	return (struct vhost_vring){
 		.size = SIZE,
 		.base = base,
 		.features = 1ull << VIRTIO_F_EVENT_IDX | 1ull << VIRTIO_F_VERSION_1_BIT,
@@ -95,13 +95,18 @@ static void start_queue(unsigned int index)
 		.call_fd = call_fd,
 		.kick_fd = kick_fd,
 	};
+}
+
+static void start_queue(unsigned int index)
+{
+	struct vhost_vring vring = vring_params();
 
 	CU_ASSERT_EQUAL(dev->vhost_ops.vring_start(dev, index, &vring), 0);
 }
 
 static void stop_queue(unsigned int index)
 {
-	dev->vhost_ops.vring_stop(dev, index, &base);
+	dev->vhost_ops.vring_stop(dev, index, VHOST_STOP_BASE, &base);
 }
 
 static void open_dev(uint64_t idle_ns)
@@ -264,6 +269,16 @@ static void *stop_in_thread(void *arg)
 	return NULL;
 }
 
+static bool busy(unsigned int index)
+{
+	bool is;
+
+	pthread_mutex_lock(&dev->lock);
+	is = dev->slots[index].busy;
+	pthread_mutex_unlock(&dev->lock);
+	return is;
+}
+
 /* The front-end's stop may wait for I/O for long: the caller shall not. */
 static void not_behind_a_stop(void)
 {
@@ -273,10 +288,8 @@ static void not_behind_a_stop(void)
 	test_watch("a move waits for a stop");
 	hold_three();
 	pthread_create(&thread, NULL, stop_in_thread, NULL);
-	while (!pthread_mutex_trylock(&dev->lock)) {
-		pthread_mutex_unlock(&dev->lock);
+	while (!busy(1))
 		sched_yield();
-	}
 	CU_ASSERT_EQUAL(virtio_dev_move_queue(dev, 1, reactors[0]), -EAGAIN);
 	release(reactors[1]); /* the stop ends now, and not before */
 	pthread_join(thread, NULL);
@@ -286,11 +299,56 @@ static void not_behind_a_stop(void)
 	close_dev();
 }
 
+static void told(void *arg)
+{
+	atomic_fetch_add((atomic_uint *)arg, 1);
+}
+
+static bool was_told(void *arg)
+{
+	return atomic_load((atomic_uint *)arg);
+}
+
+/* A call that comes while the queue moves waits for its arrival, and its caller for nothing. */
+static void call_meanwhile(void)
+{
+	struct virtio_slot *slot;
+	struct vhost_vring vring;
+	atomic_uint n = 0;
+	uint64_t rung = 0;
+	int rc = 1;
+
+	open_dev(0);
+	slot = &dev->slots[1];
+	test_watch("a call while its queue moves");
+	CU_ASSERT_EQUAL(virtio_slot_begin_move(slot), 0);
+	virtio_vring_call_begin(dev, 1, call_fd, told, &n);
+	test_sleep_ns(5 * NS_PER_MS);
+	CU_ASSERT_EQUAL(n, 0);
+	CU_ASSERT_TRUE(read(call_fd, &rung, sizeof(rung)) < 0);
+	virtio_slot_end_move(slot);
+	CU_ASSERT_TRUE(test_until(was_told, &n, 10000));
+	CU_ASSERT_EQUAL(read(call_fd, &rung, sizeof(rung)), sizeof(rung));
+	n = 0;
+	virtio_vring_stop_begin(dev, 1, VHOST_STOP_RESTART, &base, told, &n);
+	CU_ASSERT_TRUE(test_until(was_told, &n, 10000));
+	CU_ASSERT_EQUAL(virtio_slot_begin_move(slot), -ENOENT);
+	n = 0;
+	vring = vring_params();
+	CU_ASSERT_EQUAL(virtio_vring_start_begin(dev, 1, &vring, &rc, told, &n), 0);
+	CU_ASSERT_TRUE(test_until(was_told, &n, 10000));
+	CU_ASSERT_EQUAL(rc, 0);
+	submit(3);
+	CU_ASSERT_EQUAL(wait_for(3), 0);
+	test_watch(NULL);
+	close_dev();
+}
+
 /* --- at once with everything else --- */
 
 static int move_it(void *arg, unsigned int i)
 {
-	usleep(20); /* the lock is not fair */
+	usleep(20);
 	return virtio_dev_move_queue(dev, 1, reactors[i % 2]);
 }
 
@@ -350,11 +408,9 @@ static void with_the_front_end(void)
 }
 
 static const struct test_case cases[] = {
-	{"wakes_the_right_one", wakes_the_right_one},
-	{"refused", refused},
-	{"in_flight_for_long", in_flight_for_long},
-	{"not_behind_a_stop", not_behind_a_stop},
-	{"under_load", under_load},
+	{"wakes_the_right_one", wakes_the_right_one}, {"refused", refused},
+	{"in_flight_for_long", in_flight_for_long},   {"not_behind_a_stop", not_behind_a_stop},
+	{"call_meanwhile", call_meanwhile},	      {"under_load", under_load},
 	{"with_the_front_end", with_the_front_end},
 };
 
