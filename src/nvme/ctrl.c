@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The controller's life and what a transport does with it: vnvme.h. */
 #include <stdio.h>
-#include <unistd.h>
 
 #include "nvme/vnvme_internal.h"
 #include "util/time.h"
@@ -108,6 +107,7 @@ int vnvme_ctrl_create(const struct vnvme_params *p, struct vnvme_ctrl **out)
 	ctrl->memory_in_pieces = p->memory_in_pieces;
 	ctrl->ops_tail = &ctrl->ops;
 	ctrl->power_on_ns = time_now_ns();
+	ctrl->kick_fd = -1;
 	pthread_mutex_init(&ctrl->error_lock, NULL);
 	for (i = 0; i < VNVME_MAX_QUEUES; i++)
 		atomic_init(&ctrl->irq_fds[i], -1);
@@ -241,7 +241,7 @@ void vnvme_stop(struct vnvme_ctrl *ctrl)
 
 void vnvme_stop_begin(struct vnvme_ctrl *ctrl, void (*ended)(void *arg), void *arg)
 {
-	vnvme_sync_begin(ctrl, stop_at_home, ended, arg);
+	vnvme_sync_begin(ctrl, stop_at_home, NULL, ended, arg);
 }
 
 static void start_at_home(struct vnvme_sync *sync)
@@ -252,6 +252,11 @@ static void start_at_home(struct vnvme_sync *sync)
 void vnvme_start(struct vnvme_ctrl *ctrl)
 {
 	vnvme_sync_run(ctrl, start_at_home, NULL);
+}
+
+void vnvme_start_begin(struct vnvme_ctrl *ctrl, void (*ended)(void *arg), void *arg)
+{
+	vnvme_sync_begin(ctrl, start_at_home, NULL, ended, arg);
 }
 
 /* --- memory --- */
@@ -268,17 +273,12 @@ void vnvme_memory_stop(struct vnvme_ctrl *ctrl)
 
 void vnvme_memory_stop_begin(struct vnvme_ctrl *ctrl, void (*ended)(void *arg), void *arg)
 {
-	vnvme_sync_begin(ctrl, memory_stop_at_home, ended, arg);
+	vnvme_sync_begin(ctrl, memory_stop_at_home, NULL, ended, arg);
 }
-
-struct memory_call {
-	const struct guest_mem *mem;
-	void *doorbells;
-};
 
 static void memory_at_home(struct vnvme_sync *sync)
 {
-	const struct memory_call *call = sync->arg;
+	const struct vnvme_memory_call *call = sync->arg;
 	struct vnvme_ctrl *ctrl = sync->ctrl;
 
 	ctrl->mem = call->mem;
@@ -290,103 +290,18 @@ static void memory_at_home(struct vnvme_sync *sync)
 
 void vnvme_memory_start(struct vnvme_ctrl *ctrl, const struct guest_mem *mem, void *doorbells)
 {
-	struct memory_call call = {.mem = mem, .doorbells = doorbells};
+	struct vnvme_memory_call call = {.mem = mem, .doorbells = doorbells};
 
 	vnvme_sync_run(ctrl, memory_at_home, &call);
 }
 
-/* --- eventfds --- */
-
-static void come_by(void *arg)
+void vnvme_memory_start_begin(struct vnvme_ctrl *ctrl, const struct guest_mem *mem, void *doorbells,
+			      void (*ended)(void *arg), void *arg)
 {
-}
+	struct vnvme_memory_call *call = &ctrl->begun_args.memory;
 
-struct signal_call {
-	struct reactor *home;
-	int fd;
-};
-
-/* On a reactor, as only there a write that blocks is ended. */
-static void signal_new(void *arg)
-{
-	const struct signal_call *call = arg;
-
-	reactor_signal(call->home, call->fd);
-}
-
-int vnvme_set_irq(struct vnvme_ctrl *ctrl, uint32_t vector, int fd)
-{
-	struct signal_call call = {.home = ctrl->home, .fd = fd};
-	size_t i;
-	int old;
-
-	if (vector >= vnvme_vectors(ctrl)) {
-		if (fd >= 0)
-			close(fd);
-		return -EINVAL;
-	}
-	old = atomic_exchange(&ctrl->irq_fds[vector], fd);
-	/*
-	 * A reactor may be about to write to the old one: it is closed when each has come by. And
-	 * each looks at the interrupts that are due, which may have waited for the new one.
-	 */
-	for (i = 0; i < ctrl->ngroups; i++)
-		reactor_call(ctrl->groups[i]->reactor, come_by, NULL);
-	if (old < 0)
-		return 0;
-	close(old);
-	/* What the old one was signalled for may not have arrived. */
-	if (fd >= 0)
-		reactor_call(ctrl->home, signal_new, &call);
-	return 0;
-}
-
-void vnvme_trigger_irq(struct vnvme_ctrl *ctrl, uint32_t vector)
-{
-	struct signal_call call = {.home = ctrl->home, .fd = -1};
-
-	if (vector < vnvme_vectors(ctrl))
-		call.fd = atomic_load(&ctrl->irq_fds[vector]);
-	if (call.fd >= 0)
-		reactor_call(ctrl->home, signal_new, &call);
-}
-
-struct kick_call {
-	int fd, rc;
-};
-
-static void watch_kick(struct vnvme_group *g, struct vnvme_op *op)
-{
-	const struct vnvme_sync *sync = container_of(op, struct vnvme_sync, op);
-	const struct kick_call *call = sync->arg;
-
-	if (g->kick_fd >= 0)
-		reactor_wake_fd_remove(g->reactor, g->kick_fd);
-	g->kick_fd = -1;
-	/* A doorbell that cannot be watched is polled, as if there was no eventfd. */
-	if (call->fd >= 0 && !reactor_wake_fd_add(g->reactor, call->fd))
-		g->kick_fd = call->fd;
-	vnvme_group_update_idle(g);
-}
-
-static void kick_at_home(struct vnvme_sync *sync)
-{
-	sync->op = (struct vnvme_op){.start = watch_kick, .done = vnvme_sync_op_done};
-	vnvme_op_run(sync->ctrl, &sync->op);
-}
-
-void vnvme_set_kick(struct vnvme_ctrl *ctrl, int fd)
-{
-	struct kick_call call = {.fd = fd};
-
-	vnvme_sync_run(ctrl, kick_at_home, &call);
-	if (ctrl->kick_fd >= 0)
-		close(ctrl->kick_fd);
-	ctrl->kick_fd = fd;
-	if (fd < 0)
-		log_info("%s: doorbells are mapped into the guest: its queues are polled as long "
-			 "as the controller is enabled, and the reactor does not sleep",
-			 ctrl->name);
+	*call = (struct vnvme_memory_call){.mem = mem, .doorbells = doorbells};
+	vnvme_sync_begin(ctrl, memory_at_home, call, ended, arg);
 }
 
 /* --- attach, reset, detach --- */
@@ -410,8 +325,12 @@ static void attach_at_home(struct vnvme_sync *sync)
 
 void vnvme_attach(struct vnvme_ctrl *ctrl)
 {
-	ctrl->kick_fd = -1;
 	vnvme_sync_run(ctrl, attach_at_home, NULL);
+}
+
+void vnvme_attach_begin(struct vnvme_ctrl *ctrl, void (*ended)(void *arg), void *arg)
+{
+	vnvme_sync_begin(ctrl, attach_at_home, NULL, ended, arg);
 }
 
 static void reset_at_home(struct vnvme_sync *sync)
@@ -436,32 +355,40 @@ void vnvme_reset(struct vnvme_ctrl *ctrl)
 
 void vnvme_reset_begin(struct vnvme_ctrl *ctrl, void (*ended)(void *arg), void *arg)
 {
-	vnvme_sync_begin(ctrl, reset_at_home, ended, arg);
+	vnvme_sync_begin(ctrl, reset_at_home, NULL, ended, arg);
+}
+
+/* Detaching has three parts: nothing is in flight, no memory is used, nothing is polled. */
+static void detached(struct vnvme_op *op)
+{
+	vnvme_close_eventfds(op->ctrl);
+	vnvme_sync_op_done(op);
+}
+
+static void stop_polling_at_home(struct vnvme_sync *sync)
+{
+	sync->op = (struct vnvme_op){.start = vnvme_group_stop_polling, .done = detached};
+	vnvme_op_run(sync->ctrl, &sync->op);
+}
+
+static void drop_memory_at_home(struct vnvme_sync *sync)
+{
+	sync->then = stop_polling_at_home;
+	memory_stop_at_home(sync);
 }
 
 static void detach_at_home(struct vnvme_sync *sync)
 {
-	sync->op = (struct vnvme_op){
-		.start = vnvme_group_stop_polling,
-		.done = vnvme_sync_op_done,
-	};
-	vnvme_op_run(sync->ctrl, &sync->op);
+	sync->then = drop_memory_at_home;
+	reset_at_home(sync);
 }
 
 void vnvme_detach(struct vnvme_ctrl *ctrl)
 {
-	unsigned int i;
-
-	vnvme_reset(ctrl);
-	vnvme_memory_stop(ctrl);
 	vnvme_sync_run(ctrl, detach_at_home, NULL);
-	if (ctrl->kick_fd >= 0)
-		close(ctrl->kick_fd);
-	ctrl->kick_fd = -1;
-	for (i = 0; i < VNVME_MAX_QUEUES; i++) {
-		int fd = atomic_exchange(&ctrl->irq_fds[i], -1);
+}
 
-		if (fd >= 0)
-			close(fd);
-	}
+void vnvme_detach_begin(struct vnvme_ctrl *ctrl, void (*ended)(void *arg), void *arg)
+{
+	vnvme_sync_begin(ctrl, detach_at_home, NULL, ended, arg);
 }

@@ -138,12 +138,13 @@ void vnvme_sync_run(struct vnvme_ctrl *ctrl, void (*fn)(struct vnvme_sync *sync)
 	sem_destroy(&sem);
 }
 
-void vnvme_sync_begin(struct vnvme_ctrl *ctrl, void (*fn)(struct vnvme_sync *sync),
+void vnvme_sync_begin(struct vnvme_ctrl *ctrl, void (*fn)(struct vnvme_sync *sync), void *arg,
 		      void (*ended)(void *arg), void *ended_arg)
 {
 	ctrl->begun = (struct vnvme_sync){
 		.ctrl = ctrl,
 		.fn = fn,
+		.arg = arg,
 		.ended = ended,
 		.ended_arg = ended_arg,
 	};
@@ -152,7 +153,13 @@ void vnvme_sync_begin(struct vnvme_ctrl *ctrl, void (*fn)(struct vnvme_sync *syn
 
 void vnvme_sync_end(struct vnvme_sync *sync)
 {
-	sync->ended(sync->ended_arg);
+	void (*then)(struct vnvme_sync * sync) = sync->then;
+
+	sync->then = NULL;
+	if (then)
+		then(sync);
+	else
+		sync->ended(sync->ended_arg);
 }
 
 void vnvme_sync_op_done(struct vnvme_op *op)

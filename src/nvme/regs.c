@@ -103,24 +103,20 @@ static void write_dword(struct vnvme_ctrl *ctrl, uint32_t offset, uint32_t value
 	}
 }
 
-struct reg_access {
-	uint32_t offset, size;
-	uint64_t value;
-};
-
 static void read_at_home(struct vnvme_sync *sync)
 {
-	struct reg_access *access = sync->arg;
+	const struct vnvme_reg_access *access = sync->arg;
+	uint64_t value = read_qword(sync->ctrl, access->offset & ~7u);
 
-	access->value = read_qword(sync->ctrl, access->offset & ~7u);
 	if (access->size == 4)
-		access->value = (uint32_t)(access->value >> (access->offset & 4 ? 32 : 0));
+		value = (uint32_t)(value >> (access->offset & 4 ? 32 : 0));
+	*access->out = value;
 	vnvme_sync_end(sync);
 }
 
 static void write_at_home(struct vnvme_sync *sync)
 {
-	const struct reg_access *access = sync->arg;
+	const struct vnvme_reg_access *access = sync->arg;
 
 	write_dword(sync->ctrl, access->offset, (uint32_t)access->value);
 	if (access->size == 8)
@@ -130,21 +126,44 @@ static void write_at_home(struct vnvme_sync *sync)
 
 int vnvme_reg_read(struct vnvme_ctrl *ctrl, uint32_t offset, uint32_t size, uint64_t *value)
 {
-	struct reg_access access = {.offset = offset, .size = size};
+	struct vnvme_reg_access access = {.offset = offset, .size = size, .out = value};
 
 	if (!access_ok(offset, size))
 		return -EINVAL;
 	vnvme_sync_run(ctrl, read_at_home, &access);
-	*value = access.value;
+	return 0;
+}
+
+int vnvme_reg_read_begin(struct vnvme_ctrl *ctrl, uint32_t offset, uint32_t size, uint64_t *value,
+			 void (*ended)(void *arg), void *arg)
+{
+	struct vnvme_reg_access *access = &ctrl->begun_args.access;
+
+	if (!access_ok(offset, size))
+		return -EINVAL;
+	*access = (struct vnvme_reg_access){.offset = offset, .size = size, .out = value};
+	vnvme_sync_begin(ctrl, read_at_home, access, ended, arg);
 	return 0;
 }
 
 int vnvme_reg_write(struct vnvme_ctrl *ctrl, uint32_t offset, uint32_t size, uint64_t value)
 {
-	struct reg_access access = {.offset = offset, .size = size, .value = value};
+	struct vnvme_reg_access access = {.offset = offset, .size = size, .value = value};
 
 	if (!access_ok(offset, size))
 		return -EINVAL;
 	vnvme_sync_run(ctrl, write_at_home, &access);
+	return 0;
+}
+
+int vnvme_reg_write_begin(struct vnvme_ctrl *ctrl, uint32_t offset, uint32_t size, uint64_t value,
+			  void (*ended)(void *arg), void *arg)
+{
+	struct vnvme_reg_access *access = &ctrl->begun_args.access;
+
+	if (!access_ok(offset, size))
+		return -EINVAL;
+	*access = (struct vnvme_reg_access){.offset = offset, .size = size, .value = value};
+	vnvme_sync_begin(ctrl, write_at_home, access, ended, arg);
 	return 0;
 }

@@ -21,9 +21,11 @@
  *	vnvme_reset()		when the PCI function is reset;
  *	vnvme_detach()		when the VMM is gone.
  *
- * Which calls wait for I/O, that is perhaps for long, is said with each; a transport whose thread
- * serves several controllers uses their *_begin() forms, and makes no other call for the controller
- * until `ended`. All others wait only until the reactors have come by.
+ * Which calls wait for I/O, that is perhaps for long, is said with each; all others wait only until
+ * the reactors have come by. A transport whose thread serves several controllers uses the *_begin()
+ * forms, which do not wait at all: ended(arg) is called on a reactor when it is done, perhaps
+ * before the return, and must not block. Until then no other call is made for the controller. One
+ * that returns an error has begun nothing.
  */
 
 #include <stdbool.h>
@@ -85,11 +87,12 @@ uint32_t vnvme_vectors(const struct vnvme_ctrl *ctrl);
 
 /*
  * A host appears: the controller is as after power-on, stopped, without memory, doorbells and
- * interrupts. detach() ends all that, waiting for I/O in flight; for none if vnvme_reset_begin()
- * and vnvme_memory_stop_begin() have ended just before.
+ * interrupts. detach() ends all that, waiting for I/O in flight.
  */
 void vnvme_attach(struct vnvme_ctrl *ctrl);
+void vnvme_attach_begin(struct vnvme_ctrl *ctrl, void (*ended)(void *arg), void *arg);
 void vnvme_detach(struct vnvme_ctrl *ctrl);
+void vnvme_detach_begin(struct vnvme_ctrl *ctrl, void (*ended)(void *arg), void *arg);
 
 /*
  * Takes the guest's memory away (no access to it after the return, for which it waits for I/O in
@@ -98,22 +101,28 @@ void vnvme_detach(struct vnvme_ctrl *ctrl);
  * vnvme_detach(). mem->lost is watched.
  */
 void vnvme_memory_stop(struct vnvme_ctrl *ctrl);
-/* ended(arg) is called on a reactor, and must not block. */
 void vnvme_memory_stop_begin(struct vnvme_ctrl *ctrl, void (*ended)(void *arg), void *arg);
 void vnvme_memory_start(struct vnvme_ctrl *ctrl, const struct guest_mem *mem, void *doorbells);
+void vnvme_memory_start_begin(struct vnvme_ctrl *ctrl, const struct guest_mem *mem, void *doorbells,
+			      void (*ended)(void *arg), void *arg);
 
 /*
  * The eventfd that vector v is signalled by, or -1. Takes it over, and closes the one before when
  * no reactor uses it any more. Returns 0, or -EINVAL (and closes it): no such vector.
  */
 int vnvme_set_irq(struct vnvme_ctrl *ctrl, uint32_t vector, int fd);
+int vnvme_set_irq_begin(struct vnvme_ctrl *ctrl, uint32_t vector, int fd, void (*ended)(void *arg),
+			void *arg);
 /* Signals the vector's eventfd, if it has one: the VMM asks for an interrupt to test its way. */
 void vnvme_trigger_irq(struct vnvme_ctrl *ctrl, uint32_t vector);
+int vnvme_trigger_irq_begin(struct vnvme_ctrl *ctrl, uint32_t vector, void (*ended)(void *arg),
+			    void *arg);
 /*
  * The eventfd that is signalled after a doorbell write; taken over. -1: there is none, the doorbell
  * page is to be polled as long as the controller is enabled.
  */
 void vnvme_set_kick(struct vnvme_ctrl *ctrl, int fd);
+void vnvme_set_kick_begin(struct vnvme_ctrl *ctrl, int fd, void (*ended)(void *arg), void *arg);
 
 /*
  * Lets another of the controller's reactors serve I/O submission queue `sqid`, with its completion
@@ -131,10 +140,12 @@ int vnvme_move_queue(struct vnvme_ctrl *ctrl, unsigned int sqid, const struct re
  */
 int vnvme_reg_read(struct vnvme_ctrl *ctrl, uint32_t offset, uint32_t size, uint64_t *value);
 int vnvme_reg_write(struct vnvme_ctrl *ctrl, uint32_t offset, uint32_t size, uint64_t value);
+int vnvme_reg_read_begin(struct vnvme_ctrl *ctrl, uint32_t offset, uint32_t size, uint64_t *value,
+			 void (*ended)(void *arg), void *arg);
+int vnvme_reg_write_begin(struct vnvme_ctrl *ctrl, uint32_t offset, uint32_t size, uint64_t value,
+			  void (*ended)(void *arg), void *arg);
 
-/*
- * Back to the state after power-on, waiting for I/O in flight. Memory, doorbells, interrupts stay.
- * reset_begin() does not wait: ended(arg) is called on a reactor, and must not block.
+/* Back to the state after power-on, waiting for I/O in flight. Memory, doorbells, interrupts stay.
  */
 void vnvme_reset(struct vnvme_ctrl *ctrl);
 void vnvme_reset_begin(struct vnvme_ctrl *ctrl, void (*ended)(void *arg), void *arg);
@@ -143,8 +154,8 @@ void vnvme_reset_begin(struct vnvme_ctrl *ctrl, void (*ended)(void *arg), void *
  * and the rings are untouched from the return on until start.
  */
 void vnvme_stop(struct vnvme_ctrl *ctrl);
-/* ended(arg) is called on a reactor, and must not block. */
 void vnvme_stop_begin(struct vnvme_ctrl *ctrl, void (*ended)(void *arg), void *arg);
 void vnvme_start(struct vnvme_ctrl *ctrl);
+void vnvme_start_begin(struct vnvme_ctrl *ctrl, void (*ended)(void *arg), void *arg);
 
 #endif

@@ -302,19 +302,48 @@ struct vnvme_sync {
 	struct vnvme_ctrl *ctrl;
 	void (*fn)(struct vnvme_sync *sync);
 	void *arg;
-	enum vnvme_pause why;	  /* of those that pause or resume */
-	void (*ended)(void *arg); /* at home */
+	void (*then)(struct vnvme_sync *sync); /* its next part; NULL: this is the last */
+	enum vnvme_pause why;		       /* of those that pause or resume */
+	void (*ended)(void *arg);	       /* at home */
 	void *ended_arg;
 	struct reactor_msg msg;
 };
 /* Waits for the end. */
 void vnvme_sync_run(struct vnvme_ctrl *ctrl, void (*fn)(struct vnvme_sync *sync), void *arg);
-/* Does not: ended(ended_arg) is called then. One at a time for each controller. */
-void vnvme_sync_begin(struct vnvme_ctrl *ctrl, void (*fn)(struct vnvme_sync *sync),
+/*
+ * Does not: ended(ended_arg) is called then. One at a time for each controller. `arg` may be in
+ * ctrl->begun_args.
+ */
+void vnvme_sync_begin(struct vnvme_ctrl *ctrl, void (*fn)(struct vnvme_sync *sync), void *arg,
 		      void (*ended)(void *arg), void *ended_arg);
 void vnvme_sync_end(struct vnvme_sync *sync);
 /* An op's done() that ends the sync it is embedded in. */
 void vnvme_sync_op_done(struct vnvme_op *op);
+
+/* What some of them are about. */
+struct vnvme_reg_access {
+	uint32_t offset, size;
+	uint64_t value;
+	uint64_t *out; /* of a read */
+};
+
+struct vnvme_memory_call {
+	const struct guest_mem *mem;
+	void *doorbells;
+};
+
+struct vnvme_irq_call {
+	uint32_t vector;
+	int fd, old;
+	size_t seen; /* groups that have come by since */
+};
+
+union vnvme_args {
+	struct vnvme_reg_access access;
+	struct vnvme_memory_call memory;
+	struct vnvme_irq_call irq;
+	int kick_fd;
+};
 
 /* --- the controller --- */
 
@@ -368,10 +397,11 @@ struct vnvme_ctrl {
 	const struct guest_mem *mem; /* NULL: none at present */
 
 	bool memory_in_pieces;	 /* struct vnvme_params */
-	int kick_fd;		 /* the transport thread's; -1: none */
 	struct vnvme_sync begun; /* the call that the transport's thread does not wait for */
+	union vnvme_args begun_args;
 
 	/* Home's own from here on. */
+	int kick_fd; /* -1: none */
 	uint32_t cc, csts, aqa, intms;
 	uint64_t asq, acq;
 	bool enabled; /* from CC.EN = 1 until all queues are gone again */
@@ -577,6 +607,9 @@ uint16_t vnvme_admin_get_log(struct vnvme_ctrl *ctrl, struct vnvme_req *req);
 uint16_t vnvme_admin_async_event(struct vnvme_ctrl *ctrl, struct vnvme_req *req);
 uint16_t vnvme_admin_abort(struct vnvme_ctrl *ctrl, struct vnvme_req *req);
 uint16_t vnvme_admin_dbbuf(struct vnvme_ctrl *ctrl, struct vnvme_req *req);
+
+/* eventfds.c; home */
+void vnvme_close_eventfds(struct vnvme_ctrl *ctrl);
 
 /* dbbuf.c */
 bool vnvme_dbbuf_map(struct vnvme_ctrl *ctrl);
