@@ -133,8 +133,8 @@ static inline bool add_plain(struct virtq *vq, struct virtq_chain *c, const stru
 /* Walks a table of n descriptors from `at`; *indirect: a table that one of them points to, to go on
  * with. */
 static inline __attribute__((always_inline)) int walk(struct virtq *vq, struct virtq_chain *chain,
-						      const struct vring_desc *table, uint32_t n,
-						      uint16_t at, struct vring_desc *indirect)
+						      const void *table, uint32_t n, uint16_t at,
+						      struct vring_desc *indirect)
 {
 	uint32_t seen, max = min_t(uint32_t, n, VIRTQ_MAX_IOV);
 	struct virtq_chain c = *chain; /* in registers */
@@ -147,7 +147,7 @@ static inline __attribute__((always_inline)) int walk(struct virtq *vq, struct v
 		if (unlikely(at >= n))
 			return broken(vq, "a descriptor index is out of range", at);
 		/* Once: the guest may change its descriptor while we look at it. */
-		memcpy(&d, &table[at], sizeof(d));
+		memcpy(&d, virtq_desc_at(table, at), sizeof(d));
 		if (le16toh(d.flags) & VRING_DESC_F_INDIRECT) {
 			if (!indirect || le16toh(d.flags) & VRING_DESC_F_NEXT)
 				return broken(vq, "an indirect descriptor where none may be", at);
@@ -212,16 +212,14 @@ static inline uint16_t avail_entry(const struct virtq *vq, uint16_t at)
  * Hints only: nothing that is read here is used for anything else. Asks for what the first
  * descriptor of a chain, or of a table, names; returns the address if there is a descriptor.
  */
-static inline const struct vring_desc *prefetch_buffer(const struct guest_mem_region *near,
-						       const struct vring_desc *d)
+static inline const void *prefetch_buffer(const struct guest_mem_region *near, const void *d)
 {
-	uint64_t at =
-		le64toh(__atomic_load_n((const uint64_t *)&d->addr, __ATOMIC_RELAXED)) - near->gpa;
+	uint64_t at = virtq_read64(d) - near->gpa;
 
-	if (unlikely(at >= near->size || near->size - at < sizeof(*d)))
+	if (unlikely(at >= near->size || near->size - at < sizeof(struct vring_desc)))
 		return NULL;
 	__builtin_prefetch(near->host + at);
-	return (const struct vring_desc *)(const void *)(near->host + at);
+	return near->host + at;
 }
 
 /* Each step for all chains, so that the caches work on all of them at the same time. */
@@ -229,7 +227,7 @@ void virtq_prefetch_chains(const struct virtq *vq, unsigned int n)
 {
 	const uint16_t first = vq->last_avail, mask = (uint16_t)(vq->size - 1);
 	const struct guest_mem_region near = vq->mem->regions[vq->last_region];
-	const struct vring_desc *tables[VIRTQ_PREFETCH_MAX];
+	const void *tables[VIRTQ_PREFETCH_MAX];
 	const struct vring_avail *avail = vq->avail;
 	const struct vring_desc *desc = vq->desc;
 	unsigned int i, ntables = 0;
@@ -238,7 +236,7 @@ void virtq_prefetch_chains(const struct virtq *vq, unsigned int n)
 		__builtin_prefetch(&desc[load16(&avail->ring[i & mask]) & mask]);
 	for (i = first; i < first + n; i++) {
 		const struct vring_desc *d = &desc[load16(&avail->ring[i & mask]) & mask];
-		const struct vring_desc *table = prefetch_buffer(&near, d);
+		const void *table = prefetch_buffer(&near, d);
 
 		if (load16(&d->flags) & VRING_DESC_F_INDIRECT && table)
 			tables[ntables++] = table;

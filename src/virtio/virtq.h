@@ -76,6 +76,25 @@ struct virtq_params {
 int virtq_init(struct virtq *vq, const struct virtq_params *params);
 void virtq_fini(struct virtq *vq);
 
+/*
+ * A descriptor of a table, which the guest may have at any address: as bytes, for the CPUs that
+ * cannot read a word of two cache lines, and for compilers that rely on a type's alignment.
+ */
+static inline const void *virtq_desc_at(const void *table, uint32_t i)
+{
+	return (const uint8_t *)table + i * sizeof(struct vring_desc);
+}
+
+/* One load, whatever becomes of the value, of memory that the guest may change meanwhile. */
+static inline uint64_t virtq_read64(const void *p)
+{
+	struct __attribute__((packed, may_alias)) word {
+		uint64_t v;
+	};
+
+	return le64toh(((const volatile struct word *)p)->v);
+}
+
 static inline uint16_t virtq_avail_idx(const struct virtq *vq)
 {
 	/* Acquire: the entries and descriptors that it announces are read after it. */

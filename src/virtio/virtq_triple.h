@@ -21,19 +21,11 @@ struct virtq_desc {
 #define VIRTQ_DESC_FLAGS(d) ((uint16_t)((d).rest >> 32))
 #define VIRTQ_DESC_NEXT(d)  ((uint16_t)((d).rest >> 48))
 
-/* One load, whatever becomes of the value, of memory that the guest may change meanwhile. */
-static inline uint64_t virtq_read64(const void *p)
+static inline struct virtq_desc virtq_read_desc(const void *table, uint32_t i)
 {
-	struct __attribute__((packed, may_alias)) word {
-		uint64_t v;
-	};
+	const uint8_t *d = virtq_desc_at(table, i);
 
-	return le64toh(((const volatile struct word *)p)->v);
-}
-
-static inline struct virtq_desc virtq_read_desc(const struct vring_desc *d)
-{
-	return (struct virtq_desc){virtq_read64(&d->addr), virtq_read64(&d->len)};
+	return (struct virtq_desc){virtq_read64(d), virtq_read64(d + sizeof(uint64_t))};
 }
 
 /* The head that virtq_pop() would take next, of those seen; it may be out of range. */
@@ -46,30 +38,30 @@ static inline uint16_t virtq_next_head(const struct virtq *vq)
 /* Copies the chain's descriptors. False: it is another one than described above. */
 static inline bool virtq_read_triple(struct virtq *vq, uint16_t head, struct virtq_desc d[3])
 {
-	const struct vring_desc *table = vq->desc;
+	const void *table = vq->desc;
 	uint32_t n = vq->size;
 
 	if (unlikely(head >= n))
 		return false;
-	d[0] = virtq_read_desc(&table[head]);
+	d[0] = virtq_read_desc(table, head);
 	if (VIRTQ_DESC_FLAGS(d[0]) == VRING_DESC_F_INDIRECT) {
 		n = 3;
-		if (unlikely(VIRTQ_DESC_LEN(d[0]) != n * sizeof(*table)))
+		if (unlikely(VIRTQ_DESC_LEN(d[0]) != n * sizeof(struct vring_desc)))
 			return false;
-		table = (const void *)guest_mem_ptr_near(vq->mem, d[0].addr, n * sizeof(*table),
-							 &vq->last_region);
+		table = guest_mem_ptr_near(vq->mem, d[0].addr, n * sizeof(struct vring_desc),
+					   &vq->last_region);
 		if (unlikely(!table))
 			return false;
-		d[0] = virtq_read_desc(table);
+		d[0] = virtq_read_desc(table, 0);
 	}
 	if (unlikely(VIRTQ_DESC_FLAGS(d[0]) != VRING_DESC_F_NEXT || VIRTQ_DESC_NEXT(d[0]) >= n))
 		return false;
-	d[1] = virtq_read_desc(&table[VIRTQ_DESC_NEXT(d[0])]);
+	d[1] = virtq_read_desc(table, VIRTQ_DESC_NEXT(d[0]));
 	if (unlikely((VIRTQ_DESC_FLAGS(d[1]) | VRING_DESC_F_WRITE) !=
 			     (VRING_DESC_F_NEXT | VRING_DESC_F_WRITE) ||
 		     VIRTQ_DESC_NEXT(d[1]) >= n))
 		return false;
-	d[2] = virtq_read_desc(&table[VIRTQ_DESC_NEXT(d[1])]);
+	d[2] = virtq_read_desc(table, VIRTQ_DESC_NEXT(d[1]));
 	return VIRTQ_DESC_FLAGS(d[2]) == VRING_DESC_F_WRITE;
 }
 
