@@ -293,7 +293,7 @@ static enum virtq_flushed show(struct virtq *vq)
 
 	__atomic_store_n((uint16_t *)&vq->used->idx, htole16(vq->used_idx), __ATOMIC_RELEASE);
 	vq->published = vq->used_idx;
-	virtq_inflight_flush(vq);
+	virtq_inflight_flush(vq, (uint16_t)(vq->published - old));
 	if (!wants_notification(vq, old))
 		return VIRTQ_SUPPRESSED;
 	virtq_kick_guest(vq);

@@ -25,14 +25,15 @@ static bool end_batch(struct inflight_queue *q, uint16_t size, uint16_t n)
 	return true;
 }
 
-void virtq_inflight_flush(struct virtq *vq)
+/* How many entries the batch has is ours to know: the front-end can write to the region's index. */
+void virtq_inflight_flush(struct virtq *vq, uint16_t n)
 {
 	struct inflight_queue *q = vq->inflight;
 
 	if (!q)
 		return;
 	inflight_order();
-	if (!end_batch(q, vq->size, (uint16_t)(vq->published - q->used_idx)))
+	if (!end_batch(q, vq->size, n))
 		return;
 	inflight_order();
 	q->used_idx = vq->published;

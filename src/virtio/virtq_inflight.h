@@ -9,8 +9,8 @@
 
 #include "virtio/virtq.h"
 
-/* The batch was shown by the used index. */
-void virtq_inflight_flush(struct virtq *vq);
+/* The batch, of n used entries, was shown by the used index. */
+void virtq_inflight_flush(struct virtq *vq, uint16_t n);
 /* Finds what was in flight. 0 or -ENOMEM. */
 int virtq_inflight_init(struct virtq *vq);
 
