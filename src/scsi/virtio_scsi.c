@@ -251,6 +251,21 @@ static void handle_an(struct vs_req *r)
 		respond(r, &resp, sizeof(resp), 0);
 }
 
+/*
+ * A request of a later version of the standard, or of another one: what comes behind its type is
+ * not known, nor how long its response is. As QEMU and SPDK do, it ends with an error, where there
+ * is room to say so.
+ */
+static void reject(struct vs_req *r)
+{
+	struct virtio_req *req = &r->req;
+	uint8_t response = VIRTIO_SCSI_S_FUNCTION_REJECTED;
+	bool room = virtq_iov_put(&req->in, &req->nin, &response, sizeof(response));
+
+	COUNTER_ADD(req->stats->errors, 1);
+	virtio_req_complete(req, room ? sizeof(response) : 0);
+}
+
 static void handle_control(struct virtio_req *req)
 {
 	struct vs_req *r = vs_req_of(req);
@@ -269,7 +284,7 @@ static void handle_control(struct virtio_req *req)
 		handle_an(r);
 		break;
 	default:
-		virtio_req_break(req, "a control request has an unknown type");
+		reject(r);
 		break;
 	}
 }

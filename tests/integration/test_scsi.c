@@ -353,15 +353,42 @@ static void reset_is_reported(void)
 	CHECK_EQ(s->resp->status, 0);
 }
 
+/* Types that the standard does not have, with and without room for an answer: nothing stops. */
+static void unknown_control_requests(void)
+{
+	static const uint32_t types[] = {3, 0x100, UINT32_MAX};
+	struct fe_seg segs[2] = {{.len = 24}, {.len = 5, .write = true}};
+	uint32_t *req, len;
+	uint8_t *resp;
+	unsigned int i;
+	int head;
+
+	REQUIRE(open_scsi());
+	req = fe_mem_alloc(&dev.mem, 4096, &segs[0].gpa);
+	resp = fe_mem_alloc(&dev.mem, 4096, &segs[1].gpa);
+	for (i = 0; i < 6; i++) {
+		*req = types[i / 2];
+		memset(resp, 0xee, 5);
+		head = fe_vq_chain(control, segs, i % 2 ? 1 : 2);
+		REQUIRE(head >= 0);
+		fe_vq_submit(control, (uint16_t)head);
+		REQUIRE_EQ(fe_vq_wait(control, &len, FE_TIMEOUT_MS), head);
+		CHECK_EQ(len, i % 2 ? 0 : 1);
+		CHECK_EQ(resp[0], i % 2 ? 0xee : VIRTIO_SCSI_S_FUNCTION_REJECTED);
+		CHECK_EQ(resp[1], 0xee);
+	}
+	CHECK_EQ(tmf(VIRTIO_SCSI_T_TMF_QUERY_TASK_SET, 0, 0), VIRTIO_SCSI_S_OK);
+}
+
 #define CASE(name)                                                                                 \
 	{                                                                                          \
 #name, name                                                                        \
 	}
 
 static const struct test_case cases[] = {
-	CASE(read_and_write),	    CASE(whole_response),    CASE(layouts),
-	CASE(residuals_and_errors), CASE(two_units_in_turn), CASE(abort_in_flight),
-	CASE(reset_is_reported),
+	CASE(read_and_write),	    CASE(whole_response),	    CASE(layouts),
+	CASE(residuals_and_errors), CASE(two_units_in_turn),	    CASE(abort_in_flight),
+	CASE(reset_is_reported),    CASE(unknown_control_requests),
 };
 
 FE_TEST_MAIN("scsi", cases, &config)
