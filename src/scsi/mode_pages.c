@@ -6,9 +6,12 @@
 #define D_SENSE 0x04 /* control, byte 2 */
 #define SWP	0x08 /* control, byte 4 */
 
-enum { PAGE_RECOVERY, PAGE_CACHING, PAGE_CONTROL, PAGE_EXCEPTIONS };
+enum { PAGE_RECOVERY, PAGE_CACHING, PAGE_CONTROL };
 
-/* With all that can be changed switched off. In ascending order of their codes. */
+/*
+ * With all that can be changed switched off. In ascending order of their codes. Not 1Ch, with
+ * DEXCPT: smartctl says of such a disk that SMART can be enabled, and how, and it can't.
+ */
 static const uint8_t pages[MODE_PAGES][MODE_PAGE_MAX] = {
 	[PAGE_RECOVERY] = {0x01, 0x0a},
 	[PAGE_CACHING] = {0x08, 0x12},
@@ -17,7 +20,6 @@ static const uint8_t pages[MODE_PAGES][MODE_PAGE_MAX] = {
 	 * reordering; BUSY TIMEOUT PERIOD unlimited.
 	 */
 	[PAGE_CONTROL] = {0x0a, 0x0a, 0x22, 0x10, 0, 0, 0, 0, 0xff, 0xff},
-	[PAGE_EXCEPTIONS] = {0x1c, 0x0a, 0x08 /* DEXCPT: none are reported */},
 };
 
 uint8_t mode_page_code(unsigned int page)

@@ -6,7 +6,7 @@
 
 #include "scsi/scsi_internal.h"
 
-#define MODE_PAGES    4
+#define MODE_PAGES    3
 #define MODE_PAGE_MAX 20
 #define MODE_DATA_MAX 256
 #define F32	      0xffffffffu

@@ -59,13 +59,12 @@ static void pages(void)
 		{0x01, 12, 0, 0, 0},
 		{0x08, 20, 0x04, 0, 0},
 		{0x0a, 12, 0x22, 0x10, 0},
-		{0x1c, 12, 0x08, 0, 0},
 	};
 	uint8_t at = 4;
 	unsigned int i;
 
 	begin();
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 3; i++) {
 		CU_ASSERT_EQUAL(sense6(0x08, want[i].page, 0, 255), SCSI_STATUS_GOOD);
 		CU_ASSERT_EQUAL(h.got, 4u + want[i].len);
 		CU_ASSERT_EQUAL(h.in[0] + 1u, h.got);
@@ -78,11 +77,21 @@ static void pages(void)
 		CU_ASSERT_EQUAL(h.in[8], want[i].byte4);
 	}
 	CU_ASSERT_EQUAL(sense6(0x08, 0x3f, 0xff, 255), SCSI_STATUS_GOOD);
-	CU_ASSERT_EQUAL(h.got, 4 + 12 + 20 + 12 + 12);
-	for (i = 0; i < 4; at = (uint8_t)(at + want[i++].len))
+	CU_ASSERT_EQUAL(h.got, 4 + 12 + 20 + 12);
+	for (i = 0; i < 3; at = (uint8_t)(at + want[i++].len))
 		CU_ASSERT_EQUAL(h.in[at], want[i].page);
 	CU_ASSERT_EQUAL(sense6(0x08, 0x3f, 0, 3), SCSI_STATUS_GOOD);
 	CU_ASSERT_EQUAL(h.got, 3);
+	end();
+}
+
+/* Informational exceptions are not there, rather than disabled: that is what smartctl looks at. */
+static void no_exceptions_page(void)
+{
+	begin();
+	CU_ASSERT_EQUAL(sense6(0x08, 0x1c, 0, 255), SCSI_STATUS_CHECK_CONDITION);
+	EXPECT_SENSE(&h, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_INVALID_CDB);
+	CU_ASSERT_EQUAL(sense10(0x08, 0x1c, 0xff, 255), SCSI_STATUS_CHECK_CONDITION);
 	end();
 }
 
@@ -377,6 +386,7 @@ static void bad_descriptors(void)
 
 static const struct test_case cases[] = {
 	{"pages", pages},
+	{"no_exceptions_page", no_exceptions_page},
 	{"page_control", page_control},
 	{"block_descriptors", block_descriptors},
 	{"bad_sense", bad_sense},
