@@ -4,14 +4,16 @@
 /* After what it needs itself. */
 #include <nvme/util.h>
 
+/* The status as it will be posted, with the phase tag (NVMe 1.4, figure 197). */
 static void log_failure(struct vnvme_req *req, uint16_t status)
 {
+	unsigned int phase = vnvme_cq_next_phase(req->sq->cq);
 	struct vnvme_ctrl *ctrl = req->sq->group->ctrl;
 	const struct nvme_sqe *sqe = &req->sqe;
 	struct nvme_error_log_page entry = {
 		.sqid = htole16(req->sq->qid),
 		.cmdid = sqe->cid,
-		.status_field = htole16((uint16_t)(status << 1)),
+		.status_field = htole16((uint16_t)(status << 1 | phase)),
 		.parm_error_location = 0xffff,
 		.nsid = sqe->nsid,
 	};
@@ -43,8 +45,8 @@ static slow_path uint16_t final_status(struct vnvme_req *req, uint16_t status)
 	status = aborted_status(req, status);
 	/* The error log page has more to say. */
 	if (status && status != NVME_SC_ABORT_QUEUE && status != NVME_SC_ABORT_REQ) {
-		log_failure(req, status);
 		status |= NVME_SC_MORE;
+		log_failure(req, status);
 	}
 	if (status)
 		COUNTER_ADD(req->sq->stats->errors, 1);

@@ -27,6 +27,15 @@ static void update_head(struct vnvme_cq *cq)
 		vnvme_cq_disarm(cq);
 }
 
+/*
+ * A head is of interest only for room and interrupts, but a host is to hear of each value that can
+ * be none (NVMe 1.4, 5.2): before a sleep, after it, and now and then while nothing is to be done.
+ */
+void vnvme_cq_look(struct vnvme_cq *cq)
+{
+	update_head(cq);
+}
+
 /* Entries that can be posted now. */
 static uint32_t room(struct vnvme_cq *cq)
 {
@@ -129,6 +138,7 @@ static slow_path void post_or_wait(struct vnvme_cq *cq, struct vnvme_req *req)
 	req->next = NULL;
 	*cq->waiting_tail = req;
 	cq->waiting_tail = &req->next;
+	cq->nwaiting++;
 	vnvme_group_end_quiet(cq->group);
 }
 
@@ -143,12 +153,20 @@ void vnvme_cq_post(struct vnvme_cq *cq, struct vnvme_req *req)
 	vnvme_req_free(req);
 }
 
+unsigned int vnvme_cq_next_phase(const struct vnvme_cq *cq)
+{
+	uint32_t entry = cq->tail + cq->nready + cq->nwaiting;
+
+	return cq->phase ^ (entry / cq->size & 1);
+}
+
 void vnvme_cq_flush(struct vnvme_cq *cq)
 {
 	while (cq->waiting && cq->ring && room(cq)) {
 		struct vnvme_req *req = cq->waiting;
 
 		cq->waiting = req->next;
+		cq->nwaiting--;
 		if (!cq->waiting)
 			cq->waiting_tail = &cq->waiting;
 		cq->group->completed++;
@@ -247,6 +265,7 @@ void vnvme_cq_disarm(struct vnvme_cq *cq)
 /* Only with completions that wait for room does the host's head matter. */
 bool vnvme_cq_arm(struct vnvme_cq *cq)
 {
+	vnvme_cq_look(cq);
 	if (cq->irq_due)
 		vnvme_cq_interrupt(cq, true);
 	if (!cq->waiting)

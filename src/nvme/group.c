@@ -121,6 +121,14 @@ slow_path void vnvme_group_leave_quiet(struct vnvme_group *g)
 	g->quiet = false;
 }
 
+static void look_at_heads(struct vnvme_group *g)
+{
+	uint32_t i;
+
+	for (i = 0; i < g->ncqs; i++)
+		vnvme_cq_look(g->cqs[i]);
+}
+
 /* The short look: whether all doorbells are as they were. */
 static inline bool still_quiet(struct vnvme_group *g)
 {
@@ -165,6 +173,8 @@ static unsigned int group_poll(void *arg)
 	if (g->quiet) {
 		if (likely(still_quiet(g)))
 			return 0;
+		if (unlikely(g->quiet_looks >= QUIET_LOOKS))
+			look_at_heads(g);
 		vnvme_group_leave_quiet(g);
 	}
 	return poll_all(g);
@@ -211,6 +221,7 @@ static void group_disarm(void *arg)
 
 	if (g->paused || must_poll(g)) /* then nothing was armed */
 		return;
+	look_at_heads(g);
 	for (i = 0; i < g->ncqs; i++)
 		vnvme_cq_disarm(g->cqs[i]);
 	for (i = 0; i < g->nsqs; i++)

@@ -195,10 +195,12 @@ void vnvme_sq_free(struct vnvme_sq *sq)
 
 	/* Completed, but the host made no room: they go with the queue. */
 	for (at = &sq->cq->waiting; (req = *at);) {
-		if (req->sq == sq)
-			*at = req->next;
-		else
+		if (req->sq != sq) {
 			at = &req->next;
+			continue;
+		}
+		*at = req->next;
+		sq->cq->nwaiting--;
 	}
 	sq->cq->waiting_tail = at;
 	vnvme_group_remove_sq(sq->group, sq);

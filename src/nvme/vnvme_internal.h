@@ -158,7 +158,8 @@ struct vnvme_cq {
 	uint32_t bad_doorbell; /* the last one reported */
 	uint64_t due_since_ns; /* with coalescing; 0: not due, or not looked at yet */
 	struct queue_stats *stats;
-	struct vnvme_req *waiting, **waiting_tail; /* completed, no room */
+	struct vnvme_req *waiting, **waiting_tail; /* completed, no room; nwaiting of them */
+	uint32_t nwaiting;
 	/* Within a batch: what will be posted at its end, and how much of that there may be. */
 	uint32_t nready, ready_max;
 	struct vnvme_completion ready[VNVME_READY];
@@ -519,6 +520,10 @@ void vnvme_cq_flush(struct vnvme_cq *cq);
 void vnvme_cq_interrupt(struct vnvme_cq *cq, bool now);
 bool vnvme_cq_arm(struct vnvme_cq *cq);
 void vnvme_cq_disarm(struct vnvme_cq *cq);
+/* The phase tag of the entry that is posted, or waits to be, next. */
+unsigned int vnvme_cq_next_phase(const struct vnvme_cq *cq);
+/* Looks at the host's head though there is no need of it. */
+void vnvme_cq_look(struct vnvme_cq *cq);
 
 /* Within a batch: whether one more can be kept for its end; and that one, without error. */
 static inline bool vnvme_cq_has_ready(const struct vnvme_cq *cq)

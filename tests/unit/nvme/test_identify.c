@@ -340,6 +340,45 @@ static void error_log(void)
 	host_close(h);
 }
 
+/* The status fields of what waits, as they stand in the completion queue entries. */
+static unsigned int take_statuses(struct host_queue *q, uint16_t *status, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		status[i] = le16toh(host_wait(q).status);
+	return n;
+}
+
+/*
+ * The Status Field of an entry is that of the completion queue entry, with More and phase tag:
+ * also where the queue wraps within a batch, and where completions wait for room.
+ */
+static void error_log_status(void)
+{
+	static const uint16_t cq_sizes[] = {16, 5};
+	struct host *h = host_open(&(struct host_params){0});
+	uint64_t buf = host_alloc(h, HOST_PAGE);
+	const struct nvme_error_log_page *e = host_ptr(h, buf);
+	uint16_t want[VNVME_ERROR_LOG];
+	unsigned int i, k, n;
+
+	for (k = 0; k < ARRAY_SIZE(cq_sizes); k++) {
+		struct host_queue *q = host_add_queue(h, (uint16_t)(k + 1), 64, cq_sizes[k]);
+
+		for (n = 0; n < 60; n += take_statuses(q, want + n, 12)) {
+			for (i = 0; i < 12; i++)
+				host_put(q, sqe_rw(nvme_cmd_read, NS_NULL, NULL_BLOCKS, 1, buf));
+			host_ring_sq(q);
+		}
+		CU_ASSERT_EQUAL(host_admin(h, sqe_log(1, 1024, 0, buf)), 0);
+		for (i = 0; i < n; i++)
+			CU_ASSERT_EQUAL(le16toh(e[n - 1 - i].status_field), want[i]);
+		CU_ASSERT_EQUAL(want[0] >> 1 & NVME_SC_MORE, NVME_SC_MORE);
+	}
+	host_close(h);
+}
+
 /* What is marked as supported is, and what is not is refused as an invalid opcode. */
 static void effects(void)
 {
@@ -479,6 +518,7 @@ static const struct test_case cases[] = {
 	{"log_table", log_table},
 	{"smart", smart},
 	{"error_log", error_log},
+	{"error_log_status", error_log_status},
 	{"effects", effects},
 	{"feature_table", feature_table},
 };

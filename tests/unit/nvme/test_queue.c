@@ -417,6 +417,33 @@ static void bad_doorbells(void)
 	}
 }
 
+/* The host is told once of each, be it a tail or a head, also while nothing else is going on. */
+static void bad_doorbell_events(void)
+{
+	static const uint64_t idle_ns[] = {0, REACTOR_NEVER_SLEEP};
+	const uint32_t error_log = 1u << 16, invalid_value = 1 << 8; /* type 0: error */
+	unsigned int k;
+
+	for (k = 0; k < 8; k++) {
+		struct host *h = host_open(
+			&(struct host_params){.idle_ns = idle_ns[k & 1], .shadow = k & 2});
+		struct host_queue *q = host_add_queue(h, 1, 16, 16);
+		struct nvme_cqe cqe;
+
+		host_submit(&h->admin, (struct nvme_sqe){.opcode = nvme_admin_async_event});
+		test_sleep_ns(2 * NS_PER_MS);
+		host_doorbell(h, k & 4 ? 3 : 2, 999);
+		/* A shadow that is written during a sleep is seen at its end. */
+		host_real_doorbell(h, 1, h->admin.head);
+		cqe = host_wait(&h->admin);
+		CU_ASSERT_EQUAL(le32toh(cqe.result), error_log | invalid_value);
+		host_doorbell(h, 2, q->tail);
+		host_doorbell(h, 3, q->head);
+		CU_ASSERT_EQUAL(host_run(q, sqe_flush(NS_NULL)), 0);
+		host_close(h);
+	}
+}
+
 static const struct test_case cases[] = {
 	{"sizes", sizes},
 	{"cq_full", cq_full},
@@ -430,6 +457,7 @@ static const struct test_case cases[] = {
 	{"pages_are_respected", pages_are_respected},
 	{"real_doorbells", real_doorbells},
 	{"bad_doorbells", bad_doorbells},
+	{"bad_doorbell_events", bad_doorbell_events},
 };
 
 TEST_MAIN("queue", cases)
