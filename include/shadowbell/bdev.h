@@ -53,8 +53,9 @@ enum bdev_status {
 	BDEV_STATUS_CONFLICT,	/* a reservation of another host */
 	BDEV_STATUS_NO_MEMORY,	/* a resource is short: worth a retry */
 	BDEV_STATUS_BAD_BUFFER, /* EFAULT: the guest's memory went away */
-	BDEV_STATUS_ABORTED,	/* by bdev_io_cancel() */
+	BDEV_STATUS_ABORTED,	/* by bdev_io_cancel() or bdev_io_abandon() */
 	BDEV_STATUS_GONE,	/* the bdev was removed */
+	BDEV_STATUS_TIMEOUT,	/* the disk hangs: not done within the bdev's io_timeout */
 	BDEV_STATUS_COUNT
 };
 
@@ -126,6 +127,13 @@ struct bdev_ops {
 	 */
 	void (*cancel)(struct bdev_channel *ch, struct bdev_io *io);
 	/*
+	 * On the channel's reactor: completes this I/O with `status` inside the call if nothing
+	 * will touch it or its memory afterwards. What goes on of it behind the scenes holds the
+	 * channel, and if it may write, a struct bdev_fence. False: that can't be, and nothing has
+	 * happened. Optional: never.
+	 */
+	bool (*abandon)(struct bdev_channel *ch, struct bdev_io *io, enum bdev_status status);
+	/*
 	 * Main thread (or whichever closed the last descriptor of a removed bdev), with no channel
 	 * left: frees the backend's part, and the bdev itself.
 	 */
@@ -139,6 +147,7 @@ struct bdev {
 	uint8_t block_shift; /* log2(block_size), set by bdev_register() */
 	bool read_only;
 	uint64_t nblocks;
+	uint64_t io_timeout_ns; /* an I/O that takes longer ends in TIMEOUT; 0: none does */
 	struct bdev_limits limits;
 	const struct bdev_ops *ops;
 	void *ctx;		   /* the backend's */
@@ -248,6 +257,14 @@ void bdev_submit(struct bdev_channel *ch, struct bdev_io *io);
  * with what it came to. Harmless for an I/O that was submitted and is done. Its reactor.
  */
 void bdev_io_cancel(struct bdev_io *io);
+/*
+ * For who has to give an answer now and can't wait for a disk. True: the I/O has ended, done() was
+ * called inside this call (with ABORTED) or before, and neither the I/O nor its memory will be
+ * touched again. The disk may still be at work on it, in memory of the bdev's own; what it may yet
+ * write is fenced: newer I/O on the same blocks waits until that has ended. False: a device may
+ * have the memory, and will until done() is called; bdev_io_cancel() may help. Its reactor.
+ */
+bool bdev_io_abandon(struct bdev_io *io);
 /*
  * Calls fn for each bdev with what it has done since it was registered; `inflight` I/Os are under
  * way. fn may not use the registry. Any thread.

@@ -31,7 +31,7 @@ struct bdev_private {
 	struct bdev *bdev;
 	char name[BDEV_NAME_MAX + 1]; /* the bdev's, which goes before its place here does */
 	struct bdev_private *next;
-	atomic_bool removed; /* read without the lock on the I/O path */
+	struct bdev_gate gate; /* whose flags are read without the lock on the I/O path */
 	unsigned int refs;
 	struct bdev_desc *descs;
 	const struct bdev_desc *claim; /* nobody else may open it for writing */
@@ -48,6 +48,11 @@ struct bdev_private {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t told_cond = PTHREAD_COND_INITIALIZER;
 static struct bdev_private *registry;
+
+static bool is_removed(const struct bdev_private *priv)
+{
+	return atomic_load(&priv->gate.flags) & BDEV_GATE_REMOVED;
+}
 
 /* The lock is held. */
 static struct bdev_private *find(const char *name)
@@ -67,7 +72,7 @@ struct bdev *bdev_find(const char *name)
 
 	pthread_mutex_lock(&lock);
 	priv = find(name);
-	if (priv && !priv->removed)
+	if (priv && !is_removed(priv))
 		bdev = priv->bdev;
 	pthread_mutex_unlock(&lock);
 	return bdev;
@@ -93,11 +98,13 @@ int bdev_register(struct bdev *bdev)
 		return -ENOMEM;
 	bdev->block_shift = (uint8_t)__builtin_ctz(bdev->block_size);
 	memcpy(priv->name, bdev->name, sizeof(priv->name));
+	bdev_gate_init(&priv->gate);
 	priv->bdev = bdev;
 	priv->refs = 1;
 	pthread_mutex_lock(&lock);
 	if (find(bdev->name)) {
 		pthread_mutex_unlock(&lock);
+		bdev_gate_fini(&priv->gate);
 		free(priv);
 		return -EEXIST;
 	}
@@ -136,6 +143,7 @@ static void put_ref(struct bdev_private *priv)
 	log_debug("bdev %s: removed", priv->name);
 	if (priv->done)
 		priv->done(priv->done_arg);
+	bdev_gate_fini(&priv->gate);
 	free(priv);
 }
 
@@ -172,12 +180,12 @@ void bdev_remove(struct bdev *bdev, void (*done)(void *arg), void *arg)
 	struct bdev_desc *desc;
 
 	pthread_mutex_lock(&lock);
-	if (priv->removed) {
+	if (is_removed(priv)) {
 		pthread_mutex_unlock(&lock);
 		log_error("bdev %s: removed twice", bdev->name);
 		return;
 	}
-	priv->removed = true;
+	atomic_fetch_or(&priv->gate.flags, BDEV_GATE_REMOVED);
 	priv->done = done;
 	priv->done_arg = arg;
 	while ((desc = untold(priv)))
@@ -193,7 +201,7 @@ static int open_check(const struct bdev_private *priv, bool write, char holder[B
 {
 	if (!priv)
 		return -ENOENT;
-	if (priv->removed)
+	if (is_removed(priv))
 		return -EBUSY;
 	if (!write)
 		return 0;
@@ -344,13 +352,15 @@ static struct bdev_channel *make_channel(struct bdev *bdev, struct reactor *r, b
 	ch->reactor = r;
 	ch->read_only = read_only;
 	ch->refs = 1;
-	ch->priv->removed = &bdev->priv->removed;
+	ch->priv->gate = &bdev->priv->gate;
+	ch->priv->gate_flags = &bdev->priv->gate.flags;
 	ch->now = bdev->ops->now;
 	ch->plain_op = read_only ? BDEV_OP_READ : BDEV_OP_WRITE;
 	ch->plain_blocks = (uint32_t)min_t(
 		uint64_t, max_transfer ? max_transfer >> bdev->block_shift : UINT32_MAX,
 		bdev->nblocks);
 	bdev_emu_pool_init(&ch->priv->emu);
+	bdev_fenced_init(&ch->priv->fenced, ch);
 	rc = bdev->ops->channel_create ? bdev->ops->channel_create(bdev, ch) : 0;
 	if (rc) {
 		log_error("bdev %s: no channel on the reactor of CPU %d: %s", bdev->name,

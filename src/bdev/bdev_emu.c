@@ -23,7 +23,9 @@
 
 struct bdev_emu {
 	struct bdev_io child;
-	struct bdev_io *parent;
+	struct bdev_io *parent; /* NULL: it was abandoned, and the child is awaited */
+	struct bdev_channel *ch;
+	struct bdev_fence fence; /* an abandoned parent's child may write */
 	struct bdev_emu *next_free;
 	void *buf; /* COMPARE: COMPARE_BYTES, made at the first need */
 	uint64_t lba;
@@ -128,6 +130,7 @@ static uint32_t max_step(const struct bdev_io *io, enum bdev_emu_kind kind)
 static void init(struct bdev_emu *emu, struct bdev_io *io, enum bdev_emu_kind kind)
 {
 	emu->parent = io;
+	emu->ch = io->channel;
 	emu->lba = io->lba;
 	emu->left = io->nblocks;
 	emu->max_step = max_step(io, kind);
@@ -231,6 +234,18 @@ static void run(struct bdev_emu *emu)
 	finish(emu);
 }
 
+/* The child of an abandoned parent is done. */
+static void end_late(struct bdev_emu *emu)
+{
+	struct bdev_channel *ch = emu->ch;
+
+	if (emu->fence.nblocks)
+		bdev_fence_lower(ch->priv->gate, &emu->fence);
+	give(&ch->priv->emu, emu);
+	start_waiting(ch);
+	bdev_channel_put(ch);
+}
+
 void bdev_emu_child_done(struct bdev_io *child, enum bdev_status status)
 {
 	struct bdev_emu *emu = container_of(child, struct bdev_emu, child);
@@ -239,6 +254,10 @@ void bdev_emu_child_done(struct bdev_io *child, enum bdev_status status)
 	emu->child_done = true;
 	if (emu->submitting)
 		return;
+	if (!emu->parent) {
+		end_late(emu);
+		return;
+	}
 	take_step(emu);
 	run(emu);
 }
@@ -317,6 +336,34 @@ void bdev_emu_cancel(struct bdev_io *io)
 		ch->bdev->ops->cancel(ch, &emu->child);
 }
 
+/* The child is asked to end; what it may write until then is fenced before anybody is told. */
+static void leave_child(struct bdev_emu *emu)
+{
+	struct bdev_channel *ch = emu->ch;
+
+	emu->parent = NULL;
+	emu->fence.nblocks = 0;
+	if (emu->kind != BDEV_EMU_COMPARE) {
+		emu->fence.lba = emu->lba;
+		emu->fence.nblocks = emu->child.nblocks;
+		bdev_fence_raise(ch->priv->gate, &emu->fence);
+	}
+	bdev_channel_hold(ch);
+	if (ch->bdev->ops->cancel)
+		ch->bdev->ops->cancel(ch, &emu->child);
+}
+
+void bdev_emu_abandon(struct bdev_io *io, enum bdev_status status)
+{
+	struct bdev_emu *emu = parent_of(io)->emu;
+
+	if (emu)
+		leave_child(emu);
+	else
+		remove_waiting(&io->channel->priv->emu, io);
+	bdev_io_complete(io, status);
+}
+
 void bdev_write_zeroes_by_writing(struct bdev_io *io)
 {
 	struct bdev_emu *emu;
@@ -328,7 +375,8 @@ void bdev_write_zeroes_by_writing(struct bdev_io *io)
 	/* A piece of a split: the split goes on by writing, as a second one might wait for ever. */
 	emu = container_of(io, struct bdev_emu, child);
 	emu->kind = BDEV_EMU_ZERO;
-	emu->max_step = max_step(emu->parent, BDEV_EMU_ZERO);
+	if (emu->parent)
+		emu->max_step = max_step(emu->parent, BDEV_EMU_ZERO);
 	io->nblocks = 0;
 	bdev_io_complete(io, BDEV_STATUS_OK);
 }

@@ -7,12 +7,15 @@
 #include <shadowbell/bdev.h>
 #include <stdatomic.h>
 
+#include "bdev/bdev_fence.h"
+
 /* bdev_io.state */
 enum bdev_io_state {
 	BDEV_IO_IDLE,
 	BDEV_IO_SUBMITTED, /* by a user: done() is owed */
 	BDEV_IO_EMULATED,  /* likewise, and a struct bdev_emu works on it or will */
 	BDEV_IO_CHILD,	   /* of a struct bdev_emu */
+	BDEV_IO_FENCED,	   /* by a user: waits for a late write to the same blocks */
 };
 
 struct bdev_emu;
@@ -27,8 +30,10 @@ struct bdev_emu_pool {
 
 struct bdev_channel_private {
 	struct bdev_emu_pool emu;
-	/* &bdev->priv->removed, so that the I/O path takes one step less. */
-	const atomic_bool *removed;
+	/* The bdev's, and its flags, so that the I/O path takes one step less. */
+	struct bdev_gate *gate;
+	const atomic_uint *gate_flags;
+	struct bdev_fenced fenced;
 	uint64_t first_lba; /* of a part: where it begins in its base */
 };
 
@@ -44,6 +49,11 @@ void bdev_emu_pool_fini(struct bdev_emu_pool *pool);
 void bdev_emu_start(struct bdev_io *io, enum bdev_emu_kind kind);
 void bdev_emu_child_done(struct bdev_io *child, enum bdev_status status);
 void bdev_emu_cancel(struct bdev_io *io);
+/* The parent ends; its child may go on, as all that it works on is the emulation's. */
+void bdev_emu_abandon(struct bdev_io *io, enum bdev_status status);
+
+/* bdev_io.c: an I/O that waited before it got to the backend goes on. */
+void bdev_io_resume(struct bdev_io *io);
 
 /*
  * For a bdev that is a part of another: an I/O that its submit() got becomes one of the base, by

@@ -48,7 +48,8 @@ static enum bdev_status check(const struct bdev_channel *ch, const struct bdev_i
 	if (unlikely(io->op >= BDEV_OP_COUNT || io->flags & ~ALL_FLAGS))
 		return BDEV_STATUS_UNSUPPORTED;
 	/* Partner: bdev_remove(). An I/O that slips through is merely outstanding. */
-	if (unlikely(atomic_load_explicit(ch->priv->removed, memory_order_relaxed)))
+	if (unlikely(atomic_load_explicit(ch->priv->gate_flags, memory_order_relaxed) &
+		     BDEV_GATE_REMOVED))
 		return BDEV_STATUS_GONE;
 	op = &op_infos[io->op];
 	if (unlikely(op->writes && ch->read_only))
@@ -136,17 +137,33 @@ static slow_path void end_timing(struct bdev_channel *ch)
 	ch->timed = NULL;
 }
 
+static bool must_wait(struct bdev_channel *ch, struct bdev_io *io)
+{
+	return unlikely(atomic_load_explicit(ch->priv->gate_flags, memory_order_relaxed) &
+			BDEV_GATE_FENCED) &&
+	       bdev_fenced_wait(ch, io);
+}
+
+void bdev_io_resume(struct bdev_io *io)
+{
+	if (io->part) /* it got as far as the base's backend, or nearly so */
+		io->channel->bdev->ops->submit(io->channel, io);
+	else
+		submit_valid(io->channel, io);
+}
+
 static void __attribute__((noinline)) submit_any(struct bdev_channel *ch, struct bdev_io *io)
 {
 	enum bdev_status status = check(ch, io);
 
-	if (status == BDEV_STATUS_OK) {
-		if (bdev_is_timed(ch, io->op))
-			start_timing(ch, io);
-		submit_valid(ch, io);
-	} else {
+	if (status != BDEV_STATUS_OK) {
 		bdev_io_complete(io, status);
+		return;
 	}
+	if (bdev_is_timed(ch, io->op))
+		start_timing(ch, io);
+	if (!must_wait(ch, io))
+		submit_valid(ch, io);
 }
 
 /*
@@ -160,7 +177,8 @@ static inline bool is_plain(const struct bdev_channel *ch, const struct bdev_io 
 	return io->op <= ch->plain_op && !(io->flags & ~ALL_FLAGS) &&
 	       bdev_range_is_plain(ch, io->lba, io->nblocks) && io->iovcnt == 1 &&
 	       io->iov->iov_len == (uint64_t)io->nblocks << bdev->block_shift &&
-	       io->iov->iov_base && !atomic_load_explicit(ch->priv->removed, memory_order_relaxed);
+	       io->iov->iov_base &&
+	       !atomic_load_explicit(ch->priv->gate_flags, memory_order_relaxed);
 }
 
 void bdev_submit(struct bdev_channel *ch, struct bdev_io *io)
@@ -207,7 +225,9 @@ void bdev_io_pass_on(struct bdev_io *io, struct bdev_channel *base)
 	io->channel = base;
 	io->lba += io->part->priv->first_lba;
 	COUNTER_ADD(base->inflight, 1);
-	base->bdev->ops->submit(base, io);
+	/* A child is waited for by its emulation, which has not got all of the range either. */
+	if (io->state == BDEV_IO_CHILD || !must_wait(base, io))
+		base->bdev->ops->submit(base, io);
 }
 
 static void come_back(struct bdev_io *io, enum bdev_status status)
@@ -238,9 +258,32 @@ void bdev_io_cancel(struct bdev_io *io)
 
 	if (io->state == BDEV_IO_EMULATED) {
 		bdev_emu_cancel(io);
+	} else if (io->state == BDEV_IO_FENCED) {
+		bdev_fenced_end(io, BDEV_STATUS_ABORTED);
 	} else if (io->state != BDEV_IO_IDLE) {
 		ops = io->channel->bdev->ops;
 		if (ops->cancel)
 			ops->cancel(io->channel, io);
 	}
+}
+
+bool bdev_io_abandon(struct bdev_io *io)
+{
+	const struct bdev_ops *ops;
+
+	switch ((enum bdev_io_state)io->state) {
+	case BDEV_IO_IDLE:
+		return true;
+	case BDEV_IO_EMULATED:
+		bdev_emu_abandon(io, BDEV_STATUS_ABORTED);
+		return true;
+	case BDEV_IO_FENCED:
+		bdev_fenced_end(io, BDEV_STATUS_ABORTED);
+		return true;
+	case BDEV_IO_SUBMITTED:
+	case BDEV_IO_CHILD:
+		break;
+	}
+	ops = io->channel->bdev->ops;
+	return ops->abandon && ops->abandon(io->channel, io, BDEV_STATUS_ABORTED);
 }

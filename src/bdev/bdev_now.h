@@ -39,7 +39,7 @@ static inline bool bdev_now_may(const struct bdev_channel *ch, enum bdev_op op, 
 				uint32_t nblocks)
 {
 	return likely(op <= ch->plain_op && bdev_range_is_plain(ch, lba, nblocks) &&
-		      !atomic_load_explicit(ch->priv->removed, memory_order_relaxed));
+		      !atomic_load_explicit(ch->priv->gate_flags, memory_order_relaxed));
 }
 
 /*

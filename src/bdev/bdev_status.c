@@ -19,6 +19,7 @@ static const char *const names[BDEV_STATUS_COUNT] = {
 	[BDEV_STATUS_BAD_BUFFER] = "bad buffer",
 	[BDEV_STATUS_ABORTED] = "aborted",
 	[BDEV_STATUS_GONE] = "bdev is gone",
+	[BDEV_STATUS_TIMEOUT] = "timeout",
 };
 
 const char *bdev_status_str(enum bdev_status status)
@@ -51,6 +52,7 @@ static const struct {
 	{EBUSY, BDEV_STATUS_NO_MEMORY},
 	{EFAULT, BDEV_STATUS_BAD_BUFFER},
 	{ECANCELED, BDEV_STATUS_ABORTED},
+	{ETIMEDOUT, BDEV_STATUS_TIMEOUT}, /* BLK_STS_TIMEOUT */
 	{ENODEV, BDEV_STATUS_GONE},
 	{ENXIO, BDEV_STATUS_GONE},
 	{ESHUTDOWN, BDEV_STATUS_GONE},

@@ -110,14 +110,24 @@ static void now(struct bdev_channel *ch, enum bdev_op op, uint64_t lba, uint32_t
 {
 }
 
-static void cancel(struct bdev_channel *ch, struct bdev_io *io)
+static void end_early(struct null_channel *nc, struct bdev_io *io, enum bdev_status status)
 {
-	struct null_channel *nc = ch->ctx;
-
 	unlink_io(nc, (struct null_io *)&io->backend);
 	if (!nc->first)
 		reactor_timer_cancel(&nc->timer);
-	bdev_io_complete(io, BDEV_STATUS_ABORTED);
+	bdev_io_complete(io, status);
+}
+
+static void cancel(struct bdev_channel *ch, struct bdev_io *io)
+{
+	end_early(ch->ctx, io, BDEV_STATUS_ABORTED);
+}
+
+/* Nothing is under way but time. */
+static bool abandon(struct bdev_channel *ch, struct bdev_io *io, enum bdev_status status)
+{
+	end_early(ch->ctx, io, status);
+	return true;
 }
 
 static int channel_create(struct bdev *bdev, struct bdev_channel *ch)
@@ -154,6 +164,7 @@ static const struct bdev_ops null_ops = {
 	.submit = submit,
 	.now = now,
 	.cancel = cancel,
+	.abandon = abandon,
 	.destroy = destroy,
 };
 
@@ -164,6 +175,7 @@ static const struct bdev_ops late_ops = {
 	.channel_destroy = channel_destroy,
 	.submit = submit,
 	.cancel = cancel,
+	.abandon = abandon,
 	.destroy = destroy,
 };
 

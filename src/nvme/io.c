@@ -44,6 +44,8 @@ uint16_t vnvme_status_of(enum bdev_status status, enum bdev_op op)
 		return NVME_SC_ABORT_REQ;
 	case BDEV_STATUS_GONE:
 		return VNVME_DNR(NVME_SC_NS_NOT_READY);
+	/* Linux tries again, as Do Not Retry is not set. */
+	case BDEV_STATUS_TIMEOUT:
 	case BDEV_STATUS_COUNT:
 		break;
 	}

@@ -169,6 +169,8 @@ enum scsi_result scsi_fail_io(struct scsi_task *task, enum bdev_status status)
 		return scsi_fail(task, SCSI_KEY_ABORTED_COMMAND, SCSI_ASC_NONE);
 	case BDEV_STATUS_GONE:
 		return scsi_fail(task, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_LU_NOT_SUPPORTED);
+	case BDEV_STATUS_TIMEOUT:
+		return scsi_fail(task, SCSI_KEY_ABORTED_COMMAND, SCSI_ASC_LU_TIMEOUT);
 	case BDEV_STATUS_OK:
 	case BDEV_STATUS_COUNT:
 		break;

@@ -122,6 +122,15 @@ static const struct bdev_ops mock_ops = {
 	.destroy = mock_destroy,
 };
 
+/* A disk that can't be told to stop. */
+__attribute__((unused)) static const struct bdev_ops no_cancel_ops = {
+	.type = "mock",
+	.channel_create = mock_channel_create,
+	.channel_destroy = mock_channel_destroy,
+	.submit = mock_submit,
+	.destroy = mock_destroy,
+};
+
 /* Not registered yet, so that the test can change it. */
 static inline struct mock *mock_new(const char *name)
 {

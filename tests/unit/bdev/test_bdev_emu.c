@@ -168,6 +168,104 @@ static void cancel(void)
 	end();
 }
 
+static void abandon_fn(void *arg)
+{
+	CU_ASSERT(bdev_io_abandon(arg));
+}
+
+/* The I/O ends, and its memory may go; what is on its way to the disk is nobody's any more. */
+static void abandoned_compare(void)
+{
+	struct test_req *req = malloc(sizeof(*req));
+	char *mine = test_buffer(N * 512);
+
+	if (!begin(mock_new("m")))
+		return;
+	mock->hold = true;
+	test_req_init(req, &disk, BDEV_OP_COMPARE, 0, N, mine);
+	test_req_submit(req, &disk);
+	CU_ASSERT_EQUAL(mock->nheld, 1);
+	mock->bdev.ops = &no_cancel_ops;
+	reactor_call(reactor, abandon_fn, &req->io);
+	CU_ASSERT_EQUAL(test_req_wait(req), BDEV_STATUS_ABORTED);
+	CU_ASSERT_EQUAL(disk.ch->inflight, 0);
+	reactor_call(reactor, abandon_fn, &req->io); /* it has ended */
+	free(req);
+	free(mine);
+	/* Nor may the channel go while that lasts; then it does, and nothing else is read. */
+	reactor_call(reactor, test_disk_put_channel, &disk);
+	CU_ASSERT_EQUAL(mock->nchannels, 1);
+	reactor_call(reactor, mock_release_fn, mock);
+	CU_ASSERT_EQUAL(mock->nchannels, 0);
+	CU_ASSERT_EQUAL(mock->nseen, 1);
+	test_disk_close(&disk);
+	test_remove("m");
+	reactor_destroy(reactor);
+	free(buf);
+}
+
+/* The late write of zeroes must not hit what is written after the answer. */
+static void abandoned_write(void)
+{
+	struct test_req old, overlapping, beside, reader;
+
+	if (!begin(mock_new("m")))
+		return;
+	mock->hold = true;
+	mock->bdev.ops = &no_cancel_ops;
+	test_req_init(&old, &disk, BDEV_OP_WRITE_ZEROES, 8, 8, NULL);
+	test_req_submit(&old, &disk);
+	CU_ASSERT_EQUAL(mock->nheld, 1);
+	reactor_call(reactor, abandon_fn, &old.io);
+	CU_ASSERT_EQUAL(test_req_wait(&old), BDEV_STATUS_ABORTED);
+	test_req_init(&overlapping, &disk, BDEV_OP_WRITE, 15, 2, buf);
+	test_req_submit(&overlapping, &disk);
+	test_req_init(&beside, &disk, BDEV_OP_WRITE, 16, 2, buf);
+	test_req_submit(&beside, &disk);
+	test_req_init(&reader, &disk, BDEV_OP_READ, 8, 1, buf + 4096);
+	test_req_submit(&reader, &disk);
+	CU_ASSERT_EQUAL(mock->nheld, 2);
+	CU_ASSERT_EQUAL(mock->seen[1].lba, 16);
+	/* Who waits at a fence can be cancelled and abandoned. */
+	reactor_call(reactor, cancel_fn, &reader.io);
+	CU_ASSERT_EQUAL(test_req_wait(&reader), BDEV_STATUS_ABORTED);
+	test_req_init(&reader, &disk, BDEV_OP_COMPARE, 8, 1, buf + 4096);
+	test_req_submit(&reader, &disk);
+	reactor_call(reactor, abandon_fn, &reader.io);
+	CU_ASSERT_EQUAL(test_req_wait(&reader), BDEV_STATUS_ABORTED);
+	usleep(20000);
+	CU_ASSERT_EQUAL(mock->nseen, 2);
+	mock->hold = false;
+	reactor_call(reactor, mock_release_fn, mock);
+	CU_ASSERT_EQUAL(test_req_wait(&beside), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(test_req_wait(&overlapping), BDEV_STATUS_OK);
+	CU_ASSERT(!memcmp(mock->mem + 15 * 512, buf, 512));
+	CU_ASSERT_EQUAL(mock->seen[2].lba, 15);
+	end();
+}
+
+/* A bdev whose disk hangs for good tells who waits at the fence as it tells all others. */
+static void fence_and_timeout(void)
+{
+	struct test_req old, late;
+	struct mock *m = mock_new("m");
+
+	m->bdev.io_timeout_ns = 20 * NS_PER_MS;
+	if (!begin(m))
+		return;
+	mock->hold = true;
+	mock->bdev.ops = &no_cancel_ops;
+	test_req_init(&old, &disk, BDEV_OP_WRITE_ZEROES, 8, 8, NULL);
+	test_req_submit(&old, &disk);
+	reactor_call(reactor, abandon_fn, &old.io);
+	CU_ASSERT_EQUAL(test_req_wait(&old), BDEV_STATUS_ABORTED);
+	test_req_init(&late, &disk, BDEV_OP_WRITE, 8, 1, buf);
+	test_req_submit(&late, &disk);
+	CU_ASSERT_EQUAL(test_req_wait(&late), BDEV_STATUS_TIMEOUT);
+	reactor_call(reactor, mock_release_fn, mock);
+	end();
+}
+
 #define MANY 100
 
 static void submit_many(void *arg)
@@ -237,6 +335,9 @@ static const struct test_case cases[] = {
 	{"zeroes_refused_late", zeroes_refused_late},
 	{"split", split},
 	{"cancel", cancel},
+	{"abandoned_compare", abandoned_compare},
+	{"abandoned_write", abandoned_write},
+	{"fence_and_timeout", fence_and_timeout},
 	{"more_than_the_pool", more_than_the_pool},
 	{"channel_put_in_done", channel_put_in_done},
 };

@@ -156,6 +156,31 @@ static void cancel_every(void)
 	end();
 }
 
+static void abandon_all(void *arg)
+{
+	int i;
+
+	submit_all(NULL);
+	for (i = 0; i < MANY; i += 2)
+		CU_ASSERT(bdev_io_abandon(&reqs[i].io));
+	for (i = 0; i < MANY; i++)
+		CU_ASSERT(bdev_io_abandon(&reqs[i].io));
+	CU_ASSERT_EQUAL(norder, MANY);
+}
+
+static void abandon(void)
+{
+	int i;
+
+	if (!begin(60000000))
+		return;
+	init_all();
+	reactor_call(reactor, abandon_all, NULL);
+	for (i = 0; i < MANY; i++)
+		CU_ASSERT_EQUAL(test_req_wait(&reqs[i]), BDEV_STATUS_ABORTED);
+	end();
+}
+
 static void put_when_last(struct test_req *req)
 {
 	if (disk.ch->inflight)
@@ -205,11 +230,9 @@ static void refusals(void)
 }
 
 static const struct test_case cases[] = {
-	{"ops", ops},
-	{"latency", latency},
-	{"cancel", cancel},
-	{"cancel_every", cancel_every},
-	{"removal_in_flight", removal_in_flight},
+	{"ops", ops},		{"latency", latency},
+	{"cancel", cancel},	{"cancel_every", cancel_every},
+	{"abandon", abandon},	{"removal_in_flight", removal_in_flight},
 	{"refusals", refusals},
 };
 

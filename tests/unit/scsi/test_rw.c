@@ -262,6 +262,7 @@ static void errors(void)
 		{BDEV_STATUS_MISCOMPARE, 0xe, 0x1d00, 0x1d00},
 		{BDEV_STATUS_ABORTED, 0xb, 0x0000, 0x0000},
 		{BDEV_STATUS_GONE, 0x5, 0x2500, 0x2500},
+		{BDEV_STATUS_TIMEOUT, 0xb, 0x0801, 0x0801},
 	};
 	unsigned int i;
 
