@@ -172,11 +172,18 @@ static int run(const struct config *cfg, bool verbose)
 {
 	struct target *target;
 	sigset_t set;
-	int sig;
+	int rc, sig;
 
 	block_signals(&set);
-	if (target_start(cfg, &target))
+	rc = log_start();
+	if (rc) {
+		log_error("the thread of the log cannot start: %s", strerror(-rc));
 		return EXIT_FAILURE;
+	}
+	if (target_start(cfg, &target)) {
+		log_stop();
+		return EXIT_FAILURE;
+	}
 	log_info("ready");
 	sig = wait_for_end(target, &set);
 	/* A second one ends the process at once: the default action. */
@@ -186,6 +193,7 @@ static int run(const struct config *cfg, bool verbose)
 		target_print_stats(target);
 	target_stop(target);
 	log_info("stopped");
+	log_stop();
 	return EXIT_SUCCESS;
 }
 

@@ -259,8 +259,9 @@ static void shutdown_flushed(struct bdev_io *io)
 	struct vnvme_ctrl *ctrl = container_of(io, struct vnvme_ctrl, shutdown_io);
 
 	if (io->status)
-		log_error("%s: flush of namespace %u at shutdown: %s", ctrl->name,
-			  ctrl->ns[ctrl->shutdown_ns].nsid, bdev_status_str(io->status));
+		log_limited(&ctrl->limit, LOG_LEVEL_ERROR, ctrl->name,
+			    "%s: flush of namespace %u at shutdown: %s", ctrl->name,
+			    ctrl->ns[ctrl->shutdown_ns].nsid, bdev_status_str(io->status));
 	ctrl->shutdown_ns++;
 	steps_run(&ctrl->shutdown_steps, flush_next, ctrl);
 }

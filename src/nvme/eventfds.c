@@ -140,9 +140,11 @@ static void kick_is_set(struct vnvme_op *op)
 		close(ctrl->kick_fd);
 	ctrl->kick_fd = *fd;
 	if (*fd < 0)
-		log_info("%s: doorbells are mapped into the guest: its queues are polled as long "
-			 "as the controller is enabled, and the reactor does not sleep",
-			 ctrl->name);
+		log_limited(
+			&ctrl->limit, LOG_LEVEL_INFO, ctrl->name,
+			"%s: doorbells are mapped into the guest: its queues are polled as long "
+			"as the controller is enabled, and the reactor does not sleep",
+			ctrl->name);
 	vnvme_sync_op_done(op);
 }
 

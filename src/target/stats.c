@@ -6,6 +6,7 @@
 #include "bdev/queue_stats.h"
 #include "reactor/reactor.h"
 #include "target/target_internal.h"
+#include "util/log.h"
 #include "util/time.h"
 #include "util/util.h"
 
@@ -139,6 +140,20 @@ static void print_header(FILE *f, const char *kind, const char *const *columns, 
 	fputc('\n', f);
 }
 
+static void print_log(FILE *f)
+{
+	static const char *const columns[] = {"lines", "lost", "left_out"};
+	struct log_stats s;
+
+	log_get_stats(&s);
+	print_header(f, "log", columns, ARRAY_SIZE(columns));
+	fprintf(f, "log %-22s", "stderr");
+	print_number(f, s.lines);
+	print_number(f, s.lost);
+	print_number(f, s.left_out);
+	fputc('\n', f);
+}
+
 void target_print_stats(const struct target *t)
 {
 	static const char *const queue[] = {
@@ -165,8 +180,9 @@ void target_print_stats(const struct target *t)
 	print_header(f, "reactor", reactor, ARRAY_SIZE(reactor));
 	for (i = 0; i < t->nreactors; i++)
 		print_reactor(f, t->reactors[i]);
-	/* At once, and with no lock held: stderr may be a pipe that nobody reads. */
-	if (!fclose(f))
-		fwrite(text, 1, len, stderr);
-	free(text);
+	print_log(f);
+	if (fclose(f))
+		free(text);
+	else
+		log_text(text, len);
 }

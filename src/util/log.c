@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* What a line looks like, and the write. */
 #include "util/log.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "util/time.h"
+#include "util/log_ring.h"
+#include "util/log_thread.h"
 
 static enum log_level max_level = LOG_LEVEL_INFO;
 
@@ -22,58 +27,105 @@ bool log_enabled(enum log_level level)
 	return level <= max_level;
 }
 
-static int put_prefix(char *buf, size_t size, enum log_level level)
+/*
+ * systemd's journal stamps lines itself. What it says in the environment is inherited by all that
+ * is started from a service: only if our stderr is the stream meant there it is true of us.
+ */
+static bool is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+
+	return stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
+	       !fstat(STDERR_FILENO, &st) && st.st_dev == dev && st.st_ino == ino;
+}
+
+static int put_prefix(char *buf, size_t size, int level, const struct timespec *when)
 {
 	static const char *const names[] = {"error: ", "warning: ", "", "debug: "};
-	struct timespec ts;
 	struct tm tm;
 	size_t n;
 
-	/* The journal stamps lines itself. */
-	if (getenv("JOURNAL_STREAM"))
+	if (is_journal())
 		return snprintf(buf, size, "%s", names[level]);
-	clock_gettime(CLOCK_REALTIME, &ts);
-	localtime_r(&ts.tv_sec, &tm);
+	localtime_r(&when->tv_sec, &tm);
 	n = strftime(buf, size, "%F %T", &tm);
 	return (int)n +
-	       snprintf(buf + n, size - n, ".%03ld %s", ts.tv_nsec / 1000000, names[level]);
+	       snprintf(buf + n, size - n, ".%03ld %s", when->tv_nsec / 1000000, names[level]);
 }
 
-/* One write(2) a line, so that the lines of several threads never mix. */
-void log_line(enum log_level level, const char *fmt, ...)
+bool log_put(const char *text, size_t len)
 {
-	char buf[1024];
+	while (len) {
+		ssize_t n = write(STDERR_FILENO, text, len);
+
+		if (n < 0 && errno == EAGAIN) {
+			/* Somebody who shares it has made it non-blocking. */
+			struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+			poll(&p, 1, -1);
+			continue;
+		}
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false; /* a full disk, or nobody is left to tell */
+		text += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+/* One write(2) a line, so that it never mixes with those of other processes. */
+bool log_put_line(int level, const struct timespec *when, const char *text)
+{
+	char buf[LOG_TEXT_MAX + 64];
+	int n = put_prefix(buf, sizeof(buf), level, when);
+
+	n += snprintf(buf + n, sizeof(buf) - (size_t)n, "%s\n", text);
+	return log_put(buf, (size_t)n);
+}
+
+static void write_line(enum log_level level, const char *fmt, va_list ap)
+{
+	char text[LOG_TEXT_MAX];
+	struct timespec now;
+
+	if (log_thread_line(level, fmt, ap))
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	log_put_line(level, &now, text);
+}
+
+void log_write(enum log_level level, const char *fmt, ...)
+{
 	va_list ap;
-	int n, m;
 
 	if (!log_enabled(level))
 		return;
-	n = put_prefix(buf, sizeof(buf), level);
 	va_start(ap, fmt);
-	m = vsnprintf(buf + n, sizeof(buf) - (size_t)n - 1, fmt, ap);
+	write_line(level, fmt, ap);
 	va_end(ap);
-	n += m < 0 ? 0 : m;
-	if (n > (int)sizeof(buf) - 2)
-		n = (int)sizeof(buf) - 2;
-	buf[n++] = '\n';
-	if (write(STDERR_FILENO, buf, (size_t)n) < 0)
-		return; /* nobody is left to tell */
 }
 
-bool log_limit_ok(struct log_limit *limit, const char *what)
+void log_line(enum log_level level, const char *fmt, ...)
 {
-	uint64_t now = time_now_ns();
+	va_list ap;
 
-	if (!limit->window_start_ns ||
-	    now - limit->window_start_ns > LOG_LIMIT_SECONDS * NS_PER_SEC) {
-		if (limit->dropped)
-			log_warn("%s: %u more such lines were dropped", what, limit->dropped);
-		*limit = (struct log_limit){.window_start_ns = now};
-	}
-	if (limit->in_window >= LOG_LIMIT_BURST) {
-		limit->dropped++;
-		return false;
-	}
-	limit->in_window++;
-	return true;
+	if (!log_enabled(level) ||
+	    !log_limit_line_ok(level < LOG_LEVEL_DEBUG && log_thread_is_other()))
+		return;
+	va_start(ap, fmt);
+	write_line(level, fmt, ap);
+	va_end(ap);
+}
+
+void log_text(char *text, size_t len)
+{
+	if (log_thread_text(text, len))
+		return;
+	log_put(text, len);
+	free(text);
 }

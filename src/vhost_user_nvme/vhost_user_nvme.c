@@ -169,7 +169,8 @@ static enum vhost_result get_info(struct vhost_user_nvme *vun, struct vhost_own_
 
 	memcpy(&req, msg->payload, sizeof(req));
 	if (le32toh(req.version) < VHOST_USER_NVME_VERSION)
-		log_warn(
+		log_limited(
+			&vun->limit, LOG_LEVEL_WARN, vun->name,
 			"%s: the front-end knows protocol versions up to %u only; this one needs %u",
 			vun->name, le32toh(req.version), VHOST_USER_NVME_VERSION);
 	else

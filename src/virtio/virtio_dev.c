@@ -22,7 +22,7 @@ static int on_connect(void *arg)
 {
 	struct virtio_dev *dev = arg;
 
-	log_info("%s: front-end connected", dev->name);
+	log_limited(&dev->limit, LOG_LEVEL_INFO, dev->name, "%s: front-end connected", dev->name);
 	if (dev->ops->session)
 		dev->ops->session(dev->arg, true);
 	return 0;
@@ -36,7 +36,8 @@ static void on_disconnect(void *arg)
 	guest_table_drop(&dev->memory);
 	if (dev->ops->session)
 		dev->ops->session(dev->arg, false);
-	log_info("%s: front-end disconnected", dev->name);
+	log_limited(&dev->limit, LOG_LEVEL_INFO, dev->name, "%s: front-end disconnected",
+		    dev->name);
 }
 
 /* The queues have been stopped before, and start again after. */

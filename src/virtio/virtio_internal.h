@@ -76,6 +76,7 @@ struct virtio_group {
 
 struct virtio_dev {
 	char name[64];
+	struct log_limit limit;
 	const struct virtio_ops *ops;
 	void *arg;
 	uint64_t idle_ns;

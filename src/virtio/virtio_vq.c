@@ -79,11 +79,14 @@ void virtio_req_break(struct virtio_req *req, const char *why)
 
 static void log_broken(struct virtio_vq *vq)
 {
+	struct virtio_dev *dev = vq->group->dev;
+
 	if (vq->broken_logged)
 		return;
 	vq->broken_logged = true;
-	log_warn("%s: queue %u is broken and stopped until the guest resets the device: %s (%u)",
-		 vq->group->dev->name, vq->index, vq->ring.broken, vq->ring.broken_value);
+	log_limited(&dev->limit, LOG_LEVEL_WARN, dev->name,
+		    "%s: queue %u is broken and stopped until the guest resets the device: %s (%u)",
+		    dev->name, vq->index, vq->ring.broken, vq->ring.broken_value);
 }
 
 /* What is in the front of the ring for the personality's short way. */

@@ -296,6 +296,47 @@ def closed_output(case):
     equal(daemon.wait(WAIT), 0, "the status")
 
 
+def stuck_output(case):
+    """Who reads its messages has stopped: all goes on, what finds no room is lost and counted."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    with open(writer, "wb", closefd=False) as out:
+        # pylint: disable-next=consider-using-with
+        daemon = subprocess.Popen([str(DAEMON), "-c", case.config(), "-v"],
+                                  stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    os.close(writer)
+    case.stack.callback(stop, daemon)
+    await_(lambda: (case.sockets / "nvme1").is_socket() or daemon.poll() is not None, "sockets")
+    for _ in range(100):  # each makes some lines, and the table many
+        daemon.send_signal(signal.SIGUSR1)
+        session = Session(case.sockets / "nvme0").hello()
+        session.works()
+        session.close()
+    daemon.terminate()
+    equal(daemon.wait(WAIT), 0, "the status")
+    with open(reader, "rb") as said:
+        check(len(said.read()) <= 8192, "the pipe was no bound")
+
+
+def a_guests_lines(case):
+    """Sessions in a loop fill no log: a few lines, and one that tells how many more there were."""
+    daemon = case.start("-c", case.config())
+    for _ in range(300):
+        session = Session(case.sockets / "nvme0").hello()
+        session.ask(GET_INFO, struct.pack("<I", 0))
+        session.close()
+    daemon.send_signal(signal.SIGUSR1)
+    await_(lambda: "# log" in daemon.log.read_text(), "the counters")
+    equal(case.end(daemon), 0, "the status")
+    said = daemon.log.read_text()
+    lines = re.findall(r" nvme0: (?:front-end|the front-end)", said)
+    seconds = len(set(re.findall(r"^\S+ (\S+)\.\d", said, re.M)))
+    check(5 <= len(lines) <= 25 + 2 * seconds, f"{len(lines)} lines in about {seconds} s")
+    check(re.search(r" nvme0: \d+ more messages left out in \d+ s", said), said[-2000:])
+    left_out = re.search(r"^log stderr +\d+ +- +(\d+)$", said, re.M)
+    check(left_out and int(left_out[1]) > 500, f"counted: {left_out and left_out[0]}")
+
+
 # --- whose the sockets are ---
 
 def started_twice(case):
@@ -548,8 +589,9 @@ def not_allowed_to_give(case):
 
 CASES = [option_help, option_version, wrong_options, check_only, check_beside_a_running_one,
          option_socket_dir, verbosity, libraries, counters, ends_in_order, ends_with_sessions,
-         signalled_while_starting, closed_output, started_twice, half_taken, second_front_end, stale_socket, other_files,
-         lock_of_another, lock_is_a_link, another_program_listens, mode_and_owner, owner,
+         signalled_while_starting, closed_output, stuck_output, a_guests_lines, started_twice,
+         half_taken, second_front_end, stale_socket, other_files, lock_of_another,
+         lock_is_a_link, another_program_listens, mode_and_owner, owner,
          socket_dir, path_too_long, unprivileged, unwritable, not_allowed_to_give]
 
 

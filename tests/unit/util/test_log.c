@@ -1,46 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Log lines: levels, length, whole lines from several threads, and the limit of a flood. */
-#include <fcntl.h>
+/* Log lines: levels, length, time, and whole lines from several threads. */
 #include <limits.h>
 #include <pthread.h>
-#include <sys/mman.h>
+#include <sys/stat.h>
 
-#include "../tools.h"
-#include "util/log.h"
-
-/* stderr is a file meanwhile; what came into it is in `said`. */
-static char said[1 << 20];
-static int said_fd, real_stderr;
-
-static void listen(void)
-{
-	fflush(stderr);
-	said_fd = memfd_create("log", MFD_CLOEXEC);
-	fcntl(said_fd, F_SETFL, O_APPEND); /* a memfd does not lock its position for a write */
-	real_stderr = dup(STDERR_FILENO);
-	dup2(said_fd, STDERR_FILENO);
-}
-
-static void listened(void)
-{
-	ssize_t n;
-
-	dup2(real_stderr, STDERR_FILENO);
-	close(real_stderr);
-	n = pread(said_fd, said, sizeof(said) - 1, 0);
-	said[n > 0 ? n : 0] = '\0';
-	close(said_fd);
-}
-
-static int lines(void)
-{
-	const char *p;
-	int n = 0;
-
-	for (p = said; *p; p++)
-		n += *p == '\n';
-	return n;
-}
+#include "log_test.h"
 
 static void levels(void)
 {
@@ -100,13 +64,30 @@ static void time_stamp(void)
 
 		CU_ASSERT(shape[i] == 'd' ? digit : said[i] == shape[i]);
 	}
-	setenv("JOURNAL_STREAM", "8:1", 1);
+}
+
+/* The variable is inherited: it is about the stream that it names, and no other. */
+static void journal(void)
+{
+	char stream[64];
+	struct stat st;
+
 	listen();
+	fstat(STDERR_FILENO, &st);
+	snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev,
+		 (unsigned long long)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
 	log_warn("y");
 	log_info("z");
 	listened();
-	unsetenv("JOURNAL_STREAM");
 	CU_ASSERT_STRING_EQUAL(said, "warning: y\nz\n");
+	setenv("JOURNAL_STREAM", "8:1", 1);
+	listen();
+	log_info("z");
+	listened();
+	unsetenv("JOURNAL_STREAM");
+	CU_ASSERT(said[0] >= '0' && said[0] <= '9');
+	CU_ASSERT_PTR_NOT_NULL(strstr(said, " z\n"));
 }
 
 /* Longer than a line can be: cut off, but still one line with an end. */
@@ -168,53 +149,6 @@ static void from_threads(void)
 	CU_ASSERT_EQUAL(bad, 0);
 }
 
-/* --- the limit --- */
-
-static void limit_burst(void)
-{
-	struct log_limit limit = {0};
-	int i;
-
-	listen();
-	for (i = 0; i < LOG_LIMIT_BURST + 990; i++)
-		log_limited(&limit, LOG_LEVEL_WARN, "guest", "line %d", i);
-	listened();
-	CU_ASSERT_EQUAL(lines(), LOG_LIMIT_BURST);
-	CU_ASSERT_EQUAL(limit.dropped, 990);
-	/* The next window begins with what was dropped, and lets as many through again. */
-	limit.window_start_ns -= (LOG_LIMIT_SECONDS + 1) * NS_PER_SEC;
-	listen();
-	for (i = 0; i < 2 * LOG_LIMIT_BURST; i++)
-		log_limited(&limit, LOG_LEVEL_WARN, "guest", "again %d", i);
-	listened();
-	CU_ASSERT_EQUAL(lines(), LOG_LIMIT_BURST + 1);
-	CU_ASSERT_PTR_NOT_NULL(strstr(said, "guest: 990 more such lines were dropped\n"));
-	CU_ASSERT(strstr(said, "dropped") < strstr(said, "again 0"));
-}
-
-/* What the level drops does not use the limit up; each object has its own. */
-static void limit_and_level(void)
-{
-	struct log_limit a = {0}, b = {0};
-	int i;
-
-	log_set_level(LOG_LEVEL_ERROR);
-	listen();
-	for (i = 0; i < 2 * LOG_LIMIT_BURST; i++)
-		log_limited(&a, LOG_LEVEL_WARN, "guest", "line %d", i);
-	listened();
-	CU_ASSERT_EQUAL(said[0], '\0');
-	CU_ASSERT_EQUAL(a.in_window + a.dropped, 0);
-	log_set_level(LOG_LEVEL_INFO);
-	listen();
-	for (i = 0; i < 2 * LOG_LIMIT_BURST; i++)
-		log_limited(&a, LOG_LEVEL_WARN, "a", "from a");
-	log_limited(&b, LOG_LEVEL_WARN, "b", "from b");
-	listened();
-	CU_ASSERT_EQUAL(lines(), LOG_LIMIT_BURST + 1);
-	CU_ASSERT_PTR_NOT_NULL(strstr(said, "from b"));
-}
-
 /* Nobody listens any more: no error, no signal. */
 static void closed_stderr(void)
 {
@@ -230,10 +164,9 @@ static const struct test_case cases[] = {
 	{"levels", levels},
 	{"debug_is_free", debug_is_free},
 	{"time_stamp", time_stamp},
+	{"journal", journal},
 	{"long_lines", long_lines},
 	{"from_threads", from_threads},
-	{"limit_burst", limit_burst},
-	{"limit_and_level", limit_and_level},
 	{"closed_stderr", closed_stderr},
 };
 

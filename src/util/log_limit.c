@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "util/log_limit.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "util/log.h"
+#include "util/log_thread.h"
+#include "util/time.h"
+
+static struct log_budget object_budget = {LOG_OBJECT_BURST, LOG_OBJECT_RATE};
+static struct log_budget all_budget = {LOG_ALL_BURST, LOG_ALL_RATE};
+/* A start of 1024 controllers and as many bdevs stays far below it, and so does a day without. */
+static const struct log_budget line_budget = {10000, 1000};
+
+static uint64_t all_due_ns;
+static uint64_t left_out;
+
+void log_limit_set(struct log_budget object, struct log_budget all)
+{
+	object_budget = object;
+	all_budget = all;
+	__atomic_store_n(&all_due_ns, 0, __ATOMIC_RELAXED);
+}
+
+/*
+ * The bucket as one number, the time when it is full again: a line moves it on by the time that a
+ * line takes to come back, and there is none to be had when it is a burst ahead.
+ */
+bool log_budget_take(uint64_t *due_ns, struct log_budget budget, uint64_t now_ns)
+{
+	uint64_t each_ns = NS_PER_SEC / budget.rate;
+	uint64_t due = __atomic_load_n(due_ns, __ATOMIC_RELAXED), from;
+
+	do {
+		from = due > now_ns ? due : now_ns;
+		if (from - now_ns > (budget.burst - 1) * each_ns)
+			return false;
+	} while (!__atomic_compare_exchange_n(due_ns, &due, from + each_ns, false, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
+	return true;
+}
+
+/* --- what was left out --- */
+
+/*
+ * A place counts for one object until it has been told, and may be another's after that: `word`
+ * has the use it is in, counted, above the number of lines. An object whose place has gone on to
+ * another use looks for a new one.
+ */
+#define PLACES	    64
+#define COUNT_BITS  40
+#define COUNT_MASK  ((UINT64_C(1) << COUNT_BITS) - 1)
+#define OTHERS	    (PLACES - 1) /* all for which there is no place */
+#define NAME_LENGTH 64
+
+enum place_state { PLACE_FREE, PLACE_CLAIMED, PLACE_USED };
+
+static struct place {
+	uint64_t word;
+	int state;
+	uint64_t since_ns;
+	char name[NAME_LENGTH];
+} places[PLACES];
+
+/* Counts one line, if the place is still in that use. */
+static bool count_at(struct place *p, uint64_t use)
+{
+	uint64_t word = __atomic_load_n(&p->word, __ATOMIC_RELAXED);
+
+	do {
+		if (word >> COUNT_BITS != use)
+			return false;
+	} while (!__atomic_compare_exchange_n(&p->word, &word, word + 1, false, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
+	return true;
+}
+
+static bool claim(struct place *p, const char *name, uint64_t now_ns)
+{
+	int expected = PLACE_FREE;
+
+	if (__atomic_load_n(&p->state, __ATOMIC_RELAXED) != PLACE_FREE ||
+	    !__atomic_compare_exchange_n(&p->state, &expected, PLACE_CLAIMED, false,
+					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return false;
+	snprintf(p->name, sizeof(p->name), "%s", name);
+	p->since_ns = now_ns;
+	__atomic_add_fetch(&p->word, 1, __ATOMIC_RELAXED);
+	/* Pairs with log_limit_report(): who sees the place in use sees its name. */
+	__atomic_store_n(&p->state, PLACE_USED, __ATOMIC_RELEASE);
+	log_thread_wake();
+	return true;
+}
+
+static void leave_out(struct log_limit *limit, const char *what, uint64_t now_ns)
+{
+	uint64_t ref = __atomic_load_n(&limit->place, __ATOMIC_RELAXED);
+	unsigned int i;
+
+	__atomic_add_fetch(&left_out, 1, __ATOMIC_RELAXED);
+	if (ref && count_at(&places[ref % PLACES], ref / PLACES - 1))
+		return;
+	for (i = 0; i < OTHERS; i++) {
+		struct place *p = &places[i];
+
+		if (!claim(p, what, now_ns))
+			continue;
+		ref = __atomic_load_n(&p->word, __ATOMIC_RELAXED) >> COUNT_BITS;
+		__atomic_store_n(&limit->place, (ref + 1) * PLACES + i, __ATOMIC_RELAXED);
+		return;
+	}
+	if (!claim(&places[OTHERS], "other objects", now_ns))
+		count_at(&places[OTHERS],
+			 __atomic_load_n(&places[OTHERS].word, __ATOMIC_RELAXED) >> COUNT_BITS);
+}
+
+bool log_limit_ok(struct log_limit *limit, const char *what)
+{
+	uint64_t now = time_now_ns();
+
+	if (log_budget_take(&limit->due_ns, object_budget, now) &&
+	    log_budget_take(&all_due_ns, all_budget, now))
+		return true;
+	leave_out(limit, what, now);
+	return false;
+}
+
+bool log_limit_line_ok(bool is_guests)
+{
+	static struct log_limit limit;
+	uint64_t now = time_now_ns();
+
+	if (is_guests ? log_budget_take(&all_due_ns, all_budget, now)
+		      : log_budget_take(&limit.due_ns, line_budget, now))
+		return true;
+	leave_out(&limit, "shadowbell", now);
+	return false;
+}
+
+/* Ends the use, so that who counted there looks for a place anew; returns the count. */
+static uint64_t end_use(struct place *p)
+{
+	uint64_t word = __atomic_load_n(&p->word, __ATOMIC_RELAXED);
+
+	while (!__atomic_compare_exchange_n(&p->word, &word,
+					    ((word >> COUNT_BITS) + 1) << COUNT_BITS, false,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	return word & COUNT_MASK;
+}
+
+bool log_limit_report(uint64_t now_ns, bool all)
+{
+	bool more = false;
+	unsigned int i;
+
+	for (i = 0; i < PLACES; i++) {
+		struct place *p = &places[i];
+		char name[NAME_LENGTH];
+		uint64_t n, age_ns;
+
+		if (__atomic_load_n(&p->state, __ATOMIC_ACQUIRE) != PLACE_USED)
+			continue;
+		age_ns = now_ns > p->since_ns ? now_ns - p->since_ns : 0;
+		if (!all && age_ns < LOG_LIMIT_REPORT_SECONDS * NS_PER_SEC) {
+			more = true;
+			continue;
+		}
+		snprintf(name, sizeof(name), "%s", p->name);
+		n = end_use(p);
+		__atomic_store_n(&p->state, PLACE_FREE, __ATOMIC_RELEASE);
+		log_write(LOG_LEVEL_WARN,
+			  "%s: %" PRIu64 " more message%s left out in %" PRIu64 " s; target.log in "
+			  "the configuration has the limits",
+			  name, n, n == 1 ? "" : "s",
+			  (uint64_t)((age_ns + NS_PER_SEC - 1) / NS_PER_SEC));
+	}
+	return more;
+}
+
+uint64_t log_limit_left_out(void)
+{
+	return __atomic_load_n(&left_out, __ATOMIC_RELAXED);
+}
