@@ -5,9 +5,19 @@
 /* Whose the file of a listening socket is, its mode and owner. Main thread. */
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define SOCKET_PATH_MAX 108 /* with the final NUL: sun_path of unix(7) */
+
+struct loop;
+
+/* What a session may take; 0: no limit but the protocol's. */
+struct session_limits {
+	uint64_t sessions_per_second, messages_per_second;
+	uint64_t mapped_bytes;
+	uint32_t regions;
+};
 
 struct socket_params {
 	const char *path; /* at most 107 bytes */
@@ -16,6 +26,8 @@ struct socket_params {
 	bool set_owner, set_group;
 	uid_t owner;
 	gid_t group;
+	struct loop *loop; /* that serves it */
+	struct session_limits limits;
 };
 
 struct socket_file {

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "msgsock/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "util/util.h"
+
+#define BACKLOG	 64
+#define PAUSE_NS (100 * NS_PER_MS)
+
+/*
+ * One descriptor that is given up for a moment when there are no others, so that a peer is told at
+ * once, and the listening socket is not ready for ever.
+ */
+static int spare_fd = -1;
+static pthread_once_t spare_once = PTHREAD_ONCE_INIT;
+
+static void open_spare(void)
+{
+	spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* --- connections --- */
+
+static void pause_over(void *arg)
+{
+	struct listener *l = arg;
+
+	if (!l->waits_for_end)
+		loop_watch(l->loop, &l->source, EPOLLIN);
+}
+
+static void pause_for(struct listener *l, uint64_t ns)
+{
+	loop_watch(l->loop, &l->source, 0);
+	loop_timer_start(l->loop, &l->pause, ns);
+}
+
+/* The peer is gone, and we have not come to it yet. */
+static bool hung_up(const struct listener *l)
+{
+	struct pollfd pfd = {.fd = l->ops->session_fd(l->arg)};
+
+	return pfd.fd < 0 || (poll(&pfd, 1, 0) == 1 && pfd.revents & (POLLHUP | POLLERR));
+}
+
+static void no_descriptors(struct listener *l, int err)
+{
+	struct rlimit lim = {0};
+	int fd = -1;
+
+	getrlimit(RLIMIT_NOFILE, &lim);
+	l->refused++;
+	log_limited(&l->limit, LOG_LEVEL_ERROR, l->name,
+		    "%s: a connection was refused: %s; this process may have %llu files open: "
+		    "raise that (LimitNOFILE, ulimit -n)",
+		    l->name, strerror(err), (unsigned long long)lim.rlim_cur);
+	if (spare_fd >= 0)
+		close(spare_fd);
+	fd = accept4(l->source.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0)
+		close(fd);
+	open_spare();
+	pause_for(l, PAUSE_NS);
+}
+
+static void on_connection(void *arg)
+{
+	struct listener *l = arg;
+	uint64_t now = time_now_ns(), early = rate_early(&l->rate, now);
+	bool busy = l->ops->busy(l->arg);
+	int fd;
+
+	if (early) {
+		l->paused++;
+		pause_for(l, early + PAUSE_NS / 5);
+		return;
+	}
+	if (busy && hung_up(l)) {
+		/* The next peer waits until the last one's I/O is done. */
+		l->waits_for_end = true;
+		loop_watch(l->loop, &l->source, 0);
+		return;
+	}
+	fd = accept4(l->source.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE)
+			no_descriptors(l, errno);
+		else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			pause_for(l, PAUSE_NS);
+		return;
+	}
+	rate_charge(&l->rate, now);
+	if (busy) {
+		l->refused++;
+		log_limited(&l->limit, LOG_LEVEL_WARN, l->name,
+			    "%s: a second front-end was refused: one is connected already; give "
+			    "each guest a controller of its own",
+			    l->name);
+		close(fd);
+		return;
+	}
+	l->accepted++;
+	l->ops->accepted(l->arg, fd);
+}
+
+void listener_session_over(struct listener *l)
+{
+	if (l->waits_for_end)
+		loop_watch(l->loop, &l->source, EPOLLIN);
+	l->waits_for_end = false;
+}
+
+void listener_stop(struct listener *l)
+{
+	loop_timer_cancel(&l->pause);
+	loop_watch(l->loop, &l->source, 0);
+}
+
+/* --- making and destroying; main thread --- */
+
+static int bind_and_listen(struct listener *l, const struct socket_params *p)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	mode_t old;
+	int rc;
+
+	l->source.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (l->source.fd < 0)
+		return -errno;
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", p->path);
+	/* Never there with a wider mode than asked for. No other thread creates files now. */
+	old = umask(0777);
+	rc = bind(l->source.fd, (struct sockaddr *)&addr, sizeof(addr)) ? -errno : 0;
+	umask(old);
+	return rc ? rc : listen(l->source.fd, BACKLOG) ? -errno : 0;
+}
+
+static int make_socket(struct listener *l, const struct socket_params *p)
+{
+	int rc = socket_file_claim(&l->file, p);
+
+	if (rc)
+		return rc;
+	rc = bind_and_listen(l, p);
+	if (rc) {
+		log_error("%s: cannot listen on %s: %s", l->name, p->path, strerror(-rc));
+	} else {
+		rc = socket_file_set_access(p);
+		if (!rc)
+			return 0;
+		unlink(p->path);
+	}
+	if (l->source.fd >= 0)
+		close(l->source.fd);
+	socket_file_release(&l->file);
+	return rc;
+}
+
+int listener_open(struct listener *l, const struct socket_params *p, const struct listener_ops *ops,
+		  void *arg)
+{
+	int rc;
+
+	pthread_once(&spare_once, open_spare);
+	*l = (struct listener){
+		.loop = p->loop,
+		.ops = ops,
+		.arg = arg,
+		.source = {.ready = on_connection, .arg = l, .fd = -1},
+		.pause = {.fn = pause_over, .arg = l},
+		.rate = {.per_second = p->limits.sessions_per_second},
+	};
+	snprintf(l->name, sizeof(l->name), "%s", p->name);
+	rc = make_socket(l, p);
+	if (rc)
+		return rc;
+	rc = loop_watch(l->loop, &l->source, EPOLLIN);
+	if (rc)
+		listener_close(l);
+	return rc;
+}
+
+void listener_close(struct listener *l)
+{
+	close(l->source.fd);
+	unlink(l->file.path);
+	socket_file_release(&l->file);
+}

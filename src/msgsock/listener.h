@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef MSGSOCK_LISTENER_H
+#define MSGSOCK_LISTENER_H
+
+/*
+ * A listening Unix socket for one session at a time: it belongs to a controller. Made and destroyed
+ * by the main thread; its callbacks are on the loop.
+ */
+
+#include <stdbool.h>
+
+#include "loop/loop.h"
+#include "msgsock/rate.h"
+#include "util/log.h"
+#include "util/socket_file.h"
+
+struct listener_ops {
+	/* A peer has connected: takes over the non-blocking descriptor. */
+	void (*accepted)(void *arg, int fd);
+	/* The session's socket, or -1: there is none. */
+	int (*session_fd)(void *arg);
+	/* Whether there is a session, or what is left of one. */
+	bool (*busy)(void *arg);
+};
+
+struct listener {
+	struct loop *loop;
+	const struct listener_ops *ops;
+	void *arg;
+	char name[64];
+	struct socket_file file;
+	bool passed; /* by the service manager, whose file it is */
+	struct loop_source source;
+	struct loop_timer pause;
+	struct rate rate;
+	struct log_limit limit;
+	bool waits_for_end; /* the next peer is accepted when the session is over */
+	/* Counters. */
+	uint64_t accepted, paused, refused;
+};
+
+/* 0, or -errno having logged the reason. */
+int listener_open(struct listener *l, const struct socket_params *p, const struct listener_ops *ops,
+		  void *arg);
+/* Nobody is accepted any more. On the loop. */
+void listener_stop(struct listener *l);
+/* The session is over: whoever waits may come. On the loop. */
+void listener_session_over(struct listener *l);
+/* When it has stopped, or was never watched. Main thread. */
+void listener_close(struct listener *l);
+
+#endif

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The event loop: descriptors in turn, timers in order, work of other threads. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "../test.h"
+#include "../tools.h"
+#include "loop/loop.h"
+#include "util/time.h"
+#include "util/util.h"
+
+static struct loop *loop;
+
+static void begin(void)
+{
+	CU_ASSERT_EQUAL_FATAL(loop_start("test", &loop), 0);
+}
+
+static void nothing(void *arg)
+{
+}
+
+/* --- work --- */
+
+#define POSTS	100000
+#define THREADS 3
+
+struct poster {
+	pthread_t thread;
+	struct loop_work *work;
+	unsigned int *order; /* of the last one that ran */
+	bool in_order;
+};
+
+struct post {
+	struct loop_work work;
+	struct poster *of;
+	unsigned int number;
+};
+
+static void note(void *arg)
+{
+	struct post *p = arg;
+
+	if (*p->of->order != p->number)
+		p->of->in_order = false;
+	++*p->of->order;
+}
+
+static void *post_all(void *arg)
+{
+	struct poster *of = arg;
+	struct post *posts = calloc(POSTS / THREADS, sizeof(*posts));
+	unsigned int i;
+
+	for (i = 0; posts && i < POSTS / THREADS; i++) {
+		posts[i] = (struct post){.of = of, .number = i};
+		posts[i].work = (struct loop_work){.fn = note, .arg = &posts[i]};
+		loop_post(loop, &posts[i].work);
+	}
+	loop_call(loop, nothing, NULL);
+	free(posts);
+	return NULL;
+}
+
+/* What one thread posts is run in its order, all of it. */
+static void work_of_several_threads(void)
+{
+	struct poster posters[THREADS];
+	unsigned int order[THREADS] = {0}, i;
+
+	begin();
+	for (i = 0; i < THREADS; i++) {
+		posters[i] = (struct poster){.order = &order[i], .in_order = true};
+		pthread_create(&posters[i].thread, NULL, post_all, &posters[i]);
+	}
+	for (i = 0; i < THREADS; i++) {
+		pthread_join(posters[i].thread, NULL);
+		CU_ASSERT_EQUAL(order[i], POSTS / THREADS);
+		CU_ASSERT_TRUE(posters[i].in_order);
+	}
+	loop_stop(loop);
+}
+
+static void stop_runs_what_was_posted(void)
+{
+	unsigned int order = 0, i;
+	struct poster of = {.order = &order, .in_order = true};
+	struct post posts[100];
+
+	begin();
+	for (i = 0; i < 100; i++) {
+		posts[i] = (struct post){.of = &of, .number = i};
+		posts[i].work = (struct loop_work){.fn = note, .arg = &posts[i]};
+		loop_post(loop, &posts[i].work);
+	}
+	loop_stop(loop);
+	CU_ASSERT_EQUAL(order, 100);
+}
+
+/* --- timers --- */
+
+struct timer {
+	struct loop_timer t;
+	unsigned int number;
+	uint64_t due_ns;
+	bool early;
+};
+
+static unsigned int fired[8];
+static atomic_uint nfired;
+
+static void fire(void *arg)
+{
+	struct timer *t = arg;
+
+	t->early = time_now_ns() < t->due_ns;
+	fired[atomic_load(&nfired)] = t->number;
+	atomic_fetch_add(&nfired, 1);
+}
+
+static struct timer timers[4];
+
+static void start_timers(void *arg)
+{
+	static const unsigned int ms[] = {30, 10, 40, 20};
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		timers[i] =
+			(struct timer){.number = i, .due_ns = time_now_ns() + ms[i] * NS_PER_MS};
+		timers[i].t = (struct loop_timer){.fn = fire, .arg = &timers[i]};
+		loop_timer_start(loop, &timers[i].t, ms[i] * NS_PER_MS);
+	}
+	loop_timer_cancel(&timers[2].t);
+	loop_timer_cancel(&timers[2].t); /* harmless */
+	/* The first becomes the last. */
+	timers[1].due_ns = time_now_ns() + 50 * NS_PER_MS;
+	loop_timer_start(loop, &timers[1].t, 50 * NS_PER_MS);
+}
+
+static void timers_in_order(void)
+{
+	static const unsigned int order[] = {3, 0, 1};
+	unsigned int i;
+
+	atomic_store(&nfired, 0);
+	begin();
+	loop_call(loop, start_timers, NULL);
+	while (atomic_load(&nfired) < 3)
+		test_sleep_ns(NS_PER_MS);
+	for (i = 0; i < 3; i++) {
+		CU_ASSERT_EQUAL(fired[i], order[i]);
+		CU_ASSERT_FALSE(timers[order[i]].early);
+	}
+	loop_stop(loop);
+	CU_ASSERT_EQUAL(atomic_load(&nfired), 3);
+}
+
+/* --- descriptors --- */
+
+struct watched {
+	struct loop_source source;
+	atomic_uint seen;
+};
+
+static void see(void *arg)
+{
+	struct watched *w = arg;
+
+	atomic_fetch_add(&w->seen, 1);
+}
+
+static struct watched always, once;
+
+static void end_watches(void *arg)
+{
+	loop_watch(loop, &always.source, 0);
+	loop_watch(loop, &once.source, 0);
+}
+
+/* A descriptor that is always ready keeps nobody else from its turn, nor timers nor work. */
+static void turns(void)
+{
+	always.source = (struct loop_source){.ready = see, .arg = &always, .fd = eventfd(1, 0)};
+	once.source = (struct loop_source){.ready = see, .arg = &once, .fd = eventfd(1, 0)};
+	atomic_store(&nfired, 0);
+	begin();
+	CU_ASSERT_EQUAL(loop_watch(loop, &always.source, EPOLLIN), 0);
+	while (!atomic_load(&always.seen))
+		test_sleep_ns(NS_PER_MS);
+	CU_ASSERT_EQUAL(loop_watch(loop, &once.source, EPOLLIN), 0);
+	while (!atomic_load(&once.seen))
+		test_sleep_ns(NS_PER_MS);
+	loop_call(loop, start_timers, NULL);
+	while (atomic_load(&nfired) < 3)
+		test_sleep_ns(NS_PER_MS);
+	loop_call(loop, end_watches, NULL);
+	loop_stop(loop);
+	close(always.source.fd);
+	close(once.source.fd);
+}
+
+static const struct test_case cases[] = {
+	{"work_of_several_threads", work_of_several_threads},
+	{"stop_runs_what_was_posted", stop_runs_what_was_posted},
+	{"timers_in_order", timers_in_order},
+	{"turns", turns},
+};
+
+TEST_MAIN("loop", cases)
