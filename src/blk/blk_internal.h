@@ -26,7 +26,7 @@ struct blk {
 	unsigned int queues;
 	bool read_only;
 	bool default_cache; /* what a guest finds */
-	atomic_bool cache;  /* write-back; written on the vhost thread */
+	atomic_bool cache;  /* write-back; written on the control thread */
 };
 
 struct blk_req {

@@ -7,35 +7,70 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "guest_mem/guest_mem.h"
 
-/* 1024 controllers with 16 regions each; some have few, some up to GUEST_MEM_MAX_REGIONS. */
-#define GUARD_SLOTS 16384
+/*
+ * The table grows by chunks that are never freed, so that the handler can walk it at any time: as
+ * many places as all sessions together may have regions.
+ */
+#define CHUNK_SLOTS 1024
+#define CHUNKS	    4096
 
 struct guard_slot {
 	_Atomic uintptr_t start; /* 0: free */
 	_Atomic uintptr_t end;
 	_Atomic(atomic_bool *) lost;
+	int next_free; /* -1: the last one */
 };
 
-static struct guard_slot slots[GUARD_SLOTS];
-static atomic_uint slots_used; /* slots beyond this were never taken */
+static _Atomic(struct guard_slot *) chunks[CHUNKS];
+static unsigned int nchunks;
+static int first_free = -1;
 static pthread_mutex_t slots_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct guard_slot *slot_at(int i)
+{
+	return &atomic_load(&chunks[i / CHUNK_SLOTS])[i % CHUNK_SLOTS];
+}
 
 static const struct guard_slot *find_slot(uintptr_t addr)
 {
-	unsigned int i, n = atomic_load(&slots_used);
+	const struct guard_slot *chunk;
+	unsigned int c, i;
 
-	for (i = 0; i < n; i++) {
-		uintptr_t start = atomic_load(&slots[i].start);
+	for (c = 0; c < CHUNKS; c++) {
+		chunk = atomic_load(&chunks[c]);
+		if (!chunk)
+			break;
+		for (i = 0; i < CHUNK_SLOTS; i++) {
+			uintptr_t start = atomic_load(&chunk[i].start);
 
-		if (start && addr >= start && addr < atomic_load(&slots[i].end))
-			return &slots[i];
+			if (start && addr >= start && addr < atomic_load(&chunk[i].end))
+				return &chunk[i];
+		}
 	}
 	return NULL;
+}
+
+static int grow(void)
+{
+	struct guard_slot *chunk;
+	int i, base = (int)(nchunks * CHUNK_SLOTS);
+
+	if (nchunks == CHUNKS)
+		return -ENOSPC;
+	chunk = calloc(CHUNK_SLOTS, sizeof(*chunk));
+	if (!chunk)
+		return -ENOMEM;
+	for (i = 0; i < CHUNK_SLOTS; i++)
+		chunk[i].next_free = i + 1 < CHUNK_SLOTS ? base + i + 1 : first_free;
+	first_free = base;
+	atomic_store(&chunks[nchunks++], chunk);
+	return 0;
 }
 
 /*
@@ -86,34 +121,36 @@ int guest_mem_guard_init(void)
 
 int guest_mem_guard(void *addr, size_t len, atomic_bool *lost)
 {
-	unsigned int i;
-	int rc = -ENOSPC;
+	struct guard_slot *slot;
+	int i, rc = 0;
 
 	pthread_mutex_lock(&slots_lock);
-	for (i = 0; i < GUARD_SLOTS; i++) {
-		if (atomic_load(&slots[i].start))
-			continue;
-		atomic_store(&slots[i].end, (uintptr_t)addr + len);
-		atomic_store(&slots[i].lost, lost);
+	if (first_free < 0)
+		rc = grow();
+	if (!rc) {
+		i = first_free;
+		slot = slot_at(i);
+		first_free = slot->next_free;
+		atomic_store(&slot->end, (uintptr_t)addr + len);
+		atomic_store(&slot->lost, lost);
 		/* Last: the handler looks at the others only when this is set. */
-		atomic_store(&slots[i].start, (uintptr_t)addr);
-		if (i >= atomic_load(&slots_used))
-			atomic_store(&slots_used, i + 1);
-		rc = 0;
-		break;
+		atomic_store(&slot->start, (uintptr_t)addr);
+		rc = i;
 	}
 	pthread_mutex_unlock(&slots_lock);
 	return rc;
 }
 
-void guest_mem_unguard(void *addr)
+void guest_mem_unguard(int guard)
 {
-	unsigned int i, n;
+	struct guard_slot *slot;
 
+	if (guard < 0)
+		return;
 	pthread_mutex_lock(&slots_lock);
-	n = atomic_load(&slots_used);
-	for (i = 0; i < n; i++)
-		if (atomic_load(&slots[i].start) == (uintptr_t)addr)
-			atomic_store(&slots[i].start, 0);
+	slot = slot_at(guard);
+	atomic_store(&slot->start, 0);
+	slot->next_free = first_free;
+	first_free = guard;
 	pthread_mutex_unlock(&slots_lock);
 }

@@ -121,11 +121,11 @@ void guest_mem_clear(struct guest_mem *mem);
 int guest_mem_guard_init(void);
 /*
  * Guards a mapping: an access beyond the end of a truncated file sets *lost and continues on zeroed
- * private memory instead of ending the process. Returns 0, or -ENOSPC when all slots are taken.
+ * private memory instead of ending the process. Returns the guard's number, or -ENOSPC or -ENOMEM.
  * Any thread.
  */
 int guest_mem_guard(void *addr, size_t len, atomic_bool *lost);
-/* Before the mapping goes away. */
-void guest_mem_unguard(void *addr);
+/* Before the mapping goes away. -1: there is none. */
+void guest_mem_unguard(int guard);
 
 #endif

@@ -11,7 +11,7 @@
  *   - embeds a struct scsi_task in each request, addresses it by scsi_group_address(), fills it in
  *     and calls scsi_task_execute(); what came of it is in the task when task->done() is called.
  *
- * Threads: devices are made and destroyed, and given units, on the main or the vhost thread; a
+ * Threads: devices are made and destroyed, and given units, on the main or the control thread; a
  * group and its tasks belong to one reactor. READ and WRITE allocate nothing and take no lock.
  *
  * A logical unit belongs to its device. Units on the same bdev, of one or several devices, share
@@ -42,7 +42,7 @@ struct scsi_tour;
 #define SCSI_SERIAL_MAX	 36
 #define SCSI_NAME_MAX	 63
 
-/* --- devices: main or vhost thread --- */
+/* --- devices: main or control thread --- */
 
 /*
  * `name` (up to SCSI_NAME_MAX characters) names the initiator port in persistent reservations: a

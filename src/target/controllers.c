@@ -40,7 +40,7 @@ static uint64_t idle_ns(const struct config_polling *p)
 	return p->idle_us * NS_PER_US;
 }
 
-static struct socket_params socket_of(const struct config_controller *c)
+static struct socket_params socket_of(const struct target *t, const struct config_controller *c)
 {
 	return (struct socket_params){
 		.path = c->socket_path,
@@ -50,6 +50,7 @@ static struct socket_params socket_of(const struct config_controller *c)
 		.set_group = c->socket.group != (gid_t)-1,
 		.owner = c->socket.owner,
 		.group = c->socket.group,
+		.loop = t->loop,
 	};
 }
 
@@ -104,7 +105,7 @@ static int fill_common(struct common *common, const struct target *t, size_t ind
 	const struct config_controller *c = &t->cfg->controllers[index];
 	size_t i, n = c->cpus.n;
 
-	common->socket = socket_of(c);
+	common->socket = socket_of(t, c);
 	common->idle_ns = idle_ns(&c->polling);
 	common->reactors = calloc(n, sizeof(struct reactor *));
 	if (!common->reactors)

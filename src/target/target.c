@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loop/loop.h"
 #include "reactor/reactor.h"
 #include "target/target_internal.h"
 #include "util/log.h"
@@ -48,7 +49,9 @@ int target_start(const struct config *cfg, struct target **out)
 	if (rc)
 		goto fail;
 	t->vhost_started = true;
-	rc = start_reactors(t);
+	rc = loop_start("control", &t->loop);
+	if (!rc)
+		rc = start_reactors(t);
 	if (rc)
 		goto fail;
 	rc = target_create_bdevs(t);
@@ -74,6 +77,7 @@ void target_stop(struct target *t)
 	target_balance_stop(t);
 	target_destroy_controllers(t);
 	vfio_user_server_stop(t->vfio_user);
+	loop_stop(t->loop);
 	target_remove_bdevs(t);
 	reactor_watchdog_stop(t->watchdog);
 	while (t->nreactors)

@@ -28,6 +28,7 @@ struct target_controller {
 struct target {
 	const struct config *cfg;
 	bool vhost_started;
+	struct loop *loop; /* the control thread */
 	struct reactor **reactors; /* as cfg->target.cpus */
 	size_t nreactors;
 	struct reactor_watchdog *watchdog;

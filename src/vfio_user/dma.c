@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,13 +54,13 @@ static void insert(struct vfio_user *vu, const struct vfio_user_map *map)
 	vu->nmaps++;
 }
 
-static void drop(struct vfio_user *vu, const struct vfio_user_map *map)
+static void drop(struct vfio_user *vu, struct vfio_user_map *map)
 {
-	if (!map->addr)
+	if (!map->map.addr)
 		return;
 	guest_mem_remove(&vu->mem, map->iova);
-	guest_mem_unguard(map->addr);
-	munmap(map->addr, map->len);
+	guest_mem_unguard(map->guard);
+	guest_map_drop(&map->map);
 }
 
 void vfio_user_dma_drop(struct vfio_user *vu)
@@ -125,37 +124,19 @@ static int check_map(struct vfio_user *vu, const struct vfio_user_dma_map *m)
 	return vu->nfds ? check_file(vu, m, &st) : 0;
 }
 
-/*
- * Huge pages are mapped as a whole: a region that begins or ends inside one has the rest of it
- * mapped as well, but not in the table.
- */
 static int map_file(struct vfio_user *vu, const struct vfio_user_dma_map *m,
 		    struct vfio_user_map *map)
 {
-	uint64_t page, start, end;
-	struct stat st;
-	int rc;
+	uint8_t *host;
+	int rc = guest_map_file(vu->fds[0], m->offset, m->size, &map->map, &host);
 
-	if (fstat(vu->fds[0], &st))
-		return -errno;
-	page = st.st_blksize > (long)VFIO_USER_PAGE ? (uint64_t)st.st_blksize : VFIO_USER_PAGE;
-	if (page & (page - 1))
-		page = VFIO_USER_PAGE;
-	start = m->offset & ~(page - 1);
-	end = (m->offset + m->size + page - 1) & ~(page - 1);
-	map->len = end - start;
-	map->addr = mmap(NULL, map->len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-			 vu->fds[0], (off_t)start);
-	if (map->addr == MAP_FAILED)
-		return -errno;
-	madvise(map->addr, map->len, MADV_DONTDUMP);
-	rc = guest_mem_guard(map->addr, map->len, &vu->mem.lost);
-	if (!rc)
-		rc = guest_mem_add(&vu->mem, m->iova, m->size,
-				   (uint8_t *)map->addr + (m->offset - start));
+	if (rc)
+		return rc;
+	map->guard = guest_mem_guard(map->map.addr, map->map.len, &vu->mem.lost);
+	rc = map->guard < 0 ? map->guard : guest_mem_add(&vu->mem, m->iova, m->size, host);
 	if (rc) {
-		guest_mem_unguard(map->addr);
-		munmap(map->addr, map->len);
+		guest_mem_unguard(map->guard);
+		guest_map_drop(&map->map);
 	}
 	return rc;
 }
@@ -179,7 +160,7 @@ static int do_map(struct vfio_user *vu)
 	}
 	insert(vu, &map);
 	log_debug("%s: DMA_MAP %#" PRIx64 " + %#" PRIx64 "%s", vu->name, m.iova, m.size,
-		  map.addr ? "" : ", which the device cannot use");
+		  map.map.addr ? "" : ", which the device cannot use");
 	return 0;
 }
 

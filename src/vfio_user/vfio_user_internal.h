@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
+#include "guest_mem/guest_map.h"
 #include "guest_mem/guest_mem.h"
 #include "util/log.h"
 #include "util/socket_file.h"
@@ -67,8 +68,8 @@ int vfio_user_watch(struct vfio_user_server *server, struct vfio_user_source *so
 /* One DMA_MAP. */
 struct vfio_user_map {
 	uint64_t iova, size;
-	void *addr; /* the mapping; NULL: the device can't get at this memory */
-	size_t len;
+	struct guest_map map; /* none: the device can't get at this memory */
+	int guard;
 };
 
 struct vfio_user {

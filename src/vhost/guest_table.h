@@ -2,7 +2,7 @@
 #ifndef VHOST_GUEST_TABLE_H
 #define VHOST_GUEST_TABLE_H
 
-/* A session's guest memory: the regions of its memory table, guarded against truncation. vhost
+/* A session's guest memory: the regions of its memory table, guarded against truncation. Control
  * thread. */
 
 #include "guest_mem/guest_mem.h"
@@ -10,8 +10,8 @@
 
 struct guest_table {
 	struct guest_mem mem;
-	void *guarded[VHOST_MAX_REGIONS];
-	unsigned int nguarded;
+	int *guards; /* NULL: none */
+	unsigned int nguards;
 };
 
 /*

@@ -31,7 +31,7 @@ static size_t queue_bytes(uint32_t queue_size)
 void vhost_inflight_drop(struct vhost_socket *sock)
 {
 	if (sock->inflight_map) {
-		guest_mem_unguard(sock->inflight_map);
+		guest_mem_unguard(sock->inflight_guard);
 		munmap(sock->inflight_map, sock->inflight_map_size);
 	}
 	sock->inflight_map = NULL;
@@ -62,7 +62,8 @@ static bool map_region(struct vhost_socket *sock, int fd, const struct vhost_wir
 	if (map == MAP_FAILED)
 		return false;
 	vhost_inflight_drop(sock);
-	if (guest_mem_guard(map, size, &sock->inflight_lost)) {
+	sock->inflight_guard = guest_mem_guard(map, size, &sock->inflight_lost);
+	if (sock->inflight_guard < 0) {
 		munmap(map, size);
 		return false;
 	}
@@ -105,7 +106,7 @@ bool vhost_inflight_get(struct vhost_socket *sock, struct vhost_wire_msg *msg)
 	}
 	/* Sealed, the region can't be cut off under us. */
 	(void)fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-	sock->inflight_fd = fd; /* librte_vhost sends it after our return, and leaves it open */
+	sock->inflight_fd = fd; /* open until it has been sent */
 	msg->payload.inflight = inf;
 	msg->fds[0] = fd;
 	msg->nfds = 1;

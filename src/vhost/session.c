@@ -1,390 +1,315 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Sessions: librte_vhost's callbacks, checked and passed on to the personality of the socket. */
-#include <dirent.h>
+/* Sessions: messages, checked and given to who they are for, in steps; and a session's end. */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/sockios.h>
-#include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include "util/fd.h"
 #include "util/util.h"
 #include "vhost/vhost_internal.h"
-#include "vhost/vhost_wire.h"
 
-/*
- * librte_vhost has one thread for all sessions and reads and writes their sockets blocking: a
- * front-end that stops in the middle of a message would stop the others. It gets this long.
- */
-#define SOCKET_TIMEOUT_MS 250
-/* Bytes of answers, with what the kernel adds, that a front-end may leave unread. */
-#define UNREAD_MAX 65536
+/* --- steps --- */
 
-/* --- connect and disconnect --- */
+static void end_step(struct vhost_socket *sock);
+static void finish(struct vhost_socket *sock, enum vhost_result result);
 
-static bool is_session_of(int fd, const char *path)
+enum vhost_result vhost_wait(struct vhost_socket *sock, vhost_step next)
 {
-	struct sockaddr_un addr = {0};
-	socklen_t len = sizeof(addr);
-	int listening = 0;
-	socklen_t optlen = sizeof(listening);
-
-	return !getsockname(fd, (struct sockaddr *)&addr, &len) && addr.sun_family == AF_UNIX &&
-	       !strncmp(addr.sun_path, path, sizeof(addr.sun_path)) &&
-	       !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &optlen) && !listening;
+	if (!sock->waiting)
+		return next(sock);
+	sock->next_step = next;
+	return VHOST_LATER;
 }
 
-static bool is_limited(int fd)
-{
-	struct timeval tv = {0};
-	socklen_t len = sizeof(tv);
+/* --- the end --- */
 
-	return !getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, &len) && (tv.tv_sec || tv.tv_usec);
+static enum vhost_result over(struct vhost_socket *sock)
+{
+	vhost_vrings_reset(sock);
+	vhost_memory_drop(sock);
+	sock->features = 0;
+	sock->open = false;
+	sock->ending = false;
+	sock->end_begun = false;
+	vhost_session_over(sock);
+	return VHOST_LATER;
 }
 
-/*
- * librte_vhost does not tell a session's file descriptor: find it by its socket's name. One that
- * already has a limit is of an older session (see ended_unnoticed()). -1: not found.
- */
-static int limit_blocking(struct vhost_socket *sock)
+static enum vhost_result disconnect(struct vhost_socket *sock)
 {
-	struct timeval tv = {.tv_usec = SOCKET_TIMEOUT_MS * 1000};
-	DIR *dir = opendir("/proc/self/fd");
-	struct dirent *d;
-	int found = -1;
-
-	if (!dir) {
-		vhost_warn(sock, "%s: /proc is not mounted: a stalled front-end can delay others",
-			   sock->name);
-		return -1;
-	}
-	while (found < 0 && (d = readdir(dir))) {
-		int fd = atoi(d->d_name);
-
-		if (d->d_name[0] == '.' || !is_session_of(fd, sock->path) || is_limited(fd))
-			continue;
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
-		found = fd;
-	}
-	closedir(dir);
-	return found;
+	sock->mem_started = false;
+	sock->ops->disconnect(sock->arg);
+	return vhost_wait(sock, over);
 }
 
-/*
- * The front-end is gone, and librte_vhost, which looks at its sockets in turn, has come to the next
- * front-end's connection first: that one is not a second one.
- */
-static bool ended_unnoticed(const struct vhost_socket *sock)
+static void end_step(struct vhost_socket *sock)
 {
-	struct pollfd pfd = {.fd = sock->session_fd};
-
-	return sock->session_fd >= 0 && poll(&pfd, 1, 0) == 1 && pfd.revents & POLLHUP;
-}
-
-static enum rte_vhost_msg_result pre_message(int vid, void *ctx);
-static enum rte_vhost_msg_result post_message(int vid, void *ctx);
-
-static const struct rte_vhost_user_extern_ops extern_ops = {
-	.pre_msg_handle = pre_message,
-	.post_msg_handle = post_message,
-};
-
-static int start_session(struct vhost_socket *sock, int vid)
-{
-	int rc;
-
-	if (sock->closing)
-		return -1;
-	if (sock->connected && ended_unnoticed(sock))
-		vhost_session_end(sock);
-	if (sock->connected) {
-		vhost_warn(sock,
-			   "%s: a second front-end was refused: one is connected already; give "
-			   "each guest a controller of its own",
-			   sock->name);
-		return -1;
-	}
-	if (rte_vhost_extern_callback_register(vid, &extern_ops, sock))
-		return -1;
-	rc = sock->ops->connect(sock->arg);
-	if (rc) {
-		log_error("%s: front-end refused: %s", sock->name, strerror(-rc));
-		return -1;
-	}
-	sock->connected = true;
-	sock->mem_changing = false;
-	sock->vid = vid;
-	sock->session_fd = limit_blocking(sock);
-	return 0;
-}
-
-static int new_connection(int vid)
-{
-	struct vhost_socket *sock = vhost_socket_of(vid);
-	int rc;
-
-	if (!sock)
-		return -1;
-	pthread_mutex_lock(&sock->lock);
-	rc = start_session(sock, vid);
-	pthread_mutex_unlock(&sock->lock);
-	return rc;
+	sock->end_begun = true;
+	vhost_vrings_stop(sock);
+	vhost_wait(sock, disconnect);
 }
 
 void vhost_session_end(struct vhost_socket *sock)
 {
-	if (!sock->connected)
+	if (!sock->open || sock->ending)
 		return;
-	sock->connected = false;
-	vhost_vrings_reset(sock);
-	sock->ops->disconnect(sock->arg);
-}
-
-static void destroy_connection(int vid)
-{
-	struct vhost_socket *sock = vhost_socket_of(vid);
-
-	if (!sock)
-		return;
-	pthread_mutex_lock(&sock->lock);
-	if (sock->vid == vid)
-		vhost_session_end(sock);
-	pthread_mutex_unlock(&sock->lock);
+	sock->ending = true;
+	vhost_library_leave(sock);
+	msgsock_close(&sock->ms);
+	vhost_wire_close_fds(&sock->msg);
+	if (!sock->waiting)
+		end_step(sock);
 }
 
 /* --- messages --- */
 
-static enum rte_vhost_msg_result close_session(struct vhost_wire_msg *msg)
+static void refused(struct vhost_socket *sock)
 {
-	vhost_wire_close_fds(msg);
-	msg->flags &= ~VHOST_USER_NEED_REPLY; /* with it the library would answer and go on */
-	return RTE_VHOST_MSG_RESULT_ERR;
+	/* Without an answer the front-end would go on in the belief that it was done. */
+	if (sock->msg.flags & VHOST_USER_NEED_REPLY) {
+		sock->msg.payload.u64 = 1;
+		sock->msg.size = sizeof(uint64_t);
+		finish(sock, VHOST_REPLY);
+	} else {
+		vhost_session_end(sock);
+	}
 }
 
-enum rte_vhost_msg_result vhost_refuse(struct vhost_wire_msg *msg)
+static void send_reply(struct vhost_socket *sock)
 {
-	vhost_wire_close_fds(msg);
-	return RTE_VHOST_MSG_RESULT_ERR;
+	struct vhost_wire_msg *msg = &sock->msg;
+	int fd = msg->nfds ? msg->fds[0] : -1;
+
+	msg->nfds = 0; /* not ours to close */
+	msg->flags = VHOST_USER_VERSION | VHOST_USER_IS_REPLY;
+	memcpy(sock->ms.out, msg, VHOST_WIRE_HEADER + msg->size);
+	msgsock_answer(&sock->ms, VHOST_WIRE_HEADER + msg->size, fd);
 }
 
-static enum rte_vhost_msg_result own_message(struct vhost_socket *sock, struct vhost_wire_msg *wire)
+/* The message is done with; not VHOST_LATER. */
+static void finish(struct vhost_socket *sock, enum vhost_result result)
 {
+	struct vhost_wire_msg *msg = &sock->msg;
+
+	if (result != VHOST_REPLY)
+		vhost_wire_close_fds(msg);
+	switch (result) {
+	case VHOST_REPLY:
+		send_reply(sock);
+		break;
+	case VHOST_OK:
+		if (!(msg->flags & VHOST_USER_NEED_REPLY)) {
+			msgsock_next(&sock->ms);
+			break;
+		}
+		msg->payload.u64 = 0;
+		msg->size = sizeof(uint64_t);
+		send_reply(sock);
+		break;
+	case VHOST_REFUSE:
+		refused(sock);
+		break;
+	default:
+		vhost_session_end(sock);
+	}
+}
+
+static enum vhost_result own_message(struct vhost_socket *sock)
+{
+	struct vhost_wire_msg *wire = &sock->msg;
 	struct vhost_own_msg msg = {.request = wire->request, .size = wire->size};
+	enum vhost_result result;
 
-	if (vhost_wire_close_fds(wire) || wire->size > VHOST_MAX_PAYLOAD || !sock->ops->message) {
+	if (wire->nfds || wire->size > VHOST_MAX_PAYLOAD || !sock->ops->message) {
 		vhost_warn(
 			sock,
 			"%s: message %#x with %u bytes of payload is not of this protocol: session "
 			"closed",
 			sock->name, wire->request, wire->size);
-		return close_session(wire);
+		return VHOST_CLOSE;
 	}
 	memcpy(msg.payload, wire->payload.bytes, wire->size);
-	switch (sock->ops->message(sock->arg, &msg)) {
-	case VHOST_REPLY:
+	result = sock->ops->message(sock->arg, &msg);
+	if (result == VHOST_REPLY) {
 		wire->size = msg.size;
 		memcpy(wire->payload.bytes, msg.payload, msg.size);
-		return RTE_VHOST_MSG_RESULT_REPLY;
-	case VHOST_NOT_HANDLED:
+	} else if (result == VHOST_NOT_HANDLED) {
 		vhost_warn(sock, "%s: unknown message %#x: session closed", sock->name,
 			   wire->request);
-		return close_session(wire);
-	case VHOST_CLOSE:
+		return VHOST_CLOSE;
+	}
+	return result;
+}
+
+static enum vhost_result library_message(struct vhost_socket *sock)
+{
+	uint32_t request = sock->msg.request;
+	bool sets =
+		request == VHOST_USER_SET_FEATURES || request == VHOST_USER_SET_PROTOCOL_FEATURES;
+
+	if (sock->msg.size != (sets ? sizeof(uint64_t) : 0)) {
+		vhost_warn(sock, "%s: message %u with %u bytes of payload refused: it has %u",
+			   sock->name, request, sock->msg.size, sets ? 8 : 0);
+		return VHOST_REFUSE;
+	}
+	vhost_library_ask(sock);
+	return VHOST_LATER;
+}
+
+static enum vhost_result standard_message(struct vhost_socket *sock)
+{
+	switch (sock->msg.request) {
+	case VHOST_USER_GET_FEATURES:
+	case VHOST_USER_SET_FEATURES:
+	case VHOST_USER_SET_OWNER:
+	case VHOST_USER_GET_PROTOCOL_FEATURES:
+	case VHOST_USER_SET_PROTOCOL_FEATURES:
+		return library_message(sock);
+	case VHOST_USER_RESET_OWNER:
+		/* Deprecated, and sent by some front-ends at a reset of the guest: harmless. */
+		return VHOST_OK;
 	default:
-		return close_session(wire);
+		break;
+	}
+	vhost_library_leave(sock);
+	switch (sock->msg.request) {
+	case VHOST_USER_SET_MEM_TABLE:
+	case VHOST_USER_GET_MAX_MEM_SLOTS:
+	case VHOST_USER_ADD_MEM_REG:
+	case VHOST_USER_REM_MEM_REG:
+		return vhost_memory_message(sock);
+	default:
+		return sock->ops->max_vrings ? vhost_vring_message(sock)
+					     : vhost_vring_fd_message(sock);
 	}
 }
 
-/*
- * A reactor will write to these: nothing that may block it. A copy goes to the personality, so that
- * the library can close its own when it likes.
- */
-static enum rte_vhost_msg_result vring_fd_message(struct vhost_socket *sock,
-						  struct vhost_wire_msg *msg)
+static enum vhost_result handle(struct vhost_socket *sock)
 {
-	void (*set)(void *arg, unsigned int vring, int fd) =
-		msg->request == VHOST_USER_SET_VRING_CALL ? sock->ops->call_fd : sock->ops->kick_fd;
-	uint64_t value = msg->payload.u64;
-	bool nofd = value & VHOST_USER_VRING_NOFD;
-	int fd = -1;
+	const struct vhost_wire_msg *msg = &sock->msg;
 
-	if (msg->size != sizeof(value) || msg->nfds != (nofd ? 0 : 1) ||
-	    (!nofd && !fd_is_eventfd(msg->fds[0]))) {
-		vhost_warn(
-			sock,
-			"%s: vring %u: the file descriptor must be one eventfd, or none with the "
-			"flag for it",
-			sock->name, (unsigned int)(value & VHOST_USER_VRING_INDEX));
-		return vhost_refuse(msg);
+	if (msg->request >= VHOST_OWN_REQUESTS) {
+		vhost_library_leave(sock);
+		return own_message(sock);
 	}
-	if (!nofd && set) {
-		fd = fcntl(msg->fds[0], F_DUPFD_CLOEXEC, 0);
-		if (fd < 0 || fcntl(fd, F_SETFL, O_NONBLOCK | O_RDWR)) {
-			log_error("%s: vring eventfd: %s", sock->name, strerror(errno));
-			if (fd >= 0)
-				close(fd);
-			return vhost_refuse(msg);
-		}
-	}
-	if (set)
-		set(sock->arg, (unsigned int)(value & VHOST_USER_VRING_INDEX), fd);
-	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
-}
-
-static enum rte_vhost_msg_result mem_table_message(struct vhost_socket *sock,
-						   struct vhost_wire_msg *msg)
-{
-	if (!vhost_wire_check_mem_table(sock, msg))
-		return vhost_refuse(msg);
-	vhost_vrings_suspend(sock);
-	sock->ops->mem_stop(sock->arg);
-	sock->nregions = 0;
-	sock->mem_changing = true;
-	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
-}
-
-/* Each answer more would take the socket's whole timeout. */
-static bool reads_answers(const struct vhost_socket *sock)
-{
-	int unread;
-
-	return sock->session_fd < 0 || ioctl(sock->session_fd, SIOCOUTQ, &unread) ||
-	       unread <= UNREAD_MAX;
-}
-
-static enum rte_vhost_msg_result pre_message_locked(struct vhost_socket *sock, int vid,
-						    struct vhost_wire_msg *msg)
-{
-	if (sock->closing || !sock->connected || sock->vid != vid)
-		return close_session(msg);
-	if (!reads_answers(sock)) {
-		vhost_warn(sock, "%s: the front-end does not read the answers: session closed",
-			   sock->name);
-		return close_session(msg);
-	}
-	if (sock->mem_changing) {
-		vhost_warn(sock, "%s: the memory table could not be mapped: session closed",
-			   sock->name);
-		return close_session(msg);
-	}
-	if (msg->request >= VHOST_OWN_REQUESTS)
-		return own_message(sock, msg);
 	if (msg->request >= 64 || !(sock->ops->allowed_requests >> msg->request & 1)) {
 		vhost_warn(
 			sock,
 			"%s: message %u has no meaning for this kind of controller: session closed",
 			sock->name, msg->request);
-		return close_session(msg);
+		return VHOST_CLOSE;
 	}
-	if (msg->request == VHOST_USER_RESET_OWNER) {
-		/* Deprecated, and sent by some front-ends at a reset of the guest: harmless. */
-		vhost_wire_close_fds(msg);
-		return RTE_VHOST_MSG_RESULT_OK;
-	}
-	if (sock->ops->max_vrings && msg->request != VHOST_USER_SET_MEM_TABLE)
-		return vhost_vring_message(sock, msg);
-	switch (msg->request) {
-	case VHOST_USER_SET_MEM_TABLE:
-		return mem_table_message(sock, msg);
-	case VHOST_USER_SET_VRING_CALL:
-	case VHOST_USER_SET_VRING_KICK:
-		return vring_fd_message(sock, msg);
-	default:
-		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
-	}
+	if (!vhost_wire_check_fds(sock, msg))
+		return VHOST_REFUSE;
+	return standard_message(sock);
 }
 
-static enum rte_vhost_msg_result pre_message(int vid, void *ctx)
+void vhost_library_answered(struct vhost_socket *sock, enum vhost_result result, uint64_t value)
 {
-	struct vhost_socket *sock = vhost_socket_of(vid);
-	enum rte_vhost_msg_result rc;
+	struct vhost_wire_msg *msg = &sock->msg;
 
-	if (!sock)
-		return close_session(ctx);
-	pthread_mutex_lock(&sock->lock);
-	rc = pre_message_locked(sock, vid, ctx);
-	pthread_mutex_unlock(&sock->lock);
-	return rc;
-}
-
-static int hand_over_memory(struct vhost_socket *sock)
-{
-	struct vhost_region regions[VHOST_MAX_REGIONS];
-	struct rte_vhost_memory *mem = NULL;
-	unsigned int i, n;
-	int rc;
-
-	rc = rte_vhost_get_mem_table(sock->vid, &mem);
-	if (rc)
-		return -ENOMEM;
-	n = min_t(unsigned int, mem->nregions, VHOST_MAX_REGIONS);
-	for (i = 0; i < n; i++) {
-		const struct rte_vhost_mem_region *r = &mem->regions[i];
-
-		regions[i] = (struct vhost_region){
-			.gpa = r->guest_phys_addr,
-			.size = r->size,
-			.host = (void *)(uintptr_t)r->host_user_addr,
-			.map_addr = r->mmap_addr,
-			.map_size = r->mmap_size,
-		};
-		sock->regions[i] = (struct vring_region){
-			.user_addr = r->guest_user_addr,
-			.size = r->size,
-			.host = regions[i].host,
-		};
-	}
-	free(mem);
-	rc = sock->ops->mem_start(sock->arg, regions, n);
-	if (rc)
-		return rc;
-	sock->mem_changing = false;
-	sock->nregions = n;
-	vhost_vrings_resume(sock);
-	return 0;
-}
-
-static enum rte_vhost_msg_result post_message(int vid, void *ctx)
-{
-	struct vhost_socket *sock = vhost_socket_of(vid);
-	struct vhost_wire_msg *msg = ctx;
-	enum rte_vhost_msg_result result = RTE_VHOST_MSG_RESULT_NOT_HANDLED;
-
-	if (!sock ||
-	    (msg->request != VHOST_USER_SET_MEM_TABLE && msg->request != VHOST_USER_SET_FEATURES))
-		return result;
-	pthread_mutex_lock(&sock->lock);
-	if (msg->request == VHOST_USER_SET_FEATURES)
+	if (result == VHOST_OK && msg->request == VHOST_USER_SET_FEATURES)
 		sock->features = msg->payload.u64;
-	else if (sock->closing || !sock->connected || sock->vid != vid || hand_over_memory(sock)) {
-		vhost_warn(sock, "%s: the memory table was not accepted: session closed",
-			   sock->name);
-		result = close_session(msg);
+	if (result == VHOST_REPLY) {
+		msg->payload.u64 = value;
+		msg->size = sizeof(value);
 	}
-	pthread_mutex_unlock(&sock->lock);
-	return result;
+	finish(sock, result);
 }
 
-static int new_device(int vid)
+/* --- the socket --- */
+
+static int64_t payload_size(void *arg, const void *header)
 {
-	return -1; /* no personality runs virtqueues yet */
+	struct vhost_socket *sock = arg;
+	struct vhost_wire_msg msg;
+
+	memcpy(&msg, header, VHOST_WIRE_HEADER);
+	if ((msg.flags & VHOST_USER_VERSION_MASK) != VHOST_USER_VERSION ||
+	    msg.flags & VHOST_USER_IS_REPLY || msg.size > VHOST_WIRE_PAYLOAD) {
+		vhost_warn(sock,
+			   "%s: message %u with flags %#x and %u bytes of payload; version 1, no "
+			   "reply, and up to %u bytes are possible: session closed",
+			   sock->name, msg.request, msg.flags, msg.size, VHOST_WIRE_PAYLOAD);
+		return -1;
+	}
+	return msg.size;
 }
 
-static void destroy_device(int vid)
+static void on_message(void *arg)
 {
+	struct vhost_socket *sock = arg;
+	struct msgsock *ms = &sock->ms;
+	enum vhost_result result = VHOST_CLOSE;
+
+	memcpy(&sock->msg, ms->in, ms->received);
+	if (ms->nfds <= VHOST_WIRE_FDS) {
+		sock->msg.nfds = (int)ms->nfds;
+		memcpy(sock->msg.fds, ms->fds, ms->nfds * sizeof(int));
+		ms->nfds = 0; /* taken over */
+		result = handle(sock);
+	} else {
+		vhost_warn(sock, "%s: message %u with %u file descriptors: session closed",
+			   sock->name, sock->msg.request, ms->nfds);
+	}
+	if (result != VHOST_LATER)
+		finish(sock, result);
 }
 
-const struct rte_vhost_device_ops vhost_device_ops = {
-	.new_device = new_device,
-	.destroy_device = destroy_device,
-	.new_connection = new_connection,
-	.destroy_connection = destroy_connection,
+static void on_gone(void *arg, const char *why)
+{
+	struct vhost_socket *sock = arg;
+
+	if (why)
+		vhost_warn(sock, "%s: %s: session closed", sock->name, why);
+	vhost_session_end(sock);
+}
+
+static const struct msgsock_ops msgsock_ops = {
+	.header_size = VHOST_WIRE_HEADER,
+	.max_payload = VHOST_WIRE_PAYLOAD,
+	.payload_size = payload_size,
+	.message = on_message,
+	.gone = on_gone,
+};
+
+static void on_accepted(void *arg, int fd)
+{
+	struct vhost_socket *sock = arg;
+	int rc = sock->ops->connect(sock->arg);
+
+	if (rc) {
+		log_limited(&sock->limit, LOG_LEVEL_ERROR, sock->name, "%s: front-end refused: %s",
+			    sock->name, strerror(-rc));
+		close(fd);
+		return;
+	}
+	sock->open = true;
+	sock->msg.nfds = 0;
+	rc = msgsock_open(&sock->ms, sock->loop, &msgsock_ops, sock, fd);
+	if (rc) {
+		close(fd);
+		vhost_session_end(sock);
+		return;
+	}
+	msgsock_limit(&sock->ms, sock->limits.messages_per_second, &sock->messages_paused);
+}
+
+static int session_fd(void *arg)
+{
+	const struct vhost_socket *sock = arg;
+
+	return msgsock_is_open(&sock->ms) ? sock->ms.source.fd : -1;
+}
+
+static bool is_busy(void *arg)
+{
+	const struct vhost_socket *sock = arg;
+
+	return sock->open;
+}
+
+const struct listener_ops vhost_listener_ops = {
+	.accepted = on_accepted,
+	.session_fd = session_fd,
+	.busy = is_busy,
 };

@@ -16,6 +16,7 @@
 #include "guest_mem/guest_mem.h"
 #include "util/log.h"
 #include "util/util.h"
+#include "vhost/vhost_internal.h"
 
 static FILE *dpdk_log;
 
@@ -79,6 +80,7 @@ int vhost_init(void)
 
 void vhost_fini(void)
 {
+	vhost_library_drop_all();
 	rte_eal_cleanup();
 	rte_openlog_stream(NULL);
 	if (dpdk_log)

@@ -3,10 +3,9 @@
 #define VHOST_VHOST_H
 
 /*
- * The vhost-user back-end: listening sockets, sessions and their messages, on top of librte_vhost,
- * which nothing outside src/vhost/ calls. All callbacks run on librte_vhost's event thread (the
- * "vhost thread"), except `disconnect`, which the main thread also calls when a socket is closed;
- * one lock per socket keeps the two apart, so that a personality sees one call at a time.
+ * The vhost-user back-end: listening sockets, sessions and their messages. Features are negotiated
+ * by librte_vhost, which nothing outside src/vhost/ calls. All callbacks run on the control thread
+ * (loop/loop.h), so that a personality sees one call at a time.
  */
 
 #include <stdbool.h>
@@ -14,24 +13,30 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "guest_mem/guest_map.h"
 #include "util/socket_file.h"
 
-#define VHOST_MAX_REGIONS 8
+/* Of a session; VHOST_USER_SET_MEM_TABLE brings up to 8, VHOST_USER_ADD_MEM_REG one. */
+#define VHOST_MAX_REGIONS 509
 
 struct vhost_socket;
 
 /* One mapped region of the front-end's memory table. */
 struct vhost_region {
 	uint64_t gpa, size;
-	void *host;
-	void *map_addr; /* the mapping that holds it: what a SIGBUS guard is for */
-	size_t map_size;
+	uint64_t user_addr; /* where the front-end sees it */
+	uint8_t *host;
+	struct guest_map map; /* the mapping that holds it: what a SIGBUS guard is for */
 };
 
 enum vhost_result {
 	VHOST_REPLY,	   /* msg has become the answer */
-	VHOST_NOT_HANDLED, /* the library may handle it */
+	VHOST_NOT_HANDLED, /* there is no such message */
 	VHOST_CLOSE,	   /* the stream can't be trusted any more; say why in the log first */
+	/* Between the files of src/vhost. */
+	VHOST_OK,     /* done, which the front-end is told if it asks */
+	VHOST_REFUSE, /* not done */
+	VHOST_LATER,  /* not done yet */
 };
 
 #define VHOST_MAX_PAYLOAD 256 /* of messages that personalities see; larger ones are refused */

@@ -2,11 +2,19 @@
 #ifndef VHOST_INTERNAL_H
 #define VHOST_INTERNAL_H
 
-#include <pthread.h>
+/*
+ * Between the files of src/vhost. Everything runs on the control thread unless said otherwise.
+ *
+ * A socket has at most one session. A message is handled in steps: each begins what takes time and
+ * names the step that follows when that has ended (vhost_wait()); the session's socket is not read
+ * meanwhile, and the thread goes on with other sessions.
+ */
+
+#include <semaphore.h>
 #include <stdatomic.h>
 
-#include <rte_vhost.h>
-
+#include "msgsock/listener.h"
+#include "msgsock/msgsock.h"
 #include "util/log.h"
 #include "util/socket_file.h"
 #include "vhost/vhost.h"
@@ -19,39 +27,58 @@ struct vring_state {
 	bool has_addr, has_kick, enabled;
 	bool started;		    /* the personality runs it */
 	bool was_started;	    /* before the memory table changed */
+	bool starved;		    /* ready, but for its rings, which are not in the table */
 	uint64_t desc, used, avail; /* front-end addresses */
 	int call_fd, kick_fd;
 };
 
-/* One mapped region, and where the front-end sees it. */
-struct vring_region {
-	uint64_t user_addr, size;
-	uint8_t *host;
+/* A session of its own with librte_vhost, as long as features are negotiated: library.c. */
+struct library_session {
+	struct msgsock ms;
+	struct vhost_library *library;
+	/* Of those that rest, or that wait for a place; NULL: it is in none. */
+	struct library_list *list;
+	struct library_session *prev, *next;
+	bool asked; /* an answer is due */
 };
 
+struct vhost_socket;
+/* A step of a message. */
+typedef enum vhost_result (*vhost_step)(struct vhost_socket *sock);
+
 struct vhost_socket {
-	char path[SOCKET_PATH_MAX];
 	char name[64];
 	const struct vhost_ops *ops;
 	void *arg;
-	struct socket_file file;
-	struct vhost_socket *next; /* in the list of all, guarded by its lock */
-
-	/* Held around each callback into the personality; guards the fields below. */
-	pthread_mutex_t lock;
-	bool closing; /* no callbacks any more */
-	bool connected;
-	int vid;	   /* librte_vhost's number of the session, if connected */
-	int session_fd;	   /* its socket, librte_vhost's; -1: not known */
-	bool mem_changing; /* mem_stop was called, and no mem_start followed */
+	struct session_limits limits;
+	struct loop *loop;
+	struct listener listener;
 	struct log_limit limit;
+	sem_t *closing; /* who waits for the end of the session, to destroy the socket */
+
+	/* session.c */
+	struct msgsock ms;
+	struct library_session library;
+	bool open;	      /* from the connection until the personality is disconnected */
+	bool ending;	      /* the socket is closed, the session not yet over */
+	bool end_begun;	      /* the end's own steps */
+	unsigned int waiting; /* for so many ends of what has been begun */
+	vhost_step next_step; /* when there are no more */
+	struct vhost_wire_msg msg;
+	uint64_t features;
+	uint64_t messages_paused;
+
+	/* memory.c */
+	struct vhost_region *regions;
+	unsigned int nregions;
+	uint64_t mapped_bytes;
+	bool mem_started; /* the personality uses it */
 
 	/* Virtqueues, if the personality has them: vring.c, inflight.c. */
 	struct vring_state *vrings; /* ops->max_vrings of them */
-	uint64_t features;
-	struct vring_region regions[VHOST_MAX_REGIONS];
-	unsigned int nregions;
+	int old_call_fd;	    /* closed when nobody uses it any more */
 	void *inflight_map;
+	int inflight_guard;
 	atomic_bool inflight_lost; /* cut off by the front-end; nothing follows from it */
 	int inflight_fd;	   /* until it has been sent; -1: none */
 	size_t inflight_map_size;
@@ -60,34 +87,58 @@ struct vhost_socket {
 	uint16_t inflight_queues;
 };
 
-/* A front-end can make these as fast as its socket goes. With the lock held. */
+/* A front-end can make these as fast as its socket goes. */
 #define vhost_warn(sock, ...) log_limited(&(sock)->limit, LOG_LEVEL_WARN, (sock)->name, __VA_ARGS__)
 
-/* vring.c; with the lock held. */
-enum rte_vhost_msg_result vhost_vring_message(struct vhost_socket *sock,
-					      struct vhost_wire_msg *msg);
+/* session.c */
+extern const struct listener_ops vhost_listener_ops;
+void vhost_session_end(struct vhost_socket *sock);
+/* When all that has been begun has ended, perhaps now: `next`. */
+enum vhost_result vhost_wait(struct vhost_socket *sock, vhost_step next);
+/* The library's answer to the message: its result, and for VHOST_REPLY a value. */
+void vhost_library_answered(struct vhost_socket *sock, enum vhost_result result, uint64_t value);
+/* socket.c: the session is over. */
+void vhost_session_over(struct vhost_socket *sock);
+
+/* library.c */
+/* Main thread; 0 or -errno, having logged the reason. */
+int vhost_library_use(struct vhost_socket *sock, const char *socket_path);
+/* When all sockets are gone. Main thread. */
+void vhost_library_drop_all(void);
+/* The message is the library's to answer. vhost_library_answered() follows. */
+void vhost_library_ask(struct vhost_socket *sock);
+/* The negotiation is over, for now. */
+void vhost_library_leave(struct vhost_socket *sock);
+
+/* memory.c */
+enum vhost_result vhost_memory_message(struct vhost_socket *sock);
+/* Nobody uses it any more. */
+void vhost_memory_drop(struct vhost_socket *sock);
+
+/* vring.c */
+enum vhost_result vhost_vring_message(struct vhost_socket *sock);
+/* Of a personality without virtqueues. */
+enum vhost_result vhost_vring_fd_message(struct vhost_socket *sock);
 int vhost_vrings_create(struct vhost_socket *sock);
 void vhost_vrings_destroy(struct vhost_socket *sock);
+/* Begins to stop them all, for good; and what then is left of them. */
+void vhost_vrings_stop(struct vhost_socket *sock);
 void vhost_vrings_reset(struct vhost_socket *sock);
+/* Begins to stop all that run, and to start those again. */
 void vhost_vrings_suspend(struct vhost_socket *sock);
 void vhost_vrings_resume(struct vhost_socket *sock);
 
-/* inflight.c; with the lock held. */
+/* inflight.c */
 bool vhost_inflight_get(struct vhost_socket *sock, struct vhost_wire_msg *msg);
 bool vhost_inflight_set(struct vhost_socket *sock, struct vhost_wire_msg *msg);
 void *vhost_inflight_of(const struct vhost_socket *sock, unsigned int index, uint32_t size);
 void vhost_inflight_drop(struct vhost_socket *sock);
 
-/* session.c */
-enum rte_vhost_msg_result vhost_refuse(struct vhost_wire_msg *msg);
-extern const struct rte_vhost_device_ops vhost_device_ops;
-void vhost_session_end(struct vhost_socket *sock); /* with the lock held */
-
-/* socket.c: the socket of a session; NULL if none. */
-struct vhost_socket *vhost_socket_of(int vid);
-
-/* wire.c: DPDK's message context, as its handlers pass it on. */
-bool vhost_wire_close_fds(void *ctx);
-bool vhost_wire_check_mem_table(struct vhost_socket *sock, void *ctx);
+/* wire.c */
+bool vhost_wire_close_fds(struct vhost_wire_msg *msg);
+bool vhost_wire_check_fds(struct vhost_socket *sock, const struct vhost_wire_msg *msg);
+bool vhost_wire_check_mem_table(struct vhost_socket *sock, const struct vhost_wire_msg *msg);
+bool vhost_wire_check_region(struct vhost_socket *sock, uint32_t i,
+			     const struct vhost_wire_region *r, int fd);
 
 #endif

@@ -2,11 +2,7 @@
 #ifndef VHOST_WIRE_H
 #define VHOST_WIRE_H
 
-/*
- * vhost-user messages as librte_vhost 22.11 hands them to an external handler: the wire format, and
- * behind the payload's space the file descriptors that came with it. DPDK keeps this layout stable
- * because external handlers rely on it.
- */
+/* vhost-user messages: the wire format, and the file descriptors that came with a message. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -34,15 +30,26 @@ enum {
 	VHOST_USER_SET_CONFIG = 25,
 	VHOST_USER_GET_INFLIGHT_FD = 31,
 	VHOST_USER_SET_INFLIGHT_FD = 32,
+	VHOST_USER_GET_MAX_MEM_SLOTS = 36,
+	VHOST_USER_ADD_MEM_REG = 37,
+	VHOST_USER_REM_MEM_REG = 38,
 };
 
-#define VHOST_USER_NEED_REPLY  (1u << 3)
+/* Bits of the header's flags. */
+#define VHOST_USER_VERSION_MASK 3u
+#define VHOST_USER_VERSION	1u
+#define VHOST_USER_IS_REPLY	(1u << 2)
+#define VHOST_USER_NEED_REPLY	(1u << 3)
+
 #define VHOST_USER_VRING_INDEX 0xffu
 #define VHOST_USER_VRING_NOFD  (1u << 8)
 
-/* Bytes that librte_vhost keeps for a payload: the size of its largest, the crypto session. */
-#define VHOST_WIRE_PAYLOAD 632
+#define VHOST_WIRE_HEADER 12
+/* Bytes of the largest payload, and some more: what is a little too long is refused by name. */
+#define VHOST_WIRE_PAYLOAD 512
 #define VHOST_WIRE_FDS	   8
+/* Regions of a memory table that comes in one message. */
+#define VHOST_WIRE_REGIONS 8
 
 struct vhost_wire_region {
 	uint64_t gpa, size, user_addr, mmap_offset;
@@ -50,7 +57,12 @@ struct vhost_wire_region {
 
 struct vhost_wire_mem_table {
 	uint32_t nregions, padding;
-	struct vhost_wire_region regions[VHOST_WIRE_FDS];
+	struct vhost_wire_region regions[VHOST_WIRE_REGIONS];
+};
+
+struct vhost_wire_mem_reg {
+	uint64_t padding;
+	struct vhost_wire_region region;
 };
 
 struct vhost_wire_vring_state {
@@ -79,19 +91,21 @@ struct __attribute__((packed)) vhost_wire_msg {
 	union {
 		uint64_t u64;
 		struct vhost_wire_mem_table mem;
+		struct vhost_wire_mem_reg mem_reg;
 		struct vhost_wire_vring_state state;
 		struct vhost_wire_vring_addr addr;
 		struct vhost_wire_config config;
 		struct vhost_wire_inflight inflight;
 		uint8_t bytes[VHOST_WIRE_PAYLOAD];
 	} payload;
+	/* Not on the wire. */
 	int fds[VHOST_WIRE_FDS];
 	int nfds;
 };
 
-_Static_assert(offsetof(struct vhost_wire_msg, payload) == 12, "wire layout");
-_Static_assert(offsetof(struct vhost_wire_msg, fds) == 644, "librte_vhost's layout");
+_Static_assert(offsetof(struct vhost_wire_msg, payload) == VHOST_WIRE_HEADER, "wire layout");
 _Static_assert(sizeof(struct vhost_wire_mem_table) == 264, "wire layout");
+_Static_assert(sizeof(struct vhost_wire_mem_reg) == 40, "wire layout");
 _Static_assert(sizeof(struct vhost_wire_vring_addr) == 40, "wire layout");
 _Static_assert(offsetof(struct vhost_wire_config, region) == 12, "wire layout");
 _Static_assert(sizeof(struct vhost_wire_inflight) == 24, "wire layout, padded at the end");

@@ -2,8 +2,8 @@
 /*
  * Virtqueues as the front-end describes them. librte_vhost would run a device only when all of its
  * queues are set up, which firmware and small guests never do, and would follow a guest's addresses
- * itself: these messages are handled here, and it never sees them. A queue starts when its size,
- * its addresses and its kick are known and it is enabled, each for itself.
+ * itself: it never sees these messages. A queue starts when its size, its addresses and its kick
+ * are known and it is enabled, each for itself.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,17 +20,16 @@
 
 #define VHOST_USER_F_PROTOCOL_FEATURES 30
 
-static enum rte_vhost_msg_result reply(struct vhost_wire_msg *msg, uint32_t size)
+static enum vhost_result reply(struct vhost_wire_msg *msg, uint32_t size)
 {
 	vhost_wire_close_fds(msg);
 	msg->size = size;
-	return RTE_VHOST_MSG_RESULT_REPLY;
+	return VHOST_REPLY;
 }
 
-static enum rte_vhost_msg_result ok(struct vhost_wire_msg *msg)
+static enum vhost_result ok(struct vhost_socket *sock)
 {
-	vhost_wire_close_fds(msg);
-	return RTE_VHOST_MSG_RESULT_OK;
+	return VHOST_OK;
 }
 
 /* --- addresses --- */
@@ -43,7 +42,7 @@ static void *map_ring(const struct vhost_socket *sock, uint64_t addr, uint64_t l
 	if (addr & (align - 1))
 		return NULL;
 	for (i = 0; i < sock->nregions; i++) {
-		const struct vring_region *r = &sock->regions[i];
+		const struct vhost_region *r = &sock->regions[i];
 		uint64_t off = addr - r->user_addr;
 
 		if (off < r->size && len <= r->size - off)
@@ -78,7 +77,8 @@ static void start(struct vhost_socket *sock, unsigned int index)
 	};
 	int rc;
 
-	if (!map_vring(sock, v, &vring)) {
+	v->starved = !map_vring(sock, v, &vring);
+	if (v->starved) {
 		vhost_warn(sock,
 			   "%s: queue %u cannot start: its rings of %u entries at %#" PRIx64
 			   ", %#" PRIx64 ", %#" PRIx64
@@ -117,7 +117,7 @@ static void start_if_ready(struct vhost_socket *sock, unsigned int index)
 {
 	const struct vring_state *v = &sock->vrings[index];
 
-	if (!v->started && v->size && v->has_addr && v->has_kick && sock->nregions &&
+	if (!v->started && v->size && v->has_addr && v->has_kick && sock->mem_started &&
 	    is_enabled(sock, v))
 		start(sock, index);
 }
@@ -127,7 +127,7 @@ void vhost_vrings_suspend(struct vhost_socket *sock)
 	unsigned int i;
 
 	for (i = 0; i < sock->ops->max_vrings; i++) {
-		sock->vrings[i].was_started = sock->vrings[i].started;
+		sock->vrings[i].was_started = sock->vrings[i].started || sock->vrings[i].starved;
 		stop(sock, i, VHOST_STOP_RESTART);
 	}
 }
@@ -155,17 +155,22 @@ static void reset_vring(struct vring_state *v)
 	*v = (struct vring_state){.call_fd = -1, .kick_fd = -1};
 }
 
+void vhost_vrings_stop(struct vhost_socket *sock)
+{
+	unsigned int i;
+
+	for (i = 0; i < sock->ops->max_vrings; i++)
+		stop(sock, i, VHOST_STOP_END);
+}
+
 /* The session is over. */
 void vhost_vrings_reset(struct vhost_socket *sock)
 {
 	unsigned int i;
 
-	for (i = 0; i < sock->ops->max_vrings; i++) {
-		stop(sock, i, VHOST_STOP_END);
+	for (i = 0; i < sock->ops->max_vrings; i++)
 		reset_vring(&sock->vrings[i]);
-	}
-	sock->features = 0;
-	sock->nregions = 0;
+	close_fd(&sock->old_call_fd);
 	vhost_inflight_drop(sock);
 }
 
@@ -200,47 +205,55 @@ static struct vring_state *vring_of(struct vhost_socket *sock, const struct vhos
 	return NULL;
 }
 
-static enum rte_vhost_msg_result set_num(struct vhost_socket *sock, struct vhost_wire_msg *msg)
+static enum vhost_result set_num(struct vhost_socket *sock, struct vhost_wire_msg *msg)
 {
 	struct vhost_wire_vring_state s = msg->payload.state;
 	struct vring_state *v = vring_of(sock, msg, sizeof(s), s.index);
 
 	if (!v)
-		return vhost_refuse(msg);
+		return VHOST_REFUSE;
 	if (v->started || s.num < 2 || s.num > VHOST_MAX_VRING_SIZE || s.num & (s.num - 1)) {
 		vhost_warn(
 			sock,
 			"%s: queue %u: size %u refused: a power of 2 from 2 to %u, before it starts",
 			sock->name, s.index, s.num, VHOST_MAX_VRING_SIZE);
-		return vhost_refuse(msg);
+		return VHOST_REFUSE;
 	}
 	v->size = s.num;
-	return ok(msg);
+	return VHOST_OK;
 }
 
-static enum rte_vhost_msg_result set_addr(struct vhost_socket *sock, struct vhost_wire_msg *msg)
+/* The queue has stopped, if it ran. */
+static enum vhost_result change_addr(struct vhost_socket *sock)
 {
-	struct vhost_wire_vring_addr a = msg->payload.addr;
-	struct vring_state *v = vring_of(sock, msg, sizeof(a), a.index);
-	bool running;
+	struct vhost_wire_vring_addr a = sock->msg.payload.addr;
+	struct vring_state *v = &sock->vrings[a.index];
 
-	if (!v)
-		return vhost_refuse(msg);
-	/* The front-end may say it again while the queue runs, e.g. when it begins to log. */
-	running = v->started;
-	if (running && a.desc == v->desc && a.used == v->used && a.avail == v->avail)
-		return ok(msg);
-	stop(sock, a.index, VHOST_STOP_RESTART);
 	v->desc = a.desc;
 	v->used = a.used;
 	v->avail = a.avail;
 	v->has_addr = true;
-	if (running)
+	if (v->was_started)
 		start_if_ready(sock, a.index);
-	return ok(msg);
+	return vhost_wait(sock, ok);
 }
 
-static enum rte_vhost_msg_result set_base(struct vhost_socket *sock, struct vhost_wire_msg *msg)
+static enum vhost_result set_addr(struct vhost_socket *sock, struct vhost_wire_msg *msg)
+{
+	struct vhost_wire_vring_addr a = msg->payload.addr;
+	struct vring_state *v = vring_of(sock, msg, sizeof(a), a.index);
+
+	if (!v)
+		return VHOST_REFUSE;
+	/* The front-end may say it again while the queue runs, e.g. when it begins to log. */
+	v->was_started = v->started;
+	if (v->started && a.desc == v->desc && a.used == v->used && a.avail == v->avail)
+		return VHOST_OK;
+	stop(sock, a.index, VHOST_STOP_RESTART);
+	return vhost_wait(sock, change_addr);
+}
+
+static enum vhost_result set_base(struct vhost_socket *sock, struct vhost_wire_msg *msg)
 {
 	struct vhost_wire_vring_state s = msg->payload.state;
 	struct vring_state *v = vring_of(sock, msg, sizeof(s), s.index);
@@ -249,19 +262,16 @@ static enum rte_vhost_msg_result set_base(struct vhost_socket *sock, struct vhos
 		vhost_warn(sock, "%s: queue %u: its base cannot be set while it runs", sock->name,
 			   s.index);
 	if (!v || v->started)
-		return vhost_refuse(msg);
+		return VHOST_REFUSE;
 	v->base = (uint16_t)s.num;
-	return ok(msg);
+	return VHOST_OK;
 }
 
-static enum rte_vhost_msg_result get_base(struct vhost_socket *sock, struct vhost_wire_msg *msg)
+static enum vhost_result base_is_known(struct vhost_socket *sock)
 {
-	uint32_t index = msg->payload.state.index;
-	struct vring_state *v = vring_of(sock, msg, sizeof(msg->payload.state), index);
+	struct vhost_wire_msg *msg = &sock->msg;
+	struct vring_state *v = &sock->vrings[msg->payload.state.index];
 
-	if (!v)
-		return vhost_refuse(msg);
-	stop(sock, index, VHOST_STOP_BASE);
 	/* Stopped: it starts again with a new kick. */
 	v->has_kick = false;
 	close_fd(&v->kick_fd);
@@ -269,68 +279,112 @@ static enum rte_vhost_msg_result get_base(struct vhost_socket *sock, struct vhos
 	return reply(msg, sizeof(msg->payload.state));
 }
 
-/* Takes the eventfd out of the message; false: there is none, or not one. */
-static bool take_eventfd(struct vhost_wire_msg *msg, int *fd)
+static enum vhost_result get_base(struct vhost_socket *sock, struct vhost_wire_msg *msg)
 {
-	*fd = -1;
-	if (msg->payload.u64 & VHOST_USER_VRING_NOFD)
-		return msg->nfds <= 0;
-	if (msg->nfds != 1 || !fd_is_eventfd(msg->fds[0]) ||
-	    fcntl(msg->fds[0], F_SETFL, O_NONBLOCK | O_RDWR))
-		return false;
-	*fd = msg->fds[0];
-	msg->nfds = 0;
-	return true;
+	uint32_t index = msg->payload.state.index;
+
+	if (!vring_of(sock, msg, sizeof(msg->payload.state), index))
+		return VHOST_REFUSE;
+	stop(sock, index, VHOST_STOP_BASE);
+	return vhost_wait(sock, base_is_known);
 }
 
-static enum rte_vhost_msg_result set_fd(struct vhost_socket *sock, struct vhost_wire_msg *msg)
+/* --- eventfds --- */
+
+/* One eventfd, made non-blocking, or none. */
+static bool eventfd_ok(struct vhost_socket *sock, const struct vhost_wire_msg *msg)
+{
+	bool nofd = msg->payload.u64 & VHOST_USER_VRING_NOFD;
+
+	if (msg->size == sizeof(msg->payload.u64) && msg->nfds == (nofd ? 0 : 1) &&
+	    (nofd ||
+	     (fd_is_eventfd(msg->fds[0]) && !fcntl(msg->fds[0], F_SETFL, O_NONBLOCK | O_RDWR))))
+		return true;
+	vhost_warn(sock,
+		   "%s: queue %u: the file descriptor must be one eventfd, or none with the "
+		   "flag for it",
+		   sock->name, (unsigned int)(msg->payload.u64 & VHOST_USER_VRING_INDEX));
+	return false;
+}
+
+/* It is nobody's else from now on; -1: none. */
+static int take_fd(struct vhost_wire_msg *msg)
+{
+	int fd = msg->nfds ? msg->fds[0] : -1;
+
+	msg->nfds = 0;
+	return fd;
+}
+
+/* The queue has stopped, if it ran: it may have been watching the old one. */
+static enum vhost_result change_kick(struct vhost_socket *sock)
+{
+	unsigned int index = (unsigned int)(sock->msg.payload.u64 & VHOST_USER_VRING_INDEX);
+	struct vring_state *v = &sock->vrings[index];
+
+	close_fd(&v->kick_fd);
+	v->kick_fd = take_fd(&sock->msg);
+	v->has_kick = true;
+	start_if_ready(sock, index);
+	return vhost_wait(sock, ok);
+}
+
+static enum vhost_result call_changed(struct vhost_socket *sock)
+{
+	close_fd(&sock->old_call_fd);
+	return VHOST_OK;
+}
+
+static enum vhost_result set_fd(struct vhost_socket *sock, struct vhost_wire_msg *msg)
 {
 	uint32_t index = (uint32_t)(msg->payload.u64 & VHOST_USER_VRING_INDEX);
 	struct vring_state *v = vring_of(sock, msg, sizeof(msg->payload.u64), index);
-	int fd, old;
 
-	if (!v || !take_eventfd(msg, &fd)) {
-		vhost_warn(
-			sock,
-			"%s: queue %u: the file descriptor must be one eventfd, or none with the "
-			"flag for it",
-			sock->name, index);
-		return vhost_refuse(msg);
+	if (!v || !eventfd_ok(sock, msg))
+		return VHOST_REFUSE;
+	if (msg->request == VHOST_USER_SET_VRING_ERR)
+		return VHOST_OK;
+	if (msg->request == VHOST_USER_SET_VRING_KICK) {
+		stop(sock, index, VHOST_STOP_RESTART);
+		return vhost_wait(sock, change_kick);
 	}
-	if (msg->request == VHOST_USER_SET_VRING_ERR) {
-		close_fd(&fd);
-	} else if (msg->request == VHOST_USER_SET_VRING_CALL) {
-		old = v->call_fd;
-		v->call_fd = fd;
-		if (v->started)
-			sock->ops->vring_call(sock->arg, index, fd);
-		close_fd(&old);
-	} else {
-		stop(sock, index, VHOST_STOP_RESTART); /* it may be watching the old one */
-		close_fd(&v->kick_fd);
-		v->kick_fd = fd;
-		v->has_kick = true;
-		start_if_ready(sock, index);
-	}
-	return ok(msg);
+	sock->old_call_fd = v->call_fd;
+	v->call_fd = take_fd(msg);
+	if (v->started)
+		sock->ops->vring_call(sock->arg, index, v->call_fd);
+	return vhost_wait(sock, call_changed);
 }
 
-static enum rte_vhost_msg_result set_enable(struct vhost_socket *sock, struct vhost_wire_msg *msg)
+enum vhost_result vhost_vring_fd_message(struct vhost_socket *sock)
+{
+	struct vhost_wire_msg *msg = &sock->msg;
+	void (*set)(void *arg, unsigned int vring, int fd) =
+		msg->request == VHOST_USER_SET_VRING_CALL ? sock->ops->call_fd : sock->ops->kick_fd;
+
+	if (!eventfd_ok(sock, msg))
+		return VHOST_REFUSE;
+	if (set)
+		set(sock->arg, (unsigned int)(msg->payload.u64 & VHOST_USER_VRING_INDEX),
+		    take_fd(msg));
+	return vhost_wait(sock, ok);
+}
+
+static enum vhost_result set_enable(struct vhost_socket *sock, struct vhost_wire_msg *msg)
 {
 	struct vhost_wire_vring_state s = msg->payload.state;
 	struct vring_state *v = vring_of(sock, msg, sizeof(s), s.index);
 
 	if (!v)
-		return vhost_refuse(msg);
+		return VHOST_REFUSE;
 	v->enabled = s.num;
 	if (v->enabled)
 		start_if_ready(sock, s.index);
 	else
 		stop(sock, s.index, VHOST_STOP_BASE);
-	return ok(msg);
+	return vhost_wait(sock, ok);
 }
 
-static enum rte_vhost_msg_result config(struct vhost_socket *sock, struct vhost_wire_msg *msg)
+static enum vhost_result config(struct vhost_socket *sock, struct vhost_wire_msg *msg)
 {
 	uint32_t offset = msg->payload.config.offset, size = msg->payload.config.size;
 	uint8_t *region = msg->payload.bytes + offsetof(struct vhost_wire_config, region);
@@ -350,12 +404,14 @@ static enum rte_vhost_msg_result config(struct vhost_socket *sock, struct vhost_
 	/* An answer without a payload is the refusal of a read. */
 	if (get)
 		return reply(msg, rc ? 0 : msg->size);
-	return rc ? vhost_refuse(msg) : ok(msg);
+	return rc ? VHOST_REFUSE : VHOST_OK;
 }
 
-/* The messages that are about virtqueues; librte_vhost sees none of these. */
-enum rte_vhost_msg_result vhost_vring_message(struct vhost_socket *sock, struct vhost_wire_msg *msg)
+/* The messages that are about virtqueues, and what comes with them. */
+enum vhost_result vhost_vring_message(struct vhost_socket *sock)
 {
+	struct vhost_wire_msg *msg = &sock->msg;
+
 	switch (msg->request) {
 	case VHOST_USER_SET_VRING_NUM:
 		return set_num(sock, msg);
@@ -378,11 +434,10 @@ enum rte_vhost_msg_result vhost_vring_message(struct vhost_socket *sock, struct 
 	case VHOST_USER_SET_CONFIG:
 		return config(sock, msg);
 	case VHOST_USER_GET_INFLIGHT_FD:
-		return vhost_inflight_get(sock, msg) ? RTE_VHOST_MSG_RESULT_REPLY
-						     : vhost_refuse(msg);
+		return vhost_inflight_get(sock, msg) ? VHOST_REPLY : VHOST_REFUSE;
 	case VHOST_USER_SET_INFLIGHT_FD:
-		return vhost_inflight_set(sock, msg) ? ok(msg) : vhost_refuse(msg);
+		return vhost_inflight_set(sock, msg) ? VHOST_OK : VHOST_REFUSE;
 	default:
-		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+		return VHOST_REFUSE;
 	}
 }

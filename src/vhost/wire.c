@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Checks of what came over the socket, before librte_vhost acts on it. */
+/* Checks of what came over the socket, before anything is done about it. */
 #include <errno.h>
 #include <inttypes.h>
 #include <sys/stat.h>
@@ -13,9 +13,8 @@
 #define REGION_ALIGN 4096u /* the smallest page of all guests */
 
 /* True if there were any. */
-bool vhost_wire_close_fds(void *ctx)
+bool vhost_wire_close_fds(struct vhost_wire_msg *msg)
 {
-	struct vhost_wire_msg *msg = ctx;
 	int i, n = msg->nfds;
 
 	for (i = 0; i < n && i < VHOST_WIRE_FDS; i++) {
@@ -27,8 +26,28 @@ bool vhost_wire_close_fds(void *ctx)
 	return n > 0;
 }
 
-static bool region_ok(struct vhost_socket *sock, uint32_t i, const struct vhost_wire_region *r,
-		      int fd)
+/* How many descriptors each request may have; what they are is checked where they are used. */
+bool vhost_wire_check_fds(struct vhost_socket *sock, const struct vhost_wire_msg *msg)
+{
+	static const uint8_t most[64] = {
+		[VHOST_USER_SET_MEM_TABLE] = VHOST_WIRE_REGIONS,
+		[VHOST_USER_SET_VRING_KICK] = 1,
+		[VHOST_USER_SET_VRING_CALL] = 1,
+		[VHOST_USER_SET_VRING_ERR] = 1,
+		[VHOST_USER_SET_INFLIGHT_FD] = 1,
+		[VHOST_USER_ADD_MEM_REG] = 1,
+		[VHOST_USER_REM_MEM_REG] = 1, /* some send it, for nothing */
+	};
+
+	if (msg->nfds <= most[msg->request])
+		return true;
+	vhost_warn(sock, "%s: message %u with %d file descriptors refused: it has at most %u",
+		   sock->name, msg->request, msg->nfds, most[msg->request]);
+	return false;
+}
+
+bool vhost_wire_check_region(struct vhost_socket *sock, uint32_t i,
+			     const struct vhost_wire_region *r, int fd)
 {
 	struct stat st;
 
@@ -58,32 +77,28 @@ static bool region_ok(struct vhost_socket *sock, uint32_t i, const struct vhost_
 	return true;
 }
 
-/*
- * The table as a whole: librte_vhost takes overlapping regions and files that are too short, and
- * drops the old table before it looks at the new one.
- */
-bool vhost_wire_check_mem_table(struct vhost_socket *sock, void *ctx)
+/* The table as a whole, before the old one is dropped. */
+bool vhost_wire_check_mem_table(struct vhost_socket *sock, const struct vhost_wire_msg *msg)
 {
-	const struct vhost_wire_msg *msg = ctx;
 	struct vhost_wire_mem_table table = msg->payload.mem;
 	struct guest_mem scratch = {0};
 	uint32_t i;
 
 	if (msg->size < offsetof(struct vhost_wire_mem_table, regions) || !table.nregions ||
-	    table.nregions > VHOST_MAX_REGIONS || (int)table.nregions != msg->nfds ||
+	    table.nregions > VHOST_WIRE_REGIONS || (int)table.nregions != msg->nfds ||
 	    msg->size < offsetof(struct vhost_wire_mem_table, regions) +
 				table.nregions * sizeof(table.regions[0])) {
 		vhost_warn(sock,
 			   "%s: memory table of %u regions in %u bytes with %d file descriptors "
 			   "refused; 1 to %d regions of %zu bytes with one each are possible",
-			   sock->name, table.nregions, msg->size, msg->nfds, VHOST_MAX_REGIONS,
+			   sock->name, table.nregions, msg->size, msg->nfds, VHOST_WIRE_REGIONS,
 			   sizeof(table.regions[0]));
 		return false;
 	}
 	for (i = 0; i < table.nregions; i++) {
 		const struct vhost_wire_region *r = &table.regions[i];
 
-		if (!region_ok(sock, i, r, msg->fds[i]))
+		if (!vhost_wire_check_region(sock, i, r, msg->fds[i]))
 			return false;
 		if (guest_mem_add(&scratch, r->gpa, r->size, NULL)) {
 			vhost_warn(sock,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The vhost-user-nvme transport: its messages (include/shadowbell/vhost_user_nvme.h) on one side,
- * the controller core on the other. All of it runs on the vhost thread.
+ * the controller core on the other. All of it runs on the control thread.
  */
 #include "vhost_user_nvme/vhost_user_nvme.h"
 

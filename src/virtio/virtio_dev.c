@@ -15,8 +15,9 @@
 #define PROTOCOL_F_REPLY_ACK	  3
 #define PROTOCOL_F_CONFIG	  9
 #define PROTOCOL_F_INFLIGHT_SHMFD 12
+#define PROTOCOL_F_MEM_SLOTS	  15
 
-/* --- sessions and memory; vhost thread --- */
+/* --- sessions and memory; control thread --- */
 
 static int on_connect(void *arg)
 {
@@ -69,7 +70,7 @@ static int set_config(void *arg, uint32_t offset, uint32_t size, const void *buf
 	return dev->ops->set_config ? dev->ops->set_config(dev->arg, offset, size, buf) : -EINVAL;
 }
 
-/* --- queues; vhost thread --- */
+/* --- queues; control thread --- */
 
 struct wait {
 	sem_t sem;
@@ -136,13 +137,15 @@ static void fill_ops(struct virtio_dev *dev, const struct virtio_params *p)
 			    1ull << VIRTIO_F_EVENT_IDX | 1ull << VIRTIO_F_INDIRECT,
 		.protocol_features = 1ull << PROTOCOL_F_MQ | 1ull << PROTOCOL_F_REPLY_ACK |
 				     1ull << PROTOCOL_F_INFLIGHT_SHMFD |
+				     1ull << PROTOCOL_F_MEM_SLOTS |
 				     (p->ops->get_config ? 1ull << PROTOCOL_F_CONFIG : 0),
 		/* All of the virtqueue messages; no migration log, no IOTLB. */
 		.allowed_requests = REQUEST(1) | REQUEST(2) | REQUEST(3) | REQUEST(4) | REQUEST(5) |
 				    REQUEST(8) | REQUEST(9) | REQUEST(10) | REQUEST(11) |
 				    REQUEST(12) | REQUEST(13) | REQUEST(14) | REQUEST(15) |
 				    REQUEST(16) | REQUEST(17) | REQUEST(18) | REQUEST(24) |
-				    REQUEST(25) | REQUEST(31) | REQUEST(32),
+				    REQUEST(25) | REQUEST(31) | REQUEST(32) | REQUEST(36) |
+				    REQUEST(37) | REQUEST(38),
 		.connect = on_connect,
 		.disconnect = on_disconnect,
 		.mem_stop = on_mem_stop,

@@ -84,7 +84,7 @@ struct virtio_ops {
 	 */
 	int (*group_start)(void *arg, void **ctx);
 	void (*group_stop)(void *ctx);
-	/* A session begins, or has ended with nothing in flight. vhost thread. Optional. */
+	/* A session begins, or has ended with nothing in flight. control thread. Optional. */
 	void (*session)(void *arg, bool begins);
 	int (*get_config)(void *arg, uint32_t offset, uint32_t size, void *buf);
 	int (*set_config)(void *arg, uint32_t offset, uint32_t size, const void *buf);
@@ -101,7 +101,7 @@ struct virtio_params {
 	struct reactor *const *reactors;
 	size_t nreactors;
 	uint64_t idle_ns;
-	const struct socket_params *socket; /* NULL: none; a test plays the vhost thread */
+	const struct socket_params *socket; /* NULL: none; a test plays the control thread */
 };
 
 /* Main thread. 0 or -errno, having logged the reason. */
@@ -111,10 +111,9 @@ void virtio_dev_destroy(struct virtio_dev *dev);
 
 /*
  * Lets another of the device's reactors serve a queue. Waits; for I/O in flight 20 ms at most.
- * Returns 0; -EAGAIN: I/O took longer, or the vhost thread is about to change a queue, and nothing
- * has changed; -EALREADY: it is there; -ENOENT: no such queue is running, or it is none that moves
- * (a control queue); -EINVAL: the reactor is not the device's; -ENOMEM.
- * Main thread.
+ * Returns 0; -EAGAIN: I/O took longer, or the control thread is about to change a queue, and
+ * nothing has changed; -EALREADY: it is there; -ENOENT: no such queue is running, or it is none
+ * that moves (a control queue); -EINVAL: the reactor is not the device's; -ENOMEM. Main thread.
  */
 int virtio_dev_move_queue(struct virtio_dev *dev, unsigned int index, const struct reactor *to);
 

@@ -40,6 +40,9 @@ enum fe_vhost_request {
 	FE_VHOST_SET_PROTOCOL_FEATURES = 16,
 	FE_VHOST_GET_QUEUE_NUM = 17,
 	FE_VHOST_SET_VRING_ENABLE = 18,
+	FE_VHOST_GET_MAX_MEM_SLOTS = 36,
+	FE_VHOST_ADD_MEM_REG = 37,
+	FE_VHOST_REM_MEM_REG = 38,
 };
 
 #define FE_VHOST_FEATURE_PROTOCOL (1ULL << 30)
@@ -51,6 +54,11 @@ struct fe_vhost_region {
 	uint64_t size;	 /* bytes */
 	uint64_t uva;	 /* the front-end's own address of it */
 	uint64_t offset; /* bytes into the fd's file */
+};
+
+struct fe_mem_reg {
+	uint64_t padding;
+	struct fe_vhost_region region;
 };
 
 struct fe_vhost_mem_table {

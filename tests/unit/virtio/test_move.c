@@ -115,8 +115,7 @@ static void open_dev(uint64_t idle_ns)
 		.gpa = GPA,
 		.size = BYTES,
 		.host = ram,
-		.map_addr = ram,
-		.map_size = BYTES,
+		.map = {.addr = ram, .len = BYTES},
 	};
 	const struct virtio_params p = {
 		.name = "test",

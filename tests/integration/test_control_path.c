@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What one front-end does on its socket costs the others nothing, and leaves nothing behind. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../frontend/fe_virtio_hostile.h"
+
+#define ATTACKERS 4
+#define ATTACHES  9
+/* It was 770 ms with one attacker, and seconds with four. */
+#define MEDIAN_MS 300
+
+static const struct fe_daemon_config config = {
+	.bdevs = "  - {name: ram0, type: malloc, size: 64MiB, block_size: 512}\n"
+		 "  - {name: ram1, type: malloc, size: 16MiB, block_size: 512}\n",
+	.controllers =
+		"  - {name: offender, type: blk, bdev: ram0, queues: 4}\n"
+		"  - {name: bystander, type: blk, bdev: ram1, queues: 2}\n"
+		"  - {name: attacker0, type: blk, bdev: ram0}\n"
+		"  - {name: attacker1, type: blk, bdev: ram0}\n"
+		"  - {name: attacker2, type: nvme, namespaces: [{bdev: ram0}]}\n"
+		"  - {name: attacker3, type: scsi, targets: [{id: 0, luns: [{lun: 0, bdev: ram0}]}]}\n",
+};
+
+/* --- others' messages --- */
+
+struct attacker {
+	pthread_t thread;
+	char path[160];
+	atomic_bool *stop;
+	unsigned int sent;
+};
+
+/* Headers without what they announce, each for as long as the daemon likes to wait, or a moment. */
+static void *attack(void *arg)
+{
+	struct attacker *a = arg;
+	struct fe_vhost_hdr hdr = {FE_VHOST_SET_MEM_TABLE, FE_VHOST_VERSION, 72};
+	struct fe_vhost v;
+
+	while (!atomic_load(a->stop)) {
+		if (!fe_vhost_connect(&v, a->path)) {
+			fe_vhost_send_raw(&v, &hdr, sizeof(hdr), NULL, 0);
+			fe_vhost_closed(&v, 300);
+			a->sent++;
+		}
+		fe_vhost_close(&v);
+	}
+	return NULL;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+VHOSTILE(headers_without_payload)
+{
+	struct attacker attackers[ATTACKERS];
+	uint64_t took[ATTACHES];
+	atomic_bool stop = false;
+	unsigned int i;
+
+	for (i = 0; i < ATTACKERS; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "attacker%u", i);
+		attackers[i] = (struct attacker){.stop = &stop};
+		snprintf(attackers[i].path, sizeof(attackers[i].path), "%s",
+			 fe_daemon_socket(&fe_daemon, name));
+		pthread_create(&attackers[i].thread, NULL, attack, &attackers[i]);
+	}
+	for (i = 0; i < ATTACHES; i++) {
+		uint64_t start = fe_now_ns();
+
+		CHECK(fe_vbad_again());
+		took[i] = fe_now_ns() - start;
+		fe_virtio_close(&fe_vbad);
+	}
+	atomic_store(&stop, true);
+	for (i = 0; i < ATTACKERS; i++) {
+		pthread_join(attackers[i].thread, NULL);
+		CHECK(attackers[i].sent > 0);
+	}
+	qsort(took, ATTACHES, sizeof(took[0]), by_size);
+	printf("# attached beside them in %.1f ms (median), %.1f ms (longest)\n",
+	       (double)took[ATTACHES / 2] / 1e6, (double)took[ATTACHES - 1] / 1e6);
+	CHECK(took[ATTACHES / 2] < MEDIAN_MS * 1000000ULL);
+}
+
+/* What has come so far is kept; the rest may come at any time. */
+VHOSTILE(message_byte_by_byte)
+{
+	struct {
+		struct fe_vhost_hdr hdr;
+		uint64_t value;
+	} __attribute__((packed)) msg = {
+		{FE_VHOST_SET_FEATURES, FE_VHOST_VERSION | FE_VHOST_F_NEED_REPLY, 8},
+		FE_VHOST_FEATURE_PROTOCOL,
+	};
+	struct fe_vhost_msg answer;
+	size_t i;
+
+	REQUIRE(fe_vbad_connect("offender", 0));
+	for (i = 0; i < sizeof(msg); i++) {
+		CHECK_EQ(fe_vhost_send_raw(&fe_vbad.vhost, (uint8_t *)&msg + i, 1, NULL, 0), 0);
+		fe_sleep_us(20000);
+	}
+	REQUIRE_EQ(fe_vhost_recv(&fe_vbad.vhost, &answer, FE_TIMEOUT_MS), 0);
+	CHECK_EQ(answer.payload[0], 0);
+}
+
+/* --- descriptors of messages that are refused --- */
+
+VHOSTILE(descriptors_of_bad_messages)
+{
+	static const struct {
+		uint32_t request;
+		uint32_t index, num;
+		uint32_t size;
+		uint32_t fds;
+	} bad[] = {
+		{FE_VHOST_SET_VRING_NUM, 65535, 16, 8, 8},
+		{FE_VHOST_SET_VRING_BASE, 65535, 0, 8, 8},
+		{FE_VHOST_GET_VRING_BASE, 65535, 0, 8, 8},
+		{FE_VHOST_SET_VRING_ENABLE, 65535, 1, 8, 8},
+		{FE_VHOST_SET_INFLIGHT_FD, 0, 0, 24, 8},
+		{FE_VHOST_SET_INFLIGHT_FD, 0, 0, 24, 1},
+		{FE_VHOST_GET_INFLIGHT_FD, 0, 0, 24, 8},
+		{FE_VHOST_SET_FEATURES, 0, 0, 8, 8},
+		{FE_VHOST_SET_OWNER, 0, 0, 0, 8},
+		{FE_VHOST_GET_CONFIG, 0, 0, 13, 8},
+		{FE_VHOST_SET_MEM_TABLE, 8, 0, 264, 7},
+		{FE_VHOST_SET_VRING_CALL, 0, 0, 8, 2},
+		{FE_VHOST_ADD_MEM_REG, 0, 0, 40, 2},
+		{FE_VHOST_REM_MEM_REG, 0, 0, 40, 8},
+		{FE_VHOST_ADD_MEM_REG, 0, 0, 39, 1},
+		{99, 0, 0, 8, 8},
+		{FE_VHOST_SET_MEM_TABLE, 8, 0, 264, 16},
+	};
+	int fds[FE_VHOST_FDS_MAX], before, fd;
+	unsigned int i, k;
+
+	fd = memfd_create("big", MFD_CLOEXEC);
+	REQUIRE(fd >= 0);
+	for (i = 0; i < FE_VHOST_FDS_MAX; i++)
+		fds[i] = fd;
+	before = fe_daemon_open_fds(&fe_daemon);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		for (k = 0; k < 3; k++) {
+			struct fe_vhost_msg answer = {0};
+			uint8_t payload[264] = {0};
+
+			memcpy(payload, &bad[i].index, 4);
+			memcpy(payload + 4, &bad[i].num, 4);
+			REQUIRE(fe_vbad_connect("offender", 0));
+			fe_vhost_send(&fe_vbad.vhost, bad[i].request, FE_VHOST_F_NEED_REPLY,
+				      payload, bad[i].size, fds, (int)bad[i].fds);
+			/* Refused, or the end. */
+			if (!fe_vhost_recv(&fe_vbad.vhost, &answer, FE_TIMEOUT_MS) &&
+			    !CHECK(answer.payload[0] == 1 || !answer.hdr.size))
+				printf("# message %u, row %u\n", bad[i].request, i);
+			fe_virtio_close(&fe_vbad);
+		}
+	}
+	close(fd);
+	if (!CHECK(FE_WAIT_FOR(fe_daemon_open_fds(&fe_daemon) <= before, 2000)))
+		printf("# %d descriptors before, %d after\n", before,
+		       fe_daemon_open_fds(&fe_daemon));
+	CHECK(fe_vbad_again());
+}
+
+/* --- memory, region by region --- */
+
+#define SLOTS	  509
+#define REGION	  65536ull
+#define FIRST_GPA (16ull << 30)
+
+static uint8_t *slots;
+static int slots_fd;
+
+static uint64_t slot_gpa(unsigned int i)
+{
+	return FIRST_GPA + i * 2 * REGION;
+}
+
+static struct fe_mem_reg slot_of(unsigned int i)
+{
+	return (struct fe_mem_reg){.region = {
+					   .gpa = slot_gpa(i),
+					   .size = REGION,
+					   .uva = (uint64_t)(uintptr_t)(slots + i * REGION),
+					   .offset = i * REGION,
+				   }};
+}
+
+static int add_slot(unsigned int i)
+{
+	struct fe_mem_reg r = slot_of(i);
+
+	return fe_vhost_ack(&fe_vbad.vhost, FE_VHOST_ADD_MEM_REG, &r, sizeof(r), &slots_fd, 1);
+}
+
+static int remove_slot(unsigned int i)
+{
+	struct fe_mem_reg r = slot_of(i);
+
+	/* Some front-ends send the descriptor along. */
+	return fe_vhost_ack(&fe_vbad.vhost, FE_VHOST_REM_MEM_REG, &r, sizeof(r), &slots_fd,
+			    (int)i & 1);
+}
+
+/* A queue in the regions of the table, and a file for the slots. */
+static bool open_slots(void)
+{
+	slots_fd = memfd_create("slots", MFD_CLOEXEC);
+	if (slots_fd < 0 || ftruncate(slots_fd, (off_t)(SLOTS * REGION)))
+		return false;
+	slots = mmap(NULL, SLOTS * REGION, PROT_READ | PROT_WRITE, MAP_SHARED, slots_fd, 0);
+	return slots != MAP_FAILED && fe_vbad_again();
+}
+
+static void close_slots(void)
+{
+	munmap(slots, SLOTS * REGION);
+	close(slots_fd);
+}
+
+static bool slot_works(unsigned int i)
+{
+	return !fe_blk_verify(fe_vbad_q, 8, slots + i * REGION, slot_gpa(i), 8192, i);
+}
+
+VHOSTILE(as_many_regions_as_promised)
+{
+	uint64_t most = 0;
+	unsigned int i;
+
+	REQUIRE(open_slots());
+	REQUIRE_EQ(fe_vhost_call(&fe_vbad.vhost, FE_VHOST_GET_MAX_MEM_SLOTS, NULL, 0, &most, 8), 0);
+	CHECK_EQ(most, SLOTS);
+	/* Two came with the table. */
+	for (i = 0; i < SLOTS - 2; i++)
+		REQUIRE_EQ(add_slot(i), 0);
+	CHECK_EQ(add_slot(i), -EIO);
+	for (i = 0; i < SLOTS - 2; i += 13)
+		CHECK(slot_works(i));
+	for (i = 0; i < SLOTS - 2; i += 2)
+		REQUIRE_EQ(remove_slot(i), 0);
+	CHECK(slot_works(1));
+	CHECK(fe_blk_submit(fe_vbad_q, VIRTIO_BLK_T_IN, 0, slot_gpa(2), 4096) >= 0);
+	CHECK_EQ(fe_vq_wait(fe_vbad_q, NULL, FE_QUIET_MS), -ETIMEDOUT);
+	close_slots();
+}
+
+VHOSTILE(regions_changed_under_load)
+{
+	unsigned int round, i;
+
+	REQUIRE(open_slots());
+	REQUIRE_EQ(add_slot(0), 0);
+	for (round = 0; round < 30; round++) {
+		unsigned int n = 0;
+
+		for (i = 0; i < 5; i++)
+			n += fe_blk_submit(fe_vbad_q, VIRTIO_BLK_T_IN, i, slot_gpa(0), 4096) >= 0;
+		REQUIRE_EQ(add_slot(1 + round), 0);
+		CHECK(round % 2 || !remove_slot(1 + round));
+		for (; n > 0; n--)
+			REQUIRE(fe_vq_wait(fe_vbad_q, NULL, FE_TIMEOUT_MS) >= 0);
+		CHECK(slot_works(0));
+	}
+	close_slots();
+}
+
+VHOSTILE(regions_that_are_refused)
+{
+	struct fe_mem_reg r;
+	struct fe_vhost *v = &fe_vbad.vhost;
+	int pipes[2];
+
+	REQUIRE(open_slots());
+	REQUIRE(!pipe(pipes));
+	REQUIRE_EQ(add_slot(0), 0);
+	CHECK_EQ(add_slot(0), -EIO); /* there already */
+	CHECK_EQ(remove_slot(1), -EIO);
+	r = slot_of(0);
+	r.region.size -= 4096;
+	CHECK_EQ(fe_vhost_ack(v, FE_VHOST_REM_MEM_REG, &r, sizeof(r), NULL, 0), -EIO);
+	r = slot_of(1);
+	CHECK_EQ(fe_vhost_ack(v, FE_VHOST_ADD_MEM_REG, &r, sizeof(r), NULL, 0), -EIO);
+	CHECK_EQ(fe_vhost_ack(v, FE_VHOST_ADD_MEM_REG, &r, sizeof(r), pipes, 1), -EIO);
+	r.region.size = UINT64_MAX;
+	CHECK_EQ(fe_vhost_ack(v, FE_VHOST_ADD_MEM_REG, &r, sizeof(r), &slots_fd, 1), -EIO);
+	r = slot_of(1);
+	r.region.gpa = UINT64_MAX - 4095; /* beyond the end */
+	CHECK_EQ(fe_vhost_ack(v, FE_VHOST_ADD_MEM_REG, &r, sizeof(r), &slots_fd, 1), -EIO);
+	r = slot_of(1);
+	r.region.gpa = slot_gpa(0) + REGION / 2;
+	CHECK_EQ(fe_vhost_ack(v, FE_VHOST_ADD_MEM_REG, &r, sizeof(r), &slots_fd, 1), -EIO);
+	r = slot_of(1);
+	r.region.offset = SLOTS * REGION;
+	CHECK_EQ(fe_vhost_ack(v, FE_VHOST_ADD_MEM_REG, &r, sizeof(r), &slots_fd, 1), -EIO);
+	CHECK(slot_works(0));
+	CHECK_EQ(add_slot(1), 0);
+	CHECK(slot_works(1));
+	close(pipes[0]);
+	close(pipes[1]);
+	close_slots();
+}
+
+/* The memory of the rings goes: the queue stops, and starts when it is there again. */
+VHOSTILE(region_of_the_rings_removed)
+{
+	const struct fe_mem_region *ram;
+	struct fe_mem_reg r;
+
+	REQUIRE(fe_vbad_again());
+	ram = &fe_vbad.mem.regions[0];
+	r = (struct fe_mem_reg){.region = {ram->gpa, ram->size, (uint64_t)(uintptr_t)ram->va, 0}};
+	REQUIRE_EQ(fe_vhost_ack(&fe_vbad.vhost, FE_VHOST_REM_MEM_REG, &r, sizeof(r), NULL, 0), 0);
+	CHECK(fe_blk_submit(fe_vbad_q, VIRTIO_BLK_T_IN, 0, fe_vbad_gpa, 4096) >= 0);
+	CHECK_EQ(fe_vq_wait(fe_vbad_q, NULL, FE_QUIET_MS), -ETIMEDOUT);
+	REQUIRE_EQ(fe_vhost_ack(&fe_vbad.vhost, FE_VHOST_ADD_MEM_REG, &r, sizeof(r), &ram->fd, 1),
+		   0);
+	CHECK(fe_vq_wait(fe_vbad_q, NULL, FE_TIMEOUT_MS) >= 0);
+	CHECK(fe_vbad_works());
+}
+
+static const struct test_case cases[] = {
+	VHOSTILE_CASE(headers_without_payload),	    VHOSTILE_CASE(message_byte_by_byte),
+	VHOSTILE_CASE(descriptors_of_bad_messages), VHOSTILE_CASE(as_many_regions_as_promised),
+	VHOSTILE_CASE(regions_changed_under_load),  VHOSTILE_CASE(regions_that_are_refused),
+	VHOSTILE_CASE(region_of_the_rings_removed),
+};
+
+FE_TEST_MAIN("control_path", cases, &config)
