@@ -9,6 +9,9 @@
 #ifndef HW_BLOCK_VHOST_USER_NVME_COMPAT_H
 #define HW_BLOCK_VHOST_USER_NVME_COMPAT_H
 
+#include "chardev/char-fe.h"
+#include "chardev/char-socket.h"
+
 #define VNVME_QEMU_SINCE(major, minor) \
     (QEMU_VERSION_MAJOR > (major) || \
      (QEMU_VERSION_MAJOR == (major) && QEMU_VERSION_MINOR >= (minor)))
@@ -27,11 +30,13 @@
 #include "system/hostmem.h"
 #include "system/kvm.h"
 #include "system/runstate.h"
+#include "system/runstate-action.h"
 #include "system/system.h"
 #else
 #include "sysemu/hostmem.h"
 #include "sysemu/kvm.h"
 #include "sysemu/runstate.h"
+#include "sysemu/runstate-action.h"
 #include "sysemu/sysemu.h"
 #endif
 

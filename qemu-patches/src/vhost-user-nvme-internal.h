@@ -18,9 +18,8 @@
 OBJECT_DECLARE_SIMPLE_TYPE(VHostUserNvme, VHOST_USER_NVME)
 
 #define VNVME_DOORBELLS_SIZE    (4 * KiB)   /* page 0 of device memory */
-#define VNVME_MAX_SECTIONS      64
 
-/* No padding: tables are compared with memcmp(). */
+/* No padding: regions are compared with memcmp(). */
 typedef struct VnvmeRegion {
     uint64_t gpa;
     uint64_t size;
@@ -49,8 +48,10 @@ struct VHostUserNvme {
     MemoryRegion regs;
     MemoryRegion doorbell_page;
 
+    bool in_use;        /* a guest may depend on it: the target is waited for */
     bool alive;         /* the target is connected and knows everything */
     bool returned;      /* it died, and its successor has connected */
+    bool vm_running;
     bool stopped;       /* NVME_STOP was sent, NVME_START was not */
     bool mapped;        /* doorbells are RAM: no exit, nothing is signalled */
     bool irqfds;        /* MSI-X is enabled and its vectors belong to KVM */
@@ -64,10 +65,11 @@ struct VHostUserNvme {
     uint32_t nvectors;
 
     MemoryListener listener;
-    VnvmeRegion ram[VNVME_MAX_SECTIONS];
-    VnvmeRegion new_ram[VNVME_MAX_SECTIONS];
-    unsigned nram;
-    unsigned nnew_ram;
+    GArray *ram;        /* of VnvmeRegion, by address: what the guest has */
+    GArray *new_ram;    /* the same while it changes */
+    GArray *told_ram;   /* what of it the target has */
+    unsigned slots;     /* regions that the target takes, device memory too */
+    bool by_slot;       /* ADD_MEM_REG, REM_MEM_REG instead of SET_MEM_TABLE */
     unsigned nunshared; /* blocks of guest RAM that the target can't map */
     unsigned nnew_unshared;
     char *unshared_ram; /* name of the last of them */
@@ -114,9 +116,17 @@ void vnvme_die(VHostUserNvme *s, Error *err);
 void vnvme_listener_register(VHostUserNvme *s);
 void vnvme_listener_unregister(VHostUserNvme *s);
 
-/* Whether the target can reach all of guest RAM */
-bool vnvme_check_ram(VHostUserNvme *s, Error **errp);
-bool vnvme_send_mem_table(VHostUserNvme *s, Error **errp);
+void vnvme_ram_init(VHostUserNvme *s);
+void vnvme_ram_cleanup(VHostUserNvme *s);
+
+/* Whether a target could reach all of guest RAM; whether this one takes it */
+bool vnvme_check_ram_shared(VHostUserNvme *s, Error **errp);
+bool vnvme_check_ram_regions(VHostUserNvme *s, Error **errp);
+/* The same for a machine that runs: what can't be reached is only warned of. */
+void vnvme_warn_of_ram(VHostUserNvme *s);
+
+/* A target that knows nothing yet gets device memory and guest RAM. */
+bool vnvme_share_ram(VHostUserNvme *s, Error **errp);
 
 /* vhost-user-nvme-msix.c */
 

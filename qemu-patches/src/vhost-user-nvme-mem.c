@@ -12,37 +12,157 @@
 
 #define VNVME_LEGACY_HOLES_END  (1 * MiB)
 
-bool vnvme_send_mem_table(VHostUserNvme *s, Error **errp)
+static VnvmeRegion *vnvme_region(GArray *list, unsigned i)
 {
-    VuMemTable table = { };
-    int fds[VNVME_MAX_FDS];
-    unsigned i, n = MIN(s->nram, VNVME_MAX_RAM_REGIONS);
+    return &g_array_index(list, VnvmeRegion, i);
+}
 
-    for (i = 0; i < n; i++) {
-        table.regions[i].gpa = cpu_to_le64(s->ram[i].gpa);
-        table.regions[i].size = cpu_to_le64(s->ram[i].size);
-        table.regions[i].hva = cpu_to_le64(s->ram[i].hva);
-        table.regions[i].fd_offset = cpu_to_le64(s->ram[i].fd_offset);
-        fds[i] = s->ram[i].fd;
-        trace_vhost_user_nvme_region(i, s->ram[i].gpa, s->ram[i].size,
-                                     s->ram[i].fd_offset);
+static bool vnvme_has_region(GArray *list, const VnvmeRegion *region)
+{
+    unsigned i;
+
+    for (i = 0; i < list->len; i++) {
+        if (!memcmp(vnvme_region(list, i), region, sizeof(*region))) {
+            return true;
+        }
     }
-    table.regions[n].gpa = cpu_to_le64(VNVME_DEVMEM_GPA);
-    table.regions[n].size = cpu_to_le64(s->devmem_size);
-    table.regions[n].hva = cpu_to_le64((uintptr_t)s->devmem);
-    fds[n++] = s->devmem_fd;
+    return false;
+}
+
+static VnvmeRegion vnvme_device_memory(VHostUserNvme *s)
+{
+    return (VnvmeRegion) {
+        .gpa = VNVME_DEVMEM_GPA,
+        .size = s->devmem_size,
+        .hva = (uintptr_t)s->devmem,
+        .fd = s->devmem_fd,
+    };
+}
+
+static VuMemRegion vnvme_wire_region(const VnvmeRegion *region)
+{
+    return (VuMemRegion) {
+        .gpa = cpu_to_le64(region->gpa),
+        .size = cpu_to_le64(region->size),
+        .hva = cpu_to_le64(region->hva),
+        .fd_offset = cpu_to_le64(region->fd_offset),
+    };
+}
+
+/* All at once, for a target without CONFIGURE_MEM_SLOTS */
+static bool vnvme_send_table(VHostUserNvme *s, Error **errp)
+{
+    VnvmeRegion devmem = vnvme_device_memory(s);
+    VuMemTable table = { };
+    int fds[VNVME_TABLE_REGIONS];
+    unsigned i, n = s->told_ram->len;
+
+    assert(n < VNVME_TABLE_REGIONS);
+    for (i = 0; i < n; i++) {
+        table.regions[i] = vnvme_wire_region(vnvme_region(s->told_ram, i));
+        fds[i] = vnvme_region(s->told_ram, i)->fd;
+    }
+    table.regions[n] = vnvme_wire_region(&devmem);
+    fds[n++] = devmem.fd;
     table.nregions = cpu_to_le32(n);
     return vnvme_wire_set(vnvme_wire(s), VU_SET_MEM_TABLE, &table,
                           offsetof(VuMemTable, regions) +
                           n * sizeof(table.regions[0]), fds, n, errp);
 }
 
+/* What a running machine can do without is warned of; @added tells. */
+static bool vnvme_add_slot(VHostUserNvme *s, const VnvmeRegion *region,
+                           bool *added, Error **errp)
+{
+    VuMemSlot slot = { .region = vnvme_wire_region(region) };
+    int fd = region->fd;
+    uint64_t refused;
+
+    *added = false;
+    if (!vnvme_wire_ask(vnvme_wire(s), VU_ADD_MEM_REG, &slot, sizeof(slot),
+                        &fd, 1, &refused, errp)) {
+        return false;
+    }
+    if (!refused) {
+        *added = true;
+        return true;
+    }
+    if (!s->alive) {
+        error_setg(errp, "the target refused %" PRIu64 " bytes of memory at "
+                   "0x%" PRIx64 ": its log tells why", region->size,
+                   region->gpa);
+        return false;
+    }
+    warn_report("vhost-user-nvme: chardev '%s': the target refused %" PRIu64
+                " bytes of guest RAM at 0x%" PRIx64 " (its log tells why); I/O "
+                "to it fails", vnvme_chardev_label(s), region->size,
+                region->gpa);
+    return true;
+}
+
+static bool vnvme_remove_slot(VHostUserNvme *s, const VnvmeRegion *region,
+                              Error **errp)
+{
+    VuMemSlot slot = { .region = vnvme_wire_region(region) };
+
+    return vnvme_wire_set(vnvme_wire(s), VU_REM_MEM_REG, &slot, sizeof(slot),
+                          NULL, 0, errp);
+}
+
+/*
+ * The target gets what is new and loses what has gone. What it had stays where
+ * it is, also when there is more than it takes.
+ */
+static bool vnvme_tell_ram(VHostUserNvme *s, Error **errp)
+{
+    bool added = true;
+    unsigned i;
+
+    for (i = s->told_ram->len; i-- > 0;) {
+        VnvmeRegion *region = vnvme_region(s->told_ram, i);
+
+        if (vnvme_has_region(s->ram, region)) {
+            continue;
+        }
+        if (s->by_slot && !vnvme_remove_slot(s, region, errp)) {
+            return false;
+        }
+        g_array_remove_index(s->told_ram, i);
+    }
+    for (i = 0; i < s->ram->len && s->told_ram->len + 1 < s->slots; i++) {
+        VnvmeRegion *region = vnvme_region(s->ram, i);
+
+        if (vnvme_has_region(s->told_ram, region)) {
+            continue;
+        }
+        trace_vhost_user_nvme_region(i, region->gpa, region->size,
+                                     region->fd_offset);
+        if (s->by_slot && !vnvme_add_slot(s, region, &added, errp)) {
+            return false;
+        }
+        if (added) {
+            g_array_append_val(s->told_ram, *region);
+        }
+    }
+    return s->by_slot || vnvme_send_table(s, errp);
+}
+
+bool vnvme_share_ram(VHostUserNvme *s, Error **errp)
+{
+    VnvmeRegion devmem = vnvme_device_memory(s);
+    bool added;
+
+    g_array_set_size(s->told_ram, 0);
+    /* First, for it is what a target can't do without. */
+    return (!s->by_slot || vnvme_add_slot(s, &devmem, &added, errp)) &&
+           vnvme_tell_ram(s, errp);
+}
+
 static void vnvme_listener_begin(MemoryListener *listener)
 {
     VHostUserNvme *s = container_of(listener, VHostUserNvme, listener);
 
-    memset(s->new_ram, 0, sizeof(s->new_ram));
-    s->nnew_ram = 0;
+    g_array_set_size(s->new_ram, 0);
     s->nnew_unshared = 0;
 }
 
@@ -74,6 +194,7 @@ static void vnvme_listener_region(MemoryListener *listener,
     MemoryRegion *mr = section->mr;
     Object *owner = memory_region_owner(mr);
     VnvmeRegion sec = { };
+    unsigned n;
 
     /* Guest RAM has a memory backend; video memory, ROMs and BARs have none. */
     if (!memory_region_is_ram(mr) || section->readonly || !owner ||
@@ -93,15 +214,13 @@ static void vnvme_listener_region(MemoryListener *listener,
     sec.fd_offset = section->offset_within_region +
                     vnvme_ram_block_fd_offset(mr->ram_block);
     sec.fd = memory_region_get_fd(mr);
-    if (s->nnew_ram && vnvme_try_merge(&s->new_ram[s->nnew_ram - 1], &sec)) {
-        return;
-    }
-    if (s->nnew_ram < VNVME_MAX_SECTIONS) {
-        s->new_ram[s->nnew_ram++] = sec;
+    n = s->new_ram->len;
+    if (!n || !vnvme_try_merge(vnvme_region(s->new_ram, n - 1), &sec)) {
+        g_array_append_val(s->new_ram, sec);
     }
 }
 
-bool vnvme_check_ram(VHostUserNvme *s, Error **errp)
+bool vnvme_check_ram_shared(VHostUserNvme *s, Error **errp)
 {
     if (s->nunshared) {
         error_setg(errp, "guest RAM '%s' is not shared, the target cannot "
@@ -110,40 +229,70 @@ bool vnvme_check_ram(VHostUserNvme *s, Error **errp)
                    s->unshared_ram);
         return false;
     }
-    if (s->nram > VNVME_MAX_RAM_REGIONS) {
-        error_setg(errp, "guest RAM has %u regions, the target takes at most "
-                   "%d: use fewer memory backends (NUMA nodes, DIMMs)",
-                   s->nram, VNVME_MAX_RAM_REGIONS);
+    return true;
+}
+
+bool vnvme_check_ram_regions(VHostUserNvme *s, Error **errp)
+{
+    if (s->ram->len + 1 > s->slots) {
+        error_setg(errp, "guest RAM has %u regions and the device itself one, "
+                   "the target takes %u in all: use fewer memory backends "
+                   "(NUMA nodes, DIMMs)%s", s->ram->len, s->slots,
+                   s->by_slot ? "" : ", or a target that offers "
+                   "VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS");
         return false;
     }
     return true;
+}
+
+void vnvme_warn_of_ram(VHostUserNvme *s)
+{
+    Error *err = NULL;
+
+    if (!vnvme_check_ram_shared(s, &err) || !vnvme_check_ram_regions(s, &err)) {
+        warn_report("vhost-user-nvme: chardev '%s': %s; I/O to the rest fails",
+                    vnvme_chardev_label(s), error_get_pretty(err));
+        error_free(err);
+    }
 }
 
 static void vnvme_listener_commit(MemoryListener *listener)
 {
     VHostUserNvme *s = container_of(listener, VHostUserNvme, listener);
     Error *err = NULL;
+    GArray *old = s->ram;
 
-    if (s->nnew_ram == s->nram && s->nnew_unshared == s->nunshared &&
-        !memcmp(s->ram, s->new_ram, sizeof(s->ram))) {
+    if (s->new_ram->len == old->len && s->nnew_unshared == s->nunshared &&
+        !memcmp(old->data, s->new_ram->data,
+                old->len * sizeof(VnvmeRegion))) {
         return;
     }
-    memcpy(s->ram, s->new_ram, sizeof(s->ram));
-    s->nram = s->nnew_ram;
+    s->ram = s->new_ram;
+    s->new_ram = old;
     s->nunshared = s->nnew_unshared;
     if (!s->alive) {
         return;
     }
     /* Too late to refuse what was plugged in: serve the rest. */
-    if (!vnvme_check_ram(s, &err)) {
-        warn_report("vhost-user-nvme: chardev '%s': %s; I/O to the rest fails",
-                    vnvme_chardev_label(s), error_get_pretty(err));
-        error_free(err);
-        err = NULL;
-    }
-    if (!vnvme_send_mem_table(s, &err)) {
+    vnvme_warn_of_ram(s);
+    if (!vnvme_tell_ram(s, &err)) {
         vnvme_die(s, err);
     }
+}
+
+void vnvme_ram_init(VHostUserNvme *s)
+{
+    s->ram = g_array_new(false, false, sizeof(VnvmeRegion));
+    s->new_ram = g_array_new(false, false, sizeof(VnvmeRegion));
+    s->told_ram = g_array_new(false, false, sizeof(VnvmeRegion));
+}
+
+void vnvme_ram_cleanup(VHostUserNvme *s)
+{
+    g_array_unref(s->ram);
+    g_array_unref(s->new_ram);
+    g_array_unref(s->told_ram);
+    g_free(s->unshared_ram);
 }
 
 void vnvme_listener_register(VHostUserNvme *s)

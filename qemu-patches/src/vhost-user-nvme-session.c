@@ -36,6 +36,8 @@ VnvmeWire vnvme_wire(VHostUserNvme *s)
     return (VnvmeWire) {
         .fd = connected ? sock->sioc->fd : -1,
         .timeout_ms = s->timeout_ms,
+        .patient = s->in_use,
+        .label = vnvme_chardev_label(s),
     };
 }
 
@@ -44,7 +46,9 @@ void vnvme_die(VHostUserNvme *s, Error *err)
 {
     VnvmeWire wire = vnvme_wire(s);
 
-    if (s->alive) {
+    if (s->alive && vnvme_wire_qemu_ends()) {
+        s->alive = false;
+    } else if (s->alive) {
         s->alive = false;
         error_report("vhost-user-nvme: chardev '%s': %s; the guest sees a dead "
                      "controller until it is reset with the target back",
@@ -156,11 +160,31 @@ static bool vnvme_get_info(VHostUserNvme *s, VuNvmeInfo *info, Error **errp)
     return vnvme_check_info(s, info, errp);
 }
 
+/* How many memory regions the target takes, once features are agreed on */
+static bool vnvme_get_slots(VHostUserNvme *s, bool by_slot, Error **errp)
+{
+    uint64_t slots = VNVME_TABLE_REGIONS;
+
+    if (by_slot && !vnvme_wire_get(vnvme_wire(s), VU_GET_MAX_MEM_SLOTS, &slots,
+                                   errp)) {
+        return false;
+    }
+    if (slots < 2) {
+        error_setg(errp, "the target takes %" PRIu64 " memory regions, the "
+                   "device and guest RAM need 2 or more", slots);
+        return false;
+    }
+    s->by_slot = by_slot;
+    s->slots = MIN(slots, VNVME_MAX_SLOTS);
+    return true;
+}
+
 /* VHOST_F_LOG_ALL is to be accepted here once there is migration. */
 static bool vnvme_negotiate(VHostUserNvme *s, VuNvmeInfo *info, Error **errp)
 {
     VnvmeWire wire = vnvme_wire(s);
     uint64_t features, proto;
+    bool by_slot;
 
     if (!vnvme_wire_get(wire, VU_GET_FEATURES, &features, errp)) {
         return false;
@@ -180,11 +204,13 @@ static bool vnvme_negotiate(VHostUserNvme *s, VuNvmeInfo *info, Error **errp)
         error_setg(errp, "the target lacks VHOST_USER_PROTOCOL_F_REPLY_ACK");
         return false;
     }
-    proto = cpu_to_le64(VU_PROTOCOL_F_REPLY_ACK);
+    by_slot = proto & VU_PROTOCOL_F_MEM_SLOTS;
+    proto = cpu_to_le64(VU_PROTOCOL_F_REPLY_ACK |
+                        (by_slot ? VU_PROTOCOL_F_MEM_SLOTS : 0));
     return vnvme_wire_call(wire, VU_SET_PROTOCOL_FEATURES, &proto,
                            sizeof(proto), NULL, 0, errp) &&
            vnvme_wire_set(wire, VU_SET_OWNER, NULL, 0, NULL, 0, errp) &&
-           vnvme_get_info(s, info, errp);
+           vnvme_get_info(s, info, errp) && vnvme_get_slots(s, by_slot, errp);
 }
 
 bool vnvme_open(VHostUserNvme *s, VuNvmeInfo *info, Error **errp)
@@ -199,6 +225,27 @@ bool vnvme_open(VHostUserNvme *s, VuNvmeInfo *info, Error **errp)
            vnvme_negotiate(s, info, errp);
 }
 
+/* Nothing may change guest memory while the machine is paused. */
+static bool vnvme_share_pause(VHostUserNvme *s, Error **errp)
+{
+    uint32_t flags = 0;
+    uint64_t failed;
+
+    s->stopped = !s->vm_running;
+    if (!s->stopped) {
+        return true;
+    }
+    if (!vnvme_wire_call(vnvme_wire(s), VU_NVME_STOP, &flags, sizeof(flags),
+                         &failed, sizeof(failed), errp)) {
+        return false;
+    }
+    if (failed) {
+        error_setg(errp, "the target failed to stop");
+        return false;
+    }
+    return true;
+}
+
 bool vnvme_share(VHostUserNvme *s, Error **errp)
 {
     VnvmeWire wire = vnvme_wire(s);
@@ -206,7 +253,7 @@ bool vnvme_share(VHostUserNvme *s, Error **errp)
     uint32_t i;
     int fd;
 
-    if (!vnvme_send_mem_table(s, errp)) {
+    if (!vnvme_share_ram(s, errp)) {
         return false;
     }
     for (i = 0; i < s->nvectors; i++) {
@@ -224,7 +271,9 @@ bool vnvme_share(VHostUserNvme *s, Error **errp)
                         &fd, s->mapped ? 0 : 1, errp)) {
         return false;
     }
-    s->stopped = false;
+    if (!vnvme_share_pause(s, errp)) {
+        return false;
+    }
     s->alive = true;
     return true;
 }
@@ -244,6 +293,7 @@ void vnvme_reconnect(VHostUserNvme *s)
                        " and %" PRIu32 " are in use", info.vectors,
                        info.devmem_size, s->nvectors, s->devmem_size);
         } else {
+            vnvme_warn_of_ram(s);
             vnvme_share(s, &err);
         }
     }

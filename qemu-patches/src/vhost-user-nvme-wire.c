@@ -1,8 +1,9 @@
 /*
  * vhost-user-nvme: the messages between the device and the target
  *
- * Every call ends within its time limit: MMIO handlers make them with the big
- * lock held, and a target that hangs must not hang QEMU.
+ * MMIO handlers make the calls with the big lock held, so a target that is
+ * stopped stops the machine, and the machine goes on when the target does. What
+ * ends the wait is the answer, the end of the connection, or QEMU's own end.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,8 +11,13 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include "qemu/bswap.h"
+#include "qemu/error-report.h"
+#include "qemu/notify.h"
+#include "vhost-user-nvme-compat.h"
 #include "vhost-user-nvme-wire.h"
 #include "trace.h"
+
+#define VNVME_SLICE_MS              200
 
 #define VU_VERSION                  0x1
 #define VU_VERSION_MASK             0x3
@@ -23,6 +29,16 @@ typedef struct QEMU_PACKED VuHeader {
     uint32_t flags;
     uint32_t size;
 } VuHeader;
+
+/* One message that is under way */
+typedef struct VnvmeCall {
+    VnvmeWire wire;
+    uint32_t request;
+    int64_t begin_us;
+    bool late;          /* the log says that it takes long */
+} VnvmeCall;
+
+static bool vnvme_ending;
 
 static const char *vnvme_request_name(uint32_t request)
 {
@@ -43,6 +59,12 @@ static const char *vnvme_request_name(uint32_t request)
         return "GET_PROTOCOL_FEATURES";
     case VU_SET_PROTOCOL_FEATURES:
         return "SET_PROTOCOL_FEATURES";
+    case VU_GET_MAX_MEM_SLOTS:
+        return "GET_MAX_MEM_SLOTS";
+    case VU_ADD_MEM_REG:
+        return "ADD_MEM_REG";
+    case VU_REM_MEM_REG:
+        return "REM_MEM_REG";
     case VU_NVME_GET_INFO:
         return "NVME_GET_INFO";
     case VU_NVME_REG_READ:
@@ -60,28 +82,94 @@ static const char *vnvme_request_name(uint32_t request)
     }
 }
 
-/*
- * Wait for the socket until the deadline. The chardev's own calls can't be
- * used: they wait for ever, with the big lock held.
- */
-static int vnvme_wait(int fd, short events, int64_t deadline_us)
+static void vnvme_on_shutdown(Notifier *notifier, void *data)
 {
-    struct pollfd pfd = { .fd = fd, .events = events };
-    int64_t left_us;
-    int ret;
-
-    do {
-        left_us = deadline_us - g_get_monotonic_time();
-        if (left_us <= 0) {
-            return -ETIMEDOUT;
-        }
-        ret = poll(&pfd, 1, DIV_ROUND_UP(left_us, 1000));
-    } while (ret == 0 || (ret < 0 && errno == EINTR));
-    return ret < 0 ? -errno : 0;
+    if (shutdown_action != SHUTDOWN_ACTION_PAUSE) {
+        vnvme_ending = true;
+    }
 }
 
-static int vnvme_send(int fd, const void *data, size_t len, const int *fds,
-                      unsigned nfds, int64_t deadline_us)
+void vnvme_wire_watch_shutdown(void)
+{
+    static Notifier notifier = { .notify = vnvme_on_shutdown };
+
+    if (!notifier.node.le_prev) {
+        qemu_register_shutdown_notifier(&notifier);
+    }
+}
+
+/* The main loop may not have seen the request: a call may hold the big lock. */
+bool vnvme_wire_qemu_ends(void)
+{
+    ShutdownCause cause = qemu_shutdown_requested_get();
+
+    return vnvme_ending || cause == SHUTDOWN_CAUSE_HOST_SIGNAL ||
+           cause == SHUTDOWN_CAUSE_HOST_QMP_QUIT;
+}
+
+static int64_t vnvme_call_ms(const VnvmeCall *call)
+{
+    return (g_get_monotonic_time() - call->begin_us) / 1000;
+}
+
+static void vnvme_call_is_late(VnvmeCall *call, int64_t ms)
+{
+    if (!call->late) {
+        warn_report("vhost-user-nvme: chardev '%s': the target has not answered "
+                    "%s for %" PRId64 " ms; the machine waits for it",
+                    call->wire.label, vnvme_request_name(call->request), ms);
+        call->late = true;
+    }
+}
+
+static void vnvme_call_ended(const VnvmeCall *call)
+{
+    if (call->late) {
+        info_report("vhost-user-nvme: chardev '%s': the target answered %s "
+                    "after %" PRId64 " ms", call->wire.label,
+                    vnvme_request_name(call->request), vnvme_call_ms(call));
+    }
+}
+
+/*
+ * Wait for the socket, in slices between which QEMU may end. The chardev's own
+ * calls can't be used: they wait for ever, with the big lock held. What is
+ * there already is taken however late it is: QEMU may have been stopped itself.
+ */
+static int vnvme_wait(VnvmeCall *call, short events)
+{
+    struct pollfd pfd = { .fd = call->wire.fd, .events = events };
+    int64_t ms, left_ms;
+    int ret, slice_ms;
+
+    for (;;) {
+        ms = vnvme_call_ms(call);
+        left_ms = MAX(call->wire.timeout_ms - ms, 0);
+        slice_ms = MIN(left_ms, VNVME_SLICE_MS);
+        if (!left_ms && call->wire.patient) {
+            slice_ms = VNVME_SLICE_MS;
+        }
+        ret = poll(&pfd, 1, slice_ms);
+        if (ret > 0) {
+            return 0;
+        }
+        if (ret < 0 && errno != EINTR) {
+            return -errno;
+        }
+        if (vnvme_wire_qemu_ends()) {
+            return -ECANCELED;
+        }
+        if (left_ms == 0) {
+            if (!call->wire.patient) {
+                return -ETIMEDOUT;
+            }
+            vnvme_call_is_late(call, ms);
+        }
+    }
+}
+
+static int vnvme_send(VnvmeCall *call, const void *data, size_t len,
+                      const int *fds, unsigned nfds)
 {
     union {
         char buf[CMSG_SPACE(VNVME_MAX_FDS * sizeof(int))];
@@ -103,14 +191,14 @@ static int vnvme_send(int fd, const void *data, size_t len, const int *fds,
         msg.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
     }
     while (iov.iov_len) {
-        sent = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+        sent = sendmsg(call->wire.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent >= 0) {
             iov.iov_base += sent;
             iov.iov_len -= sent;
             msg.msg_control = NULL;
             msg.msg_controllen = 0;
         } else if (errno == EAGAIN) {
-            ret = vnvme_wait(fd, POLLOUT, deadline_us);
+            ret = vnvme_wait(call, POLLOUT);
             if (ret < 0) {
                 return ret;
             }
@@ -121,20 +209,20 @@ static int vnvme_send(int fd, const void *data, size_t len, const int *fds,
     return 0;
 }
 
-static int vnvme_recv(int fd, void *data, size_t len, int64_t deadline_us)
+static int vnvme_recv(VnvmeCall *call, void *data, size_t len)
 {
     ssize_t got;
     int ret;
 
     while (len) {
-        got = recv(fd, data, len, MSG_DONTWAIT);
+        got = recv(call->wire.fd, data, len, MSG_DONTWAIT);
         if (got > 0) {
             data += got;
             len -= got;
         } else if (got == 0) {
             return -ECONNRESET;
         } else if (errno == EAGAIN) {
-            ret = vnvme_wait(fd, POLLIN, deadline_us);
+            ret = vnvme_wait(call, POLLIN);
             if (ret < 0) {
                 return ret;
             }
@@ -145,14 +233,16 @@ static int vnvme_recv(int fd, void *data, size_t len, int64_t deadline_us)
     return 0;
 }
 
-static bool vnvme_wire_error(VnvmeWire wire, uint32_t request, int err,
-                             Error **errp)
+static bool vnvme_call_error(VnvmeCall *call, int err, Error **errp)
 {
-    const char *name = vnvme_request_name(request);
+    const char *name = vnvme_request_name(call->request);
 
     if (err == -ETIMEDOUT) {
         error_setg(errp, "the target did not answer %s within %" PRIu32 " ms",
-                   name, wire.timeout_ms);
+                   name, call->wire.timeout_ms);
+    } else if (err == -ECANCELED) {
+        error_setg(errp, "QEMU ends and does not wait for the answer to %s",
+                   name);
     } else if (err == -ECONNRESET || err == -EPIPE || err == -ENOTCONN) {
         error_setg(errp, "the target closed the connection at %s", name);
     } else {
@@ -161,31 +251,34 @@ static bool vnvme_wire_error(VnvmeWire wire, uint32_t request, int err,
     return false;
 }
 
-static bool vnvme_recv_reply(VnvmeWire wire, uint32_t request,
-                             void *reply, size_t reply_size,
-                             int64_t deadline_us, Error **errp)
+static bool vnvme_recv_reply(VnvmeCall *call, void *reply, size_t reply_size,
+                             Error **errp)
 {
     VuHeader hdr;
     int ret;
 
-    ret = vnvme_recv(wire.fd, &hdr, sizeof(hdr), deadline_us);
+    ret = vnvme_recv(call, &hdr, sizeof(hdr));
     if (ret < 0) {
-        return vnvme_wire_error(wire, request, ret, errp);
+        return vnvme_call_error(call, ret, errp);
     }
     hdr.request = le32_to_cpu(hdr.request);
     hdr.flags = le32_to_cpu(hdr.flags);
     hdr.size = le32_to_cpu(hdr.size);
-    if (hdr.request != request || hdr.size != reply_size ||
+    if (hdr.request != call->request || hdr.size != reply_size ||
         (hdr.flags & (VU_VERSION_MASK | VU_REPLY)) != (VU_VERSION | VU_REPLY)) {
         error_setg(errp, "the target answered %s with request 0x%" PRIx32
                    ", flags 0x%" PRIx32 ", %" PRIu32 " bytes where 0x%" PRIx32
-                   ", 0x%x, %zu bytes were due", vnvme_request_name(request),
-                   hdr.request, hdr.flags, hdr.size, request,
-                   VU_VERSION | VU_REPLY, reply_size);
+                   ", 0x%x, %zu bytes were due",
+                   vnvme_request_name(call->request), hdr.request, hdr.flags,
+                   hdr.size, call->request, VU_VERSION | VU_REPLY, reply_size);
         return false;
     }
-    ret = vnvme_recv(wire.fd, reply, reply_size, deadline_us);
-    return ret < 0 ? vnvme_wire_error(wire, request, ret, errp) : true;
+    ret = vnvme_recv(call, reply, reply_size);
+    if (ret < 0) {
+        return vnvme_call_error(call, ret, errp);
+    }
+    vnvme_call_ended(call);
+    return true;
 }
 
 static bool vnvme_exchange(VnvmeWire wire, uint32_t request, uint32_t flags,
@@ -197,13 +290,15 @@ static bool vnvme_exchange(VnvmeWire wire, uint32_t request, uint32_t flags,
         VuHeader hdr;
         uint8_t payload[sizeof(VuMemTable)];
     } msg;
-    int64_t deadline_us = g_get_monotonic_time() + wire.timeout_ms * 1000LL;
+    VnvmeCall call = {
+        .wire = wire, .request = request, .begin_us = g_get_monotonic_time()
+    };
     int ret;
 
     assert(size <= sizeof(msg.payload) && nfds <= VNVME_MAX_FDS);
     trace_vhost_user_nvme_request(vnvme_request_name(request), size, nfds);
     if (wire.fd < 0) {
-        return vnvme_wire_error(wire, request, -ENOTCONN, errp);
+        return vnvme_call_error(&call, -ENOTCONN, errp);
     }
     msg.hdr.request = cpu_to_le32(request);
     msg.hdr.flags = cpu_to_le32(VU_VERSION | flags);
@@ -211,13 +306,11 @@ static bool vnvme_exchange(VnvmeWire wire, uint32_t request, uint32_t flags,
     if (size) {
         memcpy(msg.payload, payload, size);
     }
-    ret = vnvme_send(wire.fd, &msg, sizeof(msg.hdr) + size, fds, nfds,
-                     deadline_us);
+    ret = vnvme_send(&call, &msg, sizeof(msg.hdr) + size, fds, nfds);
     if (ret < 0) {
-        return vnvme_wire_error(wire, request, ret, errp);
+        return vnvme_call_error(&call, ret, errp);
     }
-    return !reply_size || vnvme_recv_reply(wire, request, reply, reply_size,
-                                           deadline_us, errp);
+    return !reply_size || vnvme_recv_reply(&call, reply, reply_size, errp);
 }
 
 bool vnvme_wire_call(VnvmeWire wire, uint32_t request,
@@ -228,19 +321,32 @@ bool vnvme_wire_call(VnvmeWire wire, uint32_t request,
                           reply, reply_size, errp);
 }
 
+bool vnvme_wire_ask(VnvmeWire wire, uint32_t request,
+                    const void *payload, size_t size,
+                    const int *fds, unsigned nfds, uint64_t *refused,
+                    Error **errp)
+{
+    if (!vnvme_exchange(wire, request, VU_NEED_REPLY, payload, size, fds, nfds,
+                        refused, sizeof(*refused), errp)) {
+        return false;
+    }
+    *refused = le64_to_cpu(*refused);
+    return true;
+}
+
 bool vnvme_wire_set(VnvmeWire wire, uint32_t request,
                     const void *payload, size_t size,
                     const int *fds, unsigned nfds, Error **errp)
 {
-    uint64_t ack;
+    uint64_t refused;
 
-    if (!vnvme_exchange(wire, request, VU_NEED_REPLY, payload, size, fds, nfds,
-                        &ack, sizeof(ack), errp)) {
+    if (!vnvme_wire_ask(wire, request, payload, size, fds, nfds, &refused,
+                        errp)) {
         return false;
     }
-    if (ack) {
+    if (refused) {
         error_setg(errp, "the target refused %s (0x%" PRIx64 ")",
-                   vnvme_request_name(request), le64_to_cpu(ack));
+                   vnvme_request_name(request), refused);
         return false;
     }
     return true;

@@ -145,6 +145,7 @@ static void vnvme_vm_state_change(void *opaque, bool running, RunState state)
     uint32_t flags = 0;
     uint64_t failed;
 
+    s->vm_running = running;
     if (running != s->stopped) {
         return;
     }
@@ -297,8 +298,11 @@ static void vnvme_realize(PCIDevice *pdev, Error **errp)
     if (!vnvme_check_config(s, errp)) {
         return;
     }
+    vnvme_wire_watch_shutdown();
+    s->vm_running = runstate_is_running();
     vnvme_listener_register(s);
-    if (!vnvme_check_ram(s, errp) || !vnvme_open(s, &info, errp)) {
+    if (!vnvme_check_ram_shared(s, errp) || !vnvme_open(s, &info, errp) ||
+        !vnvme_check_ram_regions(s, errp)) {
         goto fail;
     }
     vectors = s->num_io_queues ?: info.io_queues;
@@ -308,6 +312,7 @@ static void vnvme_realize(PCIDevice *pdev, Error **errp)
         !vnvme_init_pci(s, errp) || !vnvme_share(s, errp)) {
         goto fail;
     }
+    s->in_use = true;
     qemu_chr_fe_set_handlers(&s->chardev, NULL, NULL, vnvme_chardev_event,
                              NULL, s, NULL, true);
     s->vmstate_entry = qemu_add_vm_change_state_handler(vnvme_vm_state_change,
@@ -325,6 +330,7 @@ static void vnvme_instance_init(Object *obj)
 
     s->devmem_fd = -1;
     s->doorbells = g_strdup("trapped");
+    vnvme_ram_init(s);
     device_add_bootindex_property(obj, &s->bootindex, "bootindex",
                                   "/namespace@1,0", DEVICE(obj));
     object_property_add_uint64_ptr(obj, "doorbell-writes", &s->doorbell_writes,
@@ -345,7 +351,7 @@ static void vnvme_instance_finalize(Object *obj)
         event_notifier_cleanup(&s->kick);
         qemu_memfd_free(s->devmem, s->devmem_size, s->devmem_fd);
     }
-    g_free(s->unshared_ram);
+    vnvme_ram_cleanup(s);
 }
 
 static VNVME_PROPERTY_CONST Property vnvme_properties[] = {
@@ -361,6 +367,17 @@ static const VMStateDescription vnvme_vmstate = {
     .name = TYPE_VHOST_USER_NVME,
     .unmigratable = 1,
 };
+
+static void vnvme_describe_properties(ObjectClass *oc)
+{
+    object_class_property_set_description(oc, "num_io_queues",
+        "I/O queues that get an interrupt vector (0: all of the target's)");
+    object_class_property_set_description(oc, "doorbells",
+        "trapped, or mapped: the target polls them");
+    object_class_property_set_description(oc, "timeout-ms",
+        "after this time QEMU logs that the target has not answered, and "
+        "waits on; while the device is made, it gives up");
+}
 
 static void vnvme_class_init(ObjectClass *oc, VNVME_CLASS_CONST void *data)
 {
@@ -378,6 +395,7 @@ static void vnvme_class_init(ObjectClass *oc, VNVME_CLASS_CONST void *data)
     dc->desc = "NVMe controller served over vhost-user";
     dc->vmsd = &vnvme_vmstate;
     device_class_set_props(dc, vnvme_properties);
+    vnvme_describe_properties(oc);
     device_class_set_legacy_reset(dc, vnvme_reset);
 }
 

@@ -34,8 +34,9 @@ PAGE = 4096
 # vhost-user and our own requests
 GET_FEATURES, SET_FEATURES, SET_OWNER, SET_MEM_TABLE = 1, 2, 3, 5
 SET_VRING_KICK, SET_VRING_CALL, GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES = 12, 13, 15, 16
+GET_MAX_MEM_SLOTS, ADD_MEM_REG, REM_MEM_REG = 36, 37, 38
 GET_INFO, REG_READ, REG_WRITE, RESET, STOP, START = range(0x4E00, 0x4E06)
-VERSION_1, PROTOCOL_FEATURES, REPLY_ACK = 1 << 32, 1 << 30, 1 << 3
+VERSION_1, PROTOCOL_FEATURES, REPLY_ACK, MEM_SLOTS = 1 << 32, 1 << 30, 1 << 3, 1 << 15
 REPLY, NEED_REPLY, NOFD = 4, 8, 1 << 8
 DEVMEM_GPA, DEVMEM_SIZE = 0xFFFFFFFF00000000, 65536
 ALL_ONES = 0xFFFFFFFF
@@ -101,9 +102,16 @@ class Session:
         self.kick = None
         self.kick_nofd = False
         self.calls = {}
-        self.table = []  # (gpa, size, hva, offset, fd)
+        self.table = []  # (gpa, size, hva, offset, fd), by gpa: device memory is the last
         self.devmem = None
         self.closed = False
+        self.fds = []  # all that came, until release()
+
+    def release(self):
+        """Closes what the front-end sent: there are more than select() can take otherwise."""
+        for fd in self.fds:
+            os.close(fd)
+        self.fds.clear()
 
     def receive(self, size):
         data = b""
@@ -124,6 +132,7 @@ class Session:
         for level, kind, content in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 fds.frombytes(content[: len(content) // 4 * 4])
+        self.fds += fds
         return Message(request, flags, self.receive(size) if size else b"", list(fds))
 
     def serve(self):
@@ -136,6 +145,7 @@ class Session:
                 if msg.request in self.target.silent_at:
                     continue
                 answer = self.answer(msg)
+                time.sleep(self.target.late.get(msg.request, 0))
                 if msg.request in self.target.raw:
                     self.conn.sendall(self.target.raw[msg.request])
                 elif answer is not None:
@@ -164,8 +174,15 @@ class Session:
             return struct.pack("<IIQ", offset, size, value)
         if msg.request in (REG_WRITE, RESET, STOP, START):
             return ack
+        if msg.request == GET_MAX_MEM_SLOTS:
+            return struct.pack("<Q", target.memory_slots)
         if msg.request == SET_MEM_TABLE:
             self.take_table(msg)
+        elif msg.request == ADD_MEM_REG:
+            if msg.request not in target.refuse:
+                self.take_region(struct.unpack_from("<QQQQ", msg.payload, 8) + (msg.fds[0],))
+        elif msg.request == REM_MEM_REG:
+            self.drop_region(struct.unpack_from("<QQQ", msg.payload, 8))
         elif msg.request == SET_VRING_CALL:
             self.calls[msg.u64() & 0xFF] = msg.fds[0] if msg.fds else None
         elif msg.request == SET_VRING_KICK:
@@ -174,14 +191,25 @@ class Session:
 
     def take_table(self, msg):
         (count,) = struct.unpack_from("<I", msg.payload)
-        self.table = [
-            struct.unpack_from("<QQQQ", msg.payload, 8 + 32 * i) + (msg.fds[i],) for i in range(count)
-        ]
-        _, size, _, offset, fd = self.table[-1]
-        self.devmem = mmap.mmap(fd, size, offset=offset)
+        self.table = []
+        for i in range(count):
+            self.take_region(struct.unpack_from("<QQQQ", msg.payload, 8 + 32 * i) + (msg.fds[i],))
 
-    def sent(self, request):
-        return [msg for msg in self.messages if msg.request == request]
+    def take_region(self, region):
+        gpa, size, _, offset, fd = region
+        for start, length, *_ in self.table:
+            check(gpa >= start + length or start >= gpa + size, f"the region at {gpa:#x} is there already")
+        self.table = sorted(self.table + [region])
+        if gpa == DEVMEM_GPA:
+            self.devmem = mmap.mmap(fd, size, offset=offset)
+
+    def drop_region(self, wanted):
+        rest = [region for region in self.table if region[:3] != wanted]
+        check(len(rest) == len(self.table) - 1, f"there is no region {wanted} to remove")
+        self.table = rest
+
+    def sent(self, *requests):
+        return [msg for msg in self.messages if msg.request in requests]
 
     def read_guest(self, gpa, size):
         for start, length, _, offset, fd in self.table:
@@ -209,9 +237,11 @@ class Target:
         self.path = path
         self.features = PROTOCOL_FEATURES | VERSION_1
         self.protocol_features = REPLY_ACK | 0xFFFF
+        self.memory_slots = 509
         self.info = [1, 0, CAP_VALUE, 0x10400, 4, 5, DEVMEM_SIZE]
         self.regs = {CAP: CAP_VALUE, VS: 0x10400, CC: 0, CSTS: 0}
         self.silent_at, self.close_at, self.refuse, self.raw = set(), set(), set(), {}
+        self.late = {}  # by request: seconds before it is answered
         self.sessions = []
         for name, value in knobs.items():
             check(hasattr(self, name), f"no such knob {name}")
@@ -415,6 +445,9 @@ class Qemu:
     def inl(self, port):
         return int(self.qtest(f"inl {port:#x}"), 16)
 
+    def outb(self, port, value):
+        self.qtest(f"outb {port:#x} {value:#x}")
+
     def outl(self, port, value):
         self.qtest(f"outl {port:#x} {value:#x}")
 
@@ -463,11 +496,13 @@ class Case:
     def __init__(self, binary, directory):
         self.binary, self.dir = binary, directory
         self.target = None
+        self.targets = []
         self.qemus = []
         self.children = []
 
     def make_target(self, **knobs):
         self.target = Target(os.path.join(self.dir, "target"), **knobs)
+        self.targets.append(self.target)
         return self.target
 
     def make_target_process(self):
@@ -567,8 +602,12 @@ REFUSED = {
     "another kind of target is silent": refused(
         "not a controller of type nvme.*did not answer NVME_GET_INFO within 200 ms", "timeout-ms=200",
         knobs={"silent_at": {GET_INFO}}),
-    "target refuses the memory table": refused("the target refused SET_MEM_TABLE", knobs={"raw": {
-        SET_MEM_TABLE: struct.pack("<IIIQ", SET_MEM_TABLE, REPLY | 1, 8, 1)}}),
+    "target refuses the memory table": refused("the target refused SET_MEM_TABLE", knobs={
+        "protocol_features": REPLY_ACK, "raw": {SET_MEM_TABLE: struct.pack("<IIIQ", SET_MEM_TABLE, REPLY | 1, 8, 1)}}),
+    "target refuses a region": refused("the target refused 65536 bytes of memory at 0xffffffff00000000: its log",
+                                       knobs={"refuse": {ADD_MEM_REG}}),
+    "target has a single slot": refused("the target takes 1 memory regions, the device and guest RAM need 2",
+                                        knobs={"memory_slots": 1}),
     "no common version": refused("chose protocol version 0, this QEMU knows version 1", knobs=info(version=0)),
     "unknown version": refused("protocol version 2.*QEMU knows version 1: update", knobs=info(version=2)),
     "doorbell stride": refused("doorbell stride of 2.4 bytes", knobs=info(cap=2 << 32)),
@@ -590,8 +629,12 @@ REFUSED = {
                               knobs={"raw": {GET_INFO: bytes_for(GET_INFO, 32)[:20]}}),
     "RAM without a file": refused(SHARE, "", "-m", "64M", memory=None),
     "RAM private": refused(f"guest RAM 'mem' is not shared.*{SHARE}", shared=False),
-    "RAM in 8 regions": refused("guest RAM has 8 regions, the target takes at most 7: use fewer", "", *numa(8),
-                                memory=None),
+    "RAM in 8 regions": refused(
+        "guest RAM has 8 regions and the device itself one, the target takes 8 in all: use fewer.*CONFIGURE_MEM_SLOTS",
+        "", *numa(8), memory=None, knobs={"protocol_features": REPLY_ACK}),
+    "more RAM than slots": refused(
+        r"guest RAM has 70 regions and the device itself one, the target takes 70 in all: use fewer [^,]*\(NUMA nodes, "
+        r"DIMMs\)\s*$", "", *numa(70), memory=None, knobs={"memory_slots": 70}),
     "behind an IOMMU": refused("IOMMU .* not supported: remove", "", "-device", "intel-iommu", machine="q35"),
 }
 
@@ -625,17 +668,30 @@ def test_handshake(case):
     _, session = case.started()
     names = [msg.request for msg in session.messages if msg.request < REG_READ]
     equal(names, [GET_FEATURES, SET_FEATURES, GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES, SET_OWNER, GET_INFO,
-                  SET_MEM_TABLE] + [SET_VRING_CALL] * 5 + [SET_VRING_KICK], "messages")
+                  GET_MAX_MEM_SLOTS] + [ADD_MEM_REG] * 2 + [SET_VRING_CALL] * 5 + [SET_VRING_KICK], "messages")
     for msg in session.messages:
-        acked = msg.request in (SET_OWNER, SET_MEM_TABLE, SET_VRING_CALL, SET_VRING_KICK)
+        acked = msg.request in (SET_OWNER, ADD_MEM_REG, SET_VRING_CALL, SET_VRING_KICK)
         equal(msg.flags, 1 | (NEED_REPLY if acked else 0), f"flags of {msg.request:#x}")
     equal(session.sent(SET_FEATURES)[0].u64(), PROTOCOL_FEATURES | VERSION_1, "features")
-    equal(session.sent(SET_PROTOCOL_FEATURES)[0].u64(), REPLY_ACK, "protocol features")
+    equal(session.sent(SET_PROTOCOL_FEATURES)[0].u64(), REPLY_ACK | MEM_SLOTS, "protocol features")
+    equal([len(msg.payload) for msg in session.sent(ADD_MEM_REG)], [40, 40], "sizes of ADD_MEM_REG")
+    equal(struct.unpack_from("<Q", session.sent(ADD_MEM_REG)[0].payload, 8)[0], DEVMEM_GPA, "the first region")
     equal(session.sent(GET_INFO)[0].payload, struct.pack("<I", 1), "GET_INFO")
     equal([msg.u64() for msg in session.sent(SET_VRING_CALL)], [0, 1, 2, 3, 4], "vectors")
     equal(sorted(session.calls), [0, 1, 2, 3, 4], "interrupt eventfds")
     check(None not in session.calls.values(), "SET_VRING_CALL without fd")
     check(session.kick is not None and not session.kick_nofd, "no doorbell eventfd")
+
+
+def test_handshake_without_slots(case):
+    case.make_target(protocol_features=REPLY_ACK | 0x7FFF)
+    _, session = case.started()
+    equal(session.sent(SET_PROTOCOL_FEATURES)[0].u64(), REPLY_ACK, "protocol features")
+    equal(session.sent(GET_MAX_MEM_SLOTS, ADD_MEM_REG, REM_MEM_REG), [], "messages about slots")
+    (msg,) = session.sent(SET_MEM_TABLE)
+    equal(msg.flags, 1 | NEED_REPLY, "flags of SET_MEM_TABLE")
+    equal(struct.unpack_from("<Q", msg.payload, 8 + 32)[0], DEVMEM_GPA, "the last region")
+    equal([entry[:2] for entry in session.table], [(0, 128 << 20), (DEVMEM_GPA, DEVMEM_SIZE)], "regions")
 
 
 def test_memory_table(case):
@@ -657,21 +713,47 @@ def test_memory_above_4g(case):
         equal(session.read_guest(addr, 8), struct.pack("<Q", addr >> 4), f"guest memory at {addr:#x}")
 
 
-def test_memory_seven_regions(case):
-    qemu, session = case.started("", *numa(7), memory=None)
-    equal(len(session.table), 8, "regions")
-    for node in range(7):
+def check_nodes(case, nodes):
+    qemu, session = case.started("", *numa(nodes), memory=None)
+    equal(len(session.table), nodes + 1, "regions")
+    for node in range(nodes):
         addr = (16 << 20) * node + 0x2000
         qemu.write(addr, node + 1)
         equal(session.read_guest(addr, 4), struct.pack("<I", node + 1), f"node {node}")
 
 
-def test_memory_hotplug(case):
+def test_memory_seven_regions(case):
+    case.make_target(protocol_features=REPLY_ACK)
+    check_nodes(case, 7)
+
+
+def test_memory_many_regions(case):
+    case.make_target(memory_slots=101)
+    check_nodes(case, 100)
+
+
+def plug_dimm(qemu, number, share=True):
+    qemu.qmp("object-add", qom_type="memory-backend-memfd", id=f"d{number}", size=128 << 20, share=share)
+    qemu.qmp("device_add", driver="pc-dimm", id=f"dimm{number}", memdev=f"d{number}")
+
+
+def unplug_dimm(qemu, number, slot):
+    """ACPI's memory hot-unplug, as a guest would do it: the slot is chosen, and ejected."""
+    qemu.qmp("device_del", id=f"dimm{number}")
+    qemu.outl(0xA00, slot)
+    qemu.outb(0xA14, 8)
+    qemu.qmp("object-del", id=f"d{number}")
+
+
+def memory_messages(session):
+    return [msg.request for msg in session.sent(SET_MEM_TABLE, ADD_MEM_REG, REM_MEM_REG)]
+
+
+def check_memory_hotplug(case, begin, plug, unplug_):
     qemu, session = case.started()
-    equal(len(session.sent(SET_MEM_TABLE)), 1, "tables before")
-    qemu.qmp("object-add", qom_type="memory-backend-memfd", id="d0", size=128 << 20, share=True)
-    qemu.qmp("device_add", driver="pc-dimm", id="dimm0", memdev="d0")
-    equal(len(session.sent(SET_MEM_TABLE)), 2, "tables after a DIMM was plugged")
+    equal(memory_messages(session), begin, "messages before")
+    plug_dimm(qemu, 0)
+    equal(memory_messages(session), begin + plug, "messages after a DIMM was plugged")
     gpa, size = session.table[1][:2]
     equal([entry[1] for entry in session.table], [128 << 20, 128 << 20, DEVMEM_SIZE], "region sizes")
     qemu.write(gpa + size - 4, 0xAA55)
@@ -679,11 +761,65 @@ def test_memory_hotplug(case):
     # The device's own changes of the address space change no RAM.
     qemu.config_write(0x04, 0)
     qemu.config_write(0x04, 6)
-    equal(len(session.sent(SET_MEM_TABLE)), 2, "tables after a BAR was moved")
-    qemu.qmp("object-add", qom_type="memory-backend-memfd", id="d1", size=128 << 20, share=False)
-    qemu.qmp("device_add", driver="pc-dimm", id="dimm1", memdev="d1")
+    equal(memory_messages(session), begin + plug, "messages after a BAR was moved")
+    plug_dimm(qemu, 1, share=False)
     check("guest RAM 'd1' is not shared" in qemu.log(), f"no warning of a private DIMM: {qemu.log()}")
     equal(qemu.read(BAR0 + VS), 0x10400, "VS afterwards")
+    count = len(memory_messages(session))
+    unplug_dimm(qemu, 0, 0)
+    equal(memory_messages(session)[count:], unplug_, "messages after the DIMM was unplugged")
+    equal([entry[1] for entry in session.table], [128 << 20, DEVMEM_SIZE], "region sizes after the unplug")
+    qemu.write(0x1000, 0x77)
+    equal(session.read_guest(0x1000, 4), struct.pack("<I", 0x77), "guest memory afterwards")
+
+
+def test_memory_hotplug(case):
+    case.make_target()
+    check_memory_hotplug(case, [ADD_MEM_REG] * 2, [ADD_MEM_REG], [REM_MEM_REG])
+
+
+def test_memory_hotplug_by_table(case):
+    case.make_target(protocol_features=REPLY_ACK)
+    check_memory_hotplug(case, [SET_MEM_TABLE], [SET_MEM_TABLE], [SET_MEM_TABLE])
+
+
+def dimm_sizes(session):
+    return [size for gpa, size, *_ in session.table if 128 << 20 <= gpa < DEVMEM_GPA]
+
+
+def test_memory_hotplug_beyond_the_limit(case):
+    """One DIMM more than the target takes: it is left out, and its turn comes when another one goes."""
+    for knobs in ({"memory_slots": 4}, {"memory_slots": 4, "protocol_features": REPLY_ACK}):
+        case.make_target(**knobs)
+        room = 2 if len(knobs) == 1 else 6
+        qemu, session = case.started("", "-m", "128M,slots=8,maxmem=16G")
+        for number in range(room):
+            plug_dimm(qemu, number)
+        equal(qemu.log(), "", "what QEMU said so far")
+        before = session.table
+        plug_dimm(qemu, room)
+        check(f"guest RAM has {room + 2} regions and the device itself one, the target takes {room + 2} in all"
+              in qemu.log() and "I/O to the rest fails" in qemu.log(), f"logged: {qemu.log()}")
+        equal([entry[:4] for entry in session.table], [entry[:4] for entry in before], "what the target has")
+        equal(qemu.read(BAR0 + VS), 0x10400, "VS")
+        unplug_dimm(qemu, 0, 0)
+        equal(len(dimm_sizes(session)), room, "DIMMs that the target has after one has gone")
+        check(before[-2][0] < session.table[-2][0], "the DIMM that was left out is not there yet")
+        case.end()
+        case.target.drop()
+        case.target = None
+
+
+def test_memory_hotplug_refused(case):
+    """A target that can't take a DIMM costs the machine the DIMM, not the disk."""
+    qemu, session = case.started()
+    case.target.refuse.add(ADD_MEM_REG)
+    plug_dimm(qemu, 0)
+    check("the target refused 134217728 bytes of guest RAM at 0x" in qemu.log(), f"logged: {qemu.log()}")
+    equal(qemu.read(BAR0 + VS), 0x10400, "VS")
+    case.target.refuse.clear()
+    plug_dimm(qemu, 1)
+    equal(dimm_sizes(session), [128 << 20] * 2, "DIMMs once the target takes them")
 
 
 def test_firmware_sends_one_table(case):
@@ -691,7 +827,7 @@ def test_firmware_sends_one_table(case):
     qemu = case.qemu(accel="tcg").start(paused=False)
     await_(lambda: len(target.session.sent(REG_READ)) > 1, "firmware reading registers", 3 * WAIT)
     await_(lambda: bus_idle(target.session), "firmware's end", 3 * WAIT)
-    equal(len(target.session.sent(SET_MEM_TABLE)), 1, "memory tables of a boot")
+    equal(memory_messages(target.session), [ADD_MEM_REG] * 2, "messages about memory in a boot")
     check(qemu.alive(), f"QEMU ended: {qemu.log()}")
 
 
@@ -1004,7 +1140,7 @@ def test_reset(case):
     qemu.qmp("system_reset")
     await_(lambda: len(session.sent(RESET)) == before + 1, "NVME_RESET after a system reset")
     equal(session.sent(RESET)[-1].payload, b"", "NVME_RESET's payload")
-    equal(len(session.sent(SET_MEM_TABLE)), 1, "memory tables")
+    equal(memory_messages(session), [ADD_MEM_REG] * 2, "messages about memory")
     await_(lambda: qemu.config_read(0x04) & 6 == 0, "the command register's reset")
     qemu.enable_bars()
     equal(qemu.read(BAR0 + VS), 0x10400, "VS afterwards")
@@ -1049,16 +1185,41 @@ def test_reset_refused(case):
 
 
 def test_stop_and_cont(case):
-    qemu, session = case.started()
-    equal(session.sent(STOP) + session.sent(START), [], "messages before")
-    qemu.qmp("cont")
-    equal(session.sent(START), [], "NVME_START without an NVME_STOP")
-    for i in (1, 2):
-        qemu.qmp("stop")
-        equal([msg.payload for msg in session.sent(STOP)], [bytes(4)] * i, "NVME_STOP")
-        equal(len(session.sent(START)), i - 1, "NVME_START")
+    """A machine that is paused from the beginning is as one that was stopped."""
+    for paused in (True, False):
+        case.make_target()
+        qemu = case.qemu().start(paused)
+        session = case.target.session
+        if not paused:
+            await_(lambda q=qemu: q.qmp("query-status")["running"], "the machine's start")
+        before = len(session.sent(STOP))
+        check(before == 1 or not paused, f"{before} NVME_STOP from a machine that is paused")
         qemu.qmp("cont")
-        equal([msg.payload for msg in session.sent(START)], [bytes(4)] * i, "NVME_START")
+        equal(len(session.sent(START)), before, "NVME_START")
+        for i in (before + 1, before + 2):
+            qemu.qmp("stop")
+            equal([msg.payload for msg in session.sent(STOP)], [bytes(4)] * i, "NVME_STOP")
+            equal(len(session.sent(START)), i - 1, "NVME_START")
+            qemu.qmp("cont")
+            equal([msg.payload for msg in session.sent(START)], [bytes(4)] * i, "NVME_START")
+        case.end()
+        case.target.drop()
+        case.target = None
+
+
+def test_plug_into_a_paused_machine(case):
+    case.make_target()
+    qemu = Qemu(case, machine="pc").start(paused=False)
+    await_(lambda: qemu.qmp("query-status")["running"], "the machine's start")
+    qemu.qmp("stop")
+    qemu.qmp("device_add", driver="vhost-user-nvme", id="n0", chardev="c0", addr="5")
+    session = case.target.session
+    equal((len(session.sent(STOP)), len(session.sent(START))), (1, 0), "NVME_STOP, NVME_START of a paused machine")
+    qemu.qmp("cont")
+    equal((len(session.sent(STOP)), len(session.sent(START))), (1, 1), "NVME_STOP, NVME_START when it runs")
+    unplug(qemu)
+    qemu.qmp("device_add", driver="vhost-user-nvme", id="n0", chardev="c0", addr="5")
+    equal(case.target.session.sent(STOP, START), [], "NVME_STOP, NVME_START of a machine that runs")
 
 
 def test_stop_refused(case):
@@ -1289,33 +1450,94 @@ def thread_states(pid):
         yield pathlib.Path(f"/proc/{pid}/task/{task}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
 
 
-def test_target_stopped(case):
+LATE = "has not answered NVME_REG_READ for [0-9]+ ms; the machine waits for it"
+
+
+def stopped_target(case):
+    """A target's process that is stopped, and QEMU waiting for its answer: the log has said so."""
     child, path = case.make_target_process()
     qemu = case.qemu("timeout-ms=300", chardev=f"socket,id=c0,path={path}").start()
     qemu.enable_bars()
     child.send_signal(signal.SIGSTOP)
     await_(lambda: all(state == "T" for state in thread_states(child.pid)), "the target's stop")
     start = time.monotonic()
-    equal(qemu.read(BAR0 + VS), ALL_ONES, "VS of a stopped target")
-    took = time.monotonic() - start
-    check(0.2 < took < 3, f"it took {took:.2f} s")
-    start = time.monotonic()
-    expect_dead(qemu, "did not answer NVME_REG_READ within 300 ms")
-    check(time.monotonic() - start < 2, "a dead target still costs time")
+    qemu.qtest_socket.put(f"readl {BAR0 + VS:#x}")
+    await_(lambda: re.search(LATE, qemu.log()), "a log line")
+    check(time.monotonic() - start > 0.2, "the log was too early")
+    return qemu, child
+
+
+def test_target_stopped(case):
+    """A pause of the target is one of the machine: nothing is lost, and the log tells of it twice."""
+    qemu, child = stopped_target(case)
+    time.sleep(1)
+    equal(len(qemu.log().splitlines()), 1, f"lines while the target is stopped ({qemu.log()})")
     child.send_signal(signal.SIGCONT)
+    equal(int(qemu.qtest_socket.get()[3:], 16), 0x10400, "VS of a target that was stopped")
+    check(re.search("the target answered NVME_REG_READ after [0-9]{4} ms", qemu.log()), f"logged: {qemu.log()}")
+    equal(qemu.read(BAR0 + VS), 0x10400, "VS afterwards")
+    equal(len(qemu.log().splitlines()), 2, f"lines in all ({qemu.log()})")
 
 
-def test_silent_target(case):
-    """Each request that a running machine sends ends within the time limit."""
-    for request, action in ((REG_READ, lambda q: q.read(BAR0 + VS)), (REG_WRITE, lambda q: q.write(BAR0 + CC, 1)),
-                            (RESET, lambda q: q.qmp("system_reset")),
-                            (STOP, lambda q: (q.qmp("cont"), q.qmp("stop")))):
+def test_target_killed_while_stopped(case):
+    """The end of the connection ends the wait."""
+    qemu, child = stopped_target(case)
+    child.kill()
+    equal(int(qemu.qtest_socket.get()[3:], 16), ALL_ONES, "VS of a target that was killed")
+    expect_dead(qemu, "the target closed the connection at NVME_REG_READ")
+
+
+def test_qemu_ends_while_target_is_stopped(case):
+    """The big lock is held by who waits: SIGTERM ends QEMU all the same."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        qemu, _ = stopped_target(case)
+        qemu.process.send_signal(number)
+        equal(qemu.process.wait(WAIT), 0, f"QEMU's exit status after {number.name}")
+        equal(death_lines(qemu), [], "lines about a dead controller")
+        qemu.process = None
+        case.end()
+        case.children.clear()
+        os.unlink(os.path.join(case.dir, "target"))
+
+
+def test_quit_while_target_is_stopped(case):
+    """A machine that runs sends NVME_STOP when it ends, and does not wait for the answer."""
+    child, path = case.make_target_process()
+    qemu = case.qemu(chardev=f"socket,id=c0,path={path}").start()
+    qemu.qmp("cont")
+    child.send_signal(signal.SIGSTOP)
+    start = time.monotonic()
+    qemu.qmp_socket.put('{"execute": "quit"}')
+    equal(qemu.process.wait(WAIT), 0, "QEMU's exit status")
+    check(time.monotonic() - start < 8, "QEMU waited for the target")
+    equal(qemu.log().strip(), "", "what QEMU said")
+    qemu.process = None
+
+
+LATE_ACTIONS = {
+    REG_READ: lambda q: equal(q.read(BAR0 + VS), 0x10400, "VS that comes late"),
+    REG_WRITE: lambda q: q.write(BAR0 + CC, 1),
+    RESET: lambda q: q.qmp("system_reset"),
+    START: lambda q: q.qmp("cont"),
+    STOP: lambda q: (q.qmp("cont"), q.qmp("stop")),
+    ADD_MEM_REG: lambda q: plug_dimm(q, 0),
+}
+
+
+def test_late_target(case):
+    """Each request that a machine sends is waited for, however long it takes, and the device lives."""
+    for request, action in LATE_ACTIONS.items():
         case.make_target()
         qemu, _ = case.started("timeout-ms=100")
-        case.target.silent_at.add(request)
+        case.target.late[request] = 0.5
         action(qemu)
-        await_(lambda q=qemu: death_lines(q), f"a log line for {request:#x}")
-        check("within 100 ms" in death_lines(qemu)[0], f"logged: {death_lines(qemu)}")
+        await_(lambda q=qemu: q.log().count("the target answered") >= 1, f"log lines for {request:#x}")
+        case.target.late.clear()
+        for said in ("has not answered", "the target answered"):
+            equal(qemu.log().count(said), 1, f"lines that say '{said}' for {request:#x}")
+        qemu.enable_bars()
+        equal(qemu.read(BAR0 + VS), 0x10400, f"VS after a late answer to {request:#x}")
+        equal(death_lines(qemu), [], "lines about a dead controller")
         case.end()
         case.target.drop()
         case.target = None
@@ -1442,6 +1664,23 @@ def test_unplug_while_connecting(case):
         case.target = None
 
 
+def test_target_returns_to_a_paused_machine(case):
+    """Taken into use by a reset, it is stopped, as the machine is."""
+    target = case.make_target()
+    qemu = case.qemu(chardev=f"socket,id=c0,path={target.path},{reconnect_option(case)}").start()
+    qemu.qmp("cont")
+    qemu.qmp("stop")
+    target.drop()
+    await_(lambda: death_lines(qemu), "a log line")
+    target.listen()
+    await_(lambda: "the target is back" in qemu.log(), "a line that the target is back")
+    qemu.qmp("system_reset")
+    await_(lambda: "the target is in use again" in qemu.log(), "a line that it is in use")
+    equal((len(target.session.sent(STOP)), len(target.session.sent(START))), (1, 0), "NVME_STOP, NVME_START")
+    qemu.qmp("cont")
+    equal((len(target.session.sent(STOP)), len(target.session.sent(START))), (1, 1), "NVME_STOP, NVME_START")
+
+
 def test_target_returns_changed(case):
     target = case.make_target()
     chardev = f"socket,id=c0,path={target.path},{reconnect_option(case)}"
@@ -1509,6 +1748,8 @@ def run_case(binary, name, function):
         case.end()
         if case.target and os.path.exists(case.target.path):
             case.target.drop()
+        for session in (session for target in case.targets for session in target.sessions):
+            session.release()
         shutil.rmtree(directory, ignore_errors=True)
     print(f"not ok qemu-device: {name} - {reason}", flush=True)
     return False
