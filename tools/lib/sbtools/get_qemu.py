@@ -3,7 +3,8 @@
 
 Nothing is compiled or installed, and nothing is mounted: a wrapper runs the program with its own
 dynamic loader, libraries, modules and firmware, so that it sees the host's files and sockets by
-their usual paths.
+their usual paths. What these packages lack is not there: QEMU must not look for it on the host,
+whose modules are another version's.
 """
 
 import argparse
@@ -24,6 +25,9 @@ SUITES = ("trixie", "trixie-updates", "trixie-backports")
 DEVICE = "vfio-user-pci"
 
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
+# Where this stands beside the program, which here is the dynamic loader, QEMU finds all that it was
+# built to find in /usr below it.
+BUNDLE = "qemu-bundle"
 # Parts of the packages that QEMU does not read.
 NOT_NEEDED = ("etc", "var", "usr/share/doc", "usr/share/locale", "usr/share/man",
               "usr/share/lintian", "usr/share/icons")
@@ -32,7 +36,6 @@ WRAPPER = f"""\
 #!/bin/sh
 # Runs Debian's {PROGRAM} from the packages unpacked beside this file.
 root="{{root}}"
-export QEMU_MODULE_DIR="$root/{LIBRARIES}/qemu"
 exec "$root/{LIBRARIES}/ld-linux-x86-64.so.2" --library-path "$root/{LIBRARIES}" \\
 	"$root/usr/bin/{PROGRAM}" -L "$root/usr/share/qemu" -L "$root/usr/share/seabios" "$@"
 """
@@ -58,7 +61,8 @@ def newest(store):
 
 
 def check_device(wrapper):
-    """Only what runs, and has the device, is kept."""
+    """Only what runs, and has the device, is kept. The list of all devices loads every module."""
+    run([wrapper, "-device", "help"])
     output = run([wrapper, "-device", f"{DEVICE},help"])
     if "socket=" not in output:
         raise ToolError(f"the QEMU of {SUITES[-1]} has no device {DEVICE}: {output.strip()}")
@@ -78,6 +82,7 @@ def build(apt, debs, target):
         debian.unpack(apt.archives, debs, work / "root")
         for name in NOT_NEEDED:
             shutil.rmtree(work / "root" / name, ignore_errors=True)
+        (work / "root" / LIBRARIES / BUNDLE).symlink_to("../../..")
         write_wrapper(work / PROGRAM, work / "root")
         check_device(work / PROGRAM)
         write_wrapper(work / PROGRAM, target / "root")
