@@ -66,7 +66,8 @@ TRANSPORTS = {
     "vfio-user": Transport(
         "nvme1", "--nvme-vfio-user", "tools/get-qemu",
         "an unmodified QEMU of Debian's (half a minute, the first time)", ("build", "guest"),
-        ("""-device '{{"driver":"vfio-user-pci","socket":{{"type":"unix","path":"{socket}"}}}}'""",),
+        ("""-device '{{"driver":"vfio-user-pci","x-msg-timeout":120000,"""
+         """"socket":{{"type":"unix","path":"{socket}"}}}}'""",),
         False),
 }
 

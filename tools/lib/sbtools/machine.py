@@ -29,6 +29,9 @@ KERNEL_ARGUMENTS = ("console=ttyS0 panic=0 oops=panic mitigations=off printk.dev
 # Too little for the unpacked image and for what the script needs.
 MIN_MEMORY_MIB = 384
 
+# QEMU's own 5 s are shorter than a pause of the daemon can be, and cost the guest its disk.
+VFIO_USER_TIMEOUT_MS = 120000
+
 VHOST_DEVICES = {
     "nvme": "vhost-user-nvme",
     "blk": "vhost-user-blk-pci",
@@ -110,6 +113,7 @@ def vfio_user_devices(specs, first):
     for number, spec in enumerate(specs, first):
         path, properties = split_spec("--nvme-vfio-user", spec)
         device = {"driver": "vfio-user-pci", "id": f"nvme{number}",
+                  "x-msg-timeout": VFIO_USER_TIMEOUT_MS,
                   "socket": {"type": "unix", "path": path}}
         for pair in filter(None, properties.split(",")):
             name, equals, value = pair.partition("=")
