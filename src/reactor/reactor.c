@@ -56,6 +56,9 @@ void reactor_get_stats(const struct reactor *r, struct reactor_stats *out)
 	out->busy_rounds = COUNTER_READ(r->stats.busy_rounds);
 	out->sleeps = COUNTER_READ(r->stats.sleeps);
 	out->messages = COUNTER_READ(r->stats.messages);
+	out->jobs = COUNTER_READ(r->stats.jobs);
+	out->longest_round_ns = COUNTER_READ(r->stats.longest_round_ns);
+	out->longest_step_ns = COUNTER_READ(r->stats.longest_step_ns);
 	out->idle_ns = idle_of(r);
 }
 
@@ -76,13 +79,11 @@ void reactor_send(struct reactor *r, struct reactor_msg *msg)
 		reactor_wake(r);
 }
 
-static unsigned int run_messages(struct reactor *r)
+unsigned int reactor_run_messages(struct reactor *r)
 {
 	struct reactor_msg *msg, *next, *ordered = NULL;
 	unsigned int n = 0;
 
-	if (likely(!atomic_load_explicit(&r->inbox, memory_order_relaxed)))
-		return 0;
 	msg = atomic_exchange_explicit(&r->inbox, NULL, memory_order_acquire);
 	for (; msg; msg = next) {
 		next = msg->next;
@@ -92,9 +93,17 @@ static unsigned int run_messages(struct reactor *r)
 	for (msg = ordered; msg; msg = next, n++) {
 		next = msg->next; /* fn may free or send the message again */
 		COUNTER_ADD(r->stats.messages, 1);
+		r->payer = &r->common;
 		msg->fn(msg->arg);
 	}
 	return n;
+}
+
+static inline unsigned int run_messages(struct reactor *r)
+{
+	if (likely(!atomic_load_explicit(&r->inbox, memory_order_relaxed)))
+		return 0;
+	return reactor_run_messages(r);
 }
 
 struct call {
@@ -149,12 +158,16 @@ void reactor_poller_add(struct reactor *r, struct reactor_poller *p)
 	p->index = r->npollers;
 	r->pollers[r->npollers++] = p;
 	r->idle_since_ns = 0;
+	reactor_share_join(r, &p->share);
+	reactor_shares_weigh(r);
 }
 
 void reactor_poller_remove(struct reactor *r, struct reactor_poller *p)
 {
 	r->pollers[p->index] = NULL;
 	r->pollers_changed = true;
+	reactor_share_leave(r, &p->share);
+	reactor_shares_weigh(r);
 }
 
 /* Between rounds, when nobody is iterating over the slots. */
@@ -193,11 +206,16 @@ static unsigned int run_pollers(struct reactor *r)
 
 		if (unlikely(!p) || (p->idle_looks >= LAZY_LOOKS && !all))
 			continue;
+		r->payer = &p->share;
 		n = p->poll(p->arg);
 		work += n;
 		if (likely(r->pollers[i] == p)) /* it is still there */
 			p->idle_looks = n ? 0 : min_t(unsigned int, p->idle_looks + 1, LAZY_LOOKS);
+		/* Not behind all the others' work: who sends them waits. */
+		if (n)
+			work += run_messages(r);
 	}
+	r->payer = &r->common;
 	if (!work)
 		r->rounds_left = 0;
 	if (unlikely(r->pollers_changed))
@@ -214,7 +232,12 @@ void reactor_no_polling_on(struct reactor *r)
 
 static void worked(struct reactor *r)
 {
+	uint64_t busy = r->stats.busy_rounds;
+
 	COUNTER_ADD(r->stats.busy_rounds, 1);
+	if (unlikely(busy % REACTOR_SAMPLE_ROUNDS == 0) &&
+	    busy % REACTOR_SAMPLE_EVERY <= REACTOR_SAMPLE_ROUNDS)
+		reactor_sample(r, (unsigned int)(busy % REACTOR_SAMPLE_EVERY));
 	r->quiet_since_ns = 0;
 	if (likely(!r->slow_rounds))
 		r->idle_since_ns = 0;
@@ -225,16 +248,22 @@ static void worked(struct reactor *r)
 static void run(struct reactor *r)
 {
 	while (!r->stop) {
-		unsigned int work = run_messages(r) + run_pollers(r);
+		unsigned int work = run_messages(r) + run_pollers(r), steps = 0;
 
+		if (unlikely(r->working))
+			steps = reactor_run_jobs(r);
+		work += steps;
+		r->rounds.now++;
 		COUNTER_ADD(r->stats.rounds, 1);
-		if (unlikely(r->timers) && (!work || r->stats.rounds % TIMER_CHECK_ROUNDS == 0))
+		if (unlikely(r->timers) &&
+		    (!work || steps || r->stats.rounds % TIMER_CHECK_ROUNDS == 0))
 			work += reactor_timers_run(r, time_now_ns());
 		if (likely(work)) {
 			worked(r);
 			continue;
 		}
 		r->slow_rounds = 0;
+		r->sample_ns = 0;
 		reactor_rest(r, time_now_ns());
 	}
 }
@@ -309,6 +338,7 @@ int reactor_create(int cpu, struct reactor **out)
 	}
 	r->cpu = cpu;
 	r->id = (unsigned int)id;
+	reactor_shares_init(r);
 	r->node = numa_available() >= 0 ? numa_node_of_cpu(cpu) : -1;
 	rc = reactor_sleep_init(r);
 	if (rc)

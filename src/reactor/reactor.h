@@ -16,6 +16,45 @@
 #include <stdint.h>
 
 struct reactor;
+struct reactor_job;
+
+/*
+ * Rounds are short, whatever guests ask for: who does work on their behalf has a share of each
+ * round. Work is counted in units: about REACTOR_UNITS_PER_NS of them are a nanosecond, and a byte
+ * that is moved is one. A share earns its part of each round and spends it; it saves up nothing,
+ * and what it spent too much it pays off in the rounds that follow (deficit round robin). Nothing
+ * is measured for small things, which have a price; jobs cost the time they take.
+ */
+#define REACTOR_UNITS_PER_NS  16
+#define REACTOR_REQUEST_UNITS 1024u /* a request without its data, */
+#define REACTOR_SEGMENT_UNITS 256u  /* and of what its data is scattered over, each part */
+/* Data that is moved at once. What is more is a job, and the others have turns in between. */
+#define REACTOR_STEP_BYTES (64u << 10)
+/* What a share of usual weight earns in a round; less when rounds take too long. */
+#define REACTOR_QUANTUM_MAX (256u << 10)
+#define REACTOR_QUANTUM_MIN (64u << 10)
+#define REACTOR_ROUND_NS    100000u /* what a round shall take at most */
+#define REACTOR_WEIGHT_MAX  100
+
+/* What all shares of a reactor look at. */
+struct reactor_rounds {
+	uint64_t now;	  /* the number of the round */
+	uint32_t quantum; /* units */
+};
+
+struct reactor_share {
+	/* How much of a round it gets, compared with others; 0: not a guest's, and as if 1. */
+	unsigned int weight;
+	/* private, all the reactor's */
+	uint32_t scale;	    /* of the quantum, in 1/256 */
+	int64_t credit;	    /* may be negative */
+	int64_t job_credit; /* half of what is earned while there are jobs */
+	uint64_t round;	    /* in which it earned last */
+	const struct reactor_rounds *rounds;
+	uint64_t held_back; /* rounds in which it had to stop with work left */
+	struct reactor_job *jobs, **jobs_tail;
+	struct reactor_share *next_working, **working_prevp; /* has jobs */
+};
 
 /* idle_ns of a poller that must never sleep. */
 #define REACTOR_NEVER_SLEEP UINT64_MAX
@@ -38,6 +77,8 @@ struct reactor_poller {
 	void *arg;
 	/* How long to poll on after the last work, in ns; may be changed on the reactor. */
 	uint64_t idle_ns;
+	/* What its work is paid from, and that of jobs that it makes; its weight is the owner's. */
+	struct reactor_share share;
 	/* private */
 	unsigned int index;
 	unsigned int idle_looks; /* since it found work */
@@ -94,6 +135,74 @@ static inline void reactor_poller_poke(struct reactor_poller *p)
 	p->idle_looks = 0;
 }
 
+/* --- shares and jobs; reactor --- */
+
+/* For a share that has jobs, or had some. */
+void reactor_share_earn_both(struct reactor_share *s, int64_t earned, int64_t quantum);
+
+static inline void reactor_share_earn(struct reactor_share *s, uint64_t now)
+{
+	int64_t quantum = (int64_t)((uint64_t)s->rounds->quantum * s->scale >> 8);
+	uint64_t passed = now - s->round;
+	/* More rounds than any debt takes are as good as any. */
+	int64_t earned = quantum * (int64_t)(passed < UINT32_MAX ? passed : UINT32_MAX);
+
+	s->round = now;
+	if (__builtin_expect(s->jobs || s->job_credit, 0)) {
+		reactor_share_earn_both(s, earned, quantum);
+		return;
+	}
+	s->credit += earned;
+	if (s->credit > quantum)
+		s->credit = quantum;
+}
+
+/* What is left in this round, in units; 0 or less: it has to wait for another one. */
+static inline int64_t reactor_share_left(struct reactor_share *s)
+{
+	uint64_t now = s->rounds->now;
+
+	if (now != s->round)
+		reactor_share_earn(s, now);
+	return s->credit;
+}
+
+static inline void reactor_share_pay(struct reactor_share *s, uint64_t units)
+{
+	s->credit -= (int64_t)units;
+}
+
+/*
+ * Whose work is being done: the poller's, the job's; for a message, until it says otherwise,
+ * nobody's in particular, which is a share as well. An I/O that goes on by a message or by another
+ * poller's completion may say whose it is: until the next poller, job or message.
+ */
+struct reactor_share *reactor_payer(void);
+void reactor_set_payer(struct reactor_share *s);
+/* It pays for what is not done within a job, which costs its time. */
+void reactor_pay(uint64_t units);
+
+/*
+ * Long work in steps: fn() does one, of about REACTOR_STEP_BYTES, and starts the job again if there
+ * is more. The jobs of a share have turns. A job belongs to its payer's share until it ends; if the
+ * poller goes, it belongs to nobody in particular.
+ */
+struct reactor_job {
+	void (*fn)(void *arg);
+	void *arg;
+	struct reactor_share *share; /* reactor_payer() when it was made */
+	struct reactor_job *next, **prevp;
+};
+
+/* Does not allocate. Starting one that waits already, or cancelling one that doesn't, is harmless.
+ */
+void reactor_job_start(struct reactor *r, struct reactor_job *job);
+void reactor_job_cancel(struct reactor_job *job);
+static inline bool reactor_job_waits(const struct reactor_job *job)
+{
+	return job->prevp;
+}
+
 /*
  * How long the reactor polls on after its last work, in ns; REACTOR_NEVER_SLEEP, or 0. As of its
  * last idle round. Reactor.
@@ -138,6 +247,9 @@ void reactor_watchdog_stop(struct reactor_watchdog *w);
 struct reactor_stats {
 	uint64_t rounds, busy_rounds, sleeps, messages;
 	uint64_t idle_ns; /* asleep and in rounds without work; may be a moment ahead */
+	uint64_t jobs;	  /* steps of jobs */
+	/* Of the rounds and steps that were measured: all with jobs, and now and then others. */
+	uint64_t longest_round_ns, longest_step_ns;
 };
 void reactor_get_stats(const struct reactor *r, struct reactor_stats *out);
 

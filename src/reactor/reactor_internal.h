@@ -28,6 +28,14 @@ struct reactor {
 	pthread_t thread;
 	bool stop;
 	struct reactor_stats stats;
+	struct reactor_rounds rounds;
+	struct reactor_share common; /* of what belongs to no poller */
+	struct reactor_share *payer;
+	struct reactor_share *job_share;   /* whose job runs, unless it leaves meanwhile */
+	struct reactor_share *working;	   /* shares with jobs */
+	struct reactor_share *next_worker; /* while jobs run */
+	uint64_t jobs_round, jobs_end_ns;  /* the last round with jobs, and when it ended */
+	uint64_t sample_ns;		   /* when the first round of a sample ended; 0: none */
 
 	/* Written by other threads. */
 	_Alignas(CACHE_LINE) _Atomic(struct reactor_msg *) inbox; /* newest first */
@@ -37,6 +45,22 @@ struct reactor {
 	unsigned int signals_seen;     /* by the watchdog */
 	int event_fd;		       /* wakes the sleeper */
 };
+
+/* reactor.c */
+unsigned int reactor_run_messages(struct reactor *r);
+
+/* share.c */
+void reactor_shares_init(struct reactor *r);
+void reactor_share_join(struct reactor *r, struct reactor_share *s);
+/* What it has to do is nobody's in particular from now on. */
+void reactor_share_leave(struct reactor *r, struct reactor_share *s);
+/* After pollers have come or gone. */
+void reactor_shares_weigh(struct reactor *r);
+unsigned int reactor_run_jobs(struct reactor *r);
+/* Of so many rounds with work that end, some at the beginning are measured. */
+#define REACTOR_SAMPLE_EVERY  256
+#define REACTOR_SAMPLE_ROUNDS 16
+void reactor_sample(struct reactor *r, unsigned int position);
 
 /* timer.c; both return the number of timers fired. */
 unsigned int reactor_timers_run(struct reactor *r, uint64_t now_ns);

@@ -430,7 +430,10 @@ static void let_run(struct reactor *r, uint64_t rounds)
 	test_watch(NULL);
 }
 
-/* More than the table holds at first; each is called, in each round, and none after its removal. */
+/*
+ * More than the table holds at first; each is called, in each round, and none after its removal,
+ * which may come in the middle of one: messages have their turn between pollers.
+ */
 static void many_pollers(void)
 {
 	enum { N = 100 };
@@ -450,7 +453,7 @@ static void many_pollers(void)
 		high = c[i].calls > high ? c[i].calls : high;
 	}
 	CU_ASSERT(low >= 100);
-	CU_ASSERT(high == low);
+	CU_ASSERT(high - low <= 1);
 	before = c[0].calls;
 	test_sleep_ns(5 * NS_PER_MS);
 	CU_ASSERT_EQUAL(calls_of(r, &c[0]), before);
@@ -514,7 +517,7 @@ static void added_in_callback(void)
 	reactor_destroy(r);
 }
 
-/* Removed and added again in one message, between two rounds. */
+/* Removed and added again in one message, between two rounds or two pollers of one. */
 static void readd_fn(void *arg)
 {
 	struct counter *c = arg;
@@ -531,21 +534,23 @@ static void readded(void)
 	struct counter c, other;
 	unsigned int calls;
 	uint64_t rounds;
+	enum { N = 1000 };
 	int i;
 
 	counter_init(&c, r);
 	counter_init(&other, r);
 	add_poller(r, &c.p);
 	add_poller(r, &other.p);
-	for (i = 0; i < 1000; i++)
+	for (i = 0; i < N; i++)
 		reactor_call(r, readd_fn, &c);
 	let_run(r, 100);
 	remove_poller(r, &c.p);
 	remove_poller(r, &other.p);
 	calls = c.calls;
 	rounds = stats_of(r).rounds;
-	/* Once in a round, not once for each time it was added. */
-	CU_ASSERT(calls >= 100 && calls <= rounds + 1);
+	/* Once in a round, or once more as it was added behind its turn; not twice for each time.
+	 */
+	CU_ASSERT(calls >= 100 && calls <= rounds + 1 + N);
 	CU_ASSERT(other.calls <= rounds + 1);
 	reactor_destroy(r);
 }
