@@ -69,7 +69,11 @@ struct bdev_io {
 	 * I/O from there without bound (set a flag and let the poller do it).
 	 */
 	void (*done)(struct bdev_io *io);
-	struct iovec *iov; /* guest memory or any other; the backend may not change the array */
+	/*
+	 * Guest memory or any other. The backend may not change the array; the layer may, and then
+	 * it is as before again when done() is called.
+	 */
+	struct iovec *iov;
 	uint64_t lba;
 	uint32_t nblocks;
 	uint16_t iovcnt;
@@ -95,12 +99,18 @@ struct bdev_limits {
 	uint32_t buffer_align;		    /* what needs no bounce buffer, in bytes; 1: any */
 	uint32_t preferred_bytes;	    /* the optimal I/O size and alignment; 0: a block */
 	uint32_t discard_granularity_bytes; /* 0: no discard */
-	uint64_t max_discard_bytes;	    /* of one DISCARD; 0: any */
-	uint64_t max_write_zeroes_bytes;    /* 0: any */
-	bool discard_zeroes;		    /* a discarded block reads as zeroes */
-	bool write_zeroes;		    /* the backend does it better than by writing */
-	bool write_cache;		    /* FLUSH does something */
-	bool compare;			    /* the backend sees COMPARE; else the layer reads */
+	/*
+	 * What the backend does at once, in submit(): the layer cuts longer READs, WRITEs and
+	 * COMPAREs, and DISCARDs and WRITE_ZEROES, so that a reactor's others have turns in
+	 * between. 0: any. Nobody else has to respect these.
+	 */
+	uint32_t step_bytes, far_step_bytes;
+	uint64_t max_discard_bytes;	 /* of one DISCARD; 0: any */
+	uint64_t max_write_zeroes_bytes; /* 0: any */
+	bool discard_zeroes;		 /* a discarded block reads as zeroes */
+	bool write_zeroes;		 /* the backend does it better than by writing */
+	bool write_cache;		 /* FLUSH does something */
+	bool compare;			 /* the backend sees COMPARE; else the layer reads */
 };
 
 /* What a backend does. All required unless said otherwise. */

@@ -335,9 +335,21 @@ static void free_channel(struct bdev_channel *ch)
 	free(ch);
 }
 
+/* More is refused, or done in steps. */
+static uint32_t plain_blocks(const struct bdev *bdev)
+{
+	const uint32_t limits[] = {bdev->limits.max_transfer_bytes, bdev->limits.step_bytes};
+	uint64_t blocks = min_t(uint64_t, bdev->nblocks, UINT32_MAX);
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(limits); i++)
+		if (limits[i])
+			blocks = min_t(uint64_t, blocks, limits[i] >> bdev->block_shift);
+	return (uint32_t)blocks;
+}
+
 static struct bdev_channel *make_channel(struct bdev *bdev, struct reactor *r, bool read_only)
 {
-	uint32_t max_transfer = bdev->limits.max_transfer_bytes;
 	struct bdev_channel *ch = zalloc_aligned(sizeof(*ch));
 	int rc;
 
@@ -356,9 +368,7 @@ static struct bdev_channel *make_channel(struct bdev *bdev, struct reactor *r, b
 	ch->priv->gate_flags = &bdev->priv->gate.flags;
 	ch->now = bdev->ops->now;
 	ch->plain_op = read_only ? BDEV_OP_READ : BDEV_OP_WRITE;
-	ch->plain_blocks = (uint32_t)min_t(
-		uint64_t, max_transfer ? max_transfer >> bdev->block_shift : UINT32_MAX,
-		bdev->nblocks);
+	ch->plain_blocks = plain_blocks(bdev);
 	bdev_emu_pool_init(&ch->priv->emu);
 	bdev_fenced_init(&ch->priv->fenced, ch);
 	rc = bdev->ops->channel_create ? bdev->ops->channel_create(bdev, ch) : 0;

@@ -5,6 +5,10 @@
  * sequence of I/Os of its own (the child) that go straight to the backend: the parent's checks hold
  * for them. A channel makes emulations as it needs them, up to a limit; above it, parents wait.
  *
+ * What a backend does at once, inside its submit(), goes on by a job: between two pieces the others
+ * on the reactor have their turns. The parent's user pays for the first piece, and it is that
+ * user's job.
+ *
  * All on the channel's reactor.
  */
 #include <errno.h>
@@ -12,6 +16,7 @@
 
 #include "bdev/bdev_internal.h"
 #include "bdev/bdev_iov.h"
+#include "reactor/reactor.h"
 #include "util/util.h"
 
 #define EMU_MAX		16	     /* emulations per channel */
@@ -31,7 +36,10 @@ struct bdev_emu {
 	uint64_t lba;
 	uint32_t left; /* blocks from lba on */
 	uint32_t max_step;
-	struct bdev_iov_pos pos; /* COMPARE: where the parent's iov and lba meet */
+	struct bdev_iov_pos pos; /* COMPARE and STEPS: where the parent's iov and lba meet */
+	struct reactor_job job;	 /* the next piece */
+	/* STEPS: entries of the parent's array that are cut for the child, and as they were. */
+	struct iovec *first, *last, first_whole, last_whole;
 	enum bdev_emu_kind kind;
 	enum bdev_status status;
 	bool submitting, child_done, cancelled;
@@ -42,6 +50,7 @@ struct bdev_emu {
 struct parent {
 	struct bdev_emu *emu; /* NULL while it waits for one */
 	struct bdev_io *next;
+	struct reactor_share *payer;
 	enum bdev_emu_kind kind;
 };
 
@@ -104,19 +113,30 @@ static void give(struct bdev_emu_pool *pool, struct bdev_emu *emu)
 	pool->free = emu;
 }
 
+static uint64_t lesser(uint64_t a, uint64_t b)
+{
+	return !a || (b && b < a) ? b : a;
+}
+
 static uint64_t max_step_bytes(const struct bdev_io *io, enum bdev_emu_kind kind)
 {
-	const struct bdev *bdev = io->channel->bdev;
-	uint64_t bytes = kind == BDEV_EMU_COMPARE ? COMPARE_BYTES : ZERO_STEP_BYTES;
+	const struct bdev_limits *limits = &io->channel->bdev->limits;
+	uint64_t bytes;
 
-	if (kind == BDEV_EMU_SPLIT)
-		return io->op == BDEV_OP_DISCARD ? bdev->limits.max_discard_bytes
-						 : bdev->limits.max_write_zeroes_bytes;
-	if (bdev->limits.max_transfer_bytes)
-		bytes = min_t(uint64_t, bytes, bdev->limits.max_transfer_bytes);
-	if (kind == BDEV_EMU_ZERO && bdev->limits.max_segments)
-		bytes = min_t(uint64_t, bytes, (uint64_t)bdev->limits.max_segments * ZERO_BYTES);
-	return bytes;
+	switch (kind) {
+	case BDEV_EMU_SPLIT:
+		return lesser(limits->far_step_bytes, io->op == BDEV_OP_DISCARD
+							      ? limits->max_discard_bytes
+							      : limits->max_write_zeroes_bytes);
+	case BDEV_EMU_STEPS:
+		return limits->step_bytes;
+	case BDEV_EMU_COMPARE:
+		return lesser(COMPARE_BYTES, limits->max_transfer_bytes);
+	case BDEV_EMU_ZERO:
+		break;
+	}
+	bytes = lesser(ZERO_STEP_BYTES, limits->max_transfer_bytes);
+	return lesser(bytes, (uint64_t)limits->max_segments * ZERO_BYTES);
 }
 
 /* In blocks. */
@@ -126,6 +146,8 @@ static uint32_t max_step(const struct bdev_io *io, enum bdev_emu_kind kind)
 
 	return blocks ? (uint32_t)min_t(uint64_t, blocks, UINT32_MAX) : 1;
 }
+
+static void run(void *arg);
 
 static void init(struct bdev_emu *emu, struct bdev_io *io, enum bdev_emu_kind kind)
 {
@@ -138,6 +160,7 @@ static void init(struct bdev_emu *emu, struct bdev_io *io, enum bdev_emu_kind ki
 	emu->kind = kind;
 	emu->status = BDEV_STATUS_OK;
 	emu->cancelled = false;
+	emu->job = (struct reactor_job){.fn = run, .arg = emu, .share = parent_of(io)->payer};
 	parent_of(io)->emu = emu;
 }
 
@@ -153,10 +176,51 @@ static uint16_t fill_zeroes(struct iovec *iov, size_t bytes)
 	return n;
 }
 
+/*
+ * The child has the parent's segments from emu->pos on. They may be many and small, so it has no
+ * array of its own: the parent's first and last ones are cut as long as it runs.
+ */
+static void cut_segments(struct bdev_emu *emu, size_t bytes)
+{
+	const struct bdev_io *parent = emu->parent;
+	struct bdev_iov_pos end = emu->pos;
+	size_t left;
+
+	bdev_iov_advance(parent->iov, parent->iovcnt, &emu->pos, 0); /* to where there is data */
+	end = emu->pos;
+	bdev_iov_advance(parent->iov, parent->iovcnt, &end, bytes - 1);
+	emu->first = &parent->iov[emu->pos.seg];
+	emu->last = &parent->iov[end.seg];
+	emu->first_whole = *emu->first;
+	emu->last_whole = *emu->last;
+	left = end.offset + 1;
+	emu->last->iov_len = left;
+	emu->first->iov_base = (char *)emu->first->iov_base + emu->pos.offset;
+	emu->first->iov_len -= emu->pos.offset;
+	emu->child.iov = emu->first;
+	emu->child.iovcnt = (uint16_t)(end.seg - emu->pos.seg + 1);
+}
+
+static void join_segments(struct bdev_emu *emu)
+{
+	*emu->last = emu->last_whole;
+	*emu->first = emu->first_whole;
+}
+
+/* A far step ends at a multiple of itself, as large pages do. */
+static uint32_t blocks_of_step(const struct bdev_emu *emu)
+{
+	uint32_t n = emu->max_step;
+
+	if (emu->kind == BDEV_EMU_SPLIT && emu->parent->channel->bdev->limits.far_step_bytes)
+		n -= (uint32_t)(emu->lba % n);
+	return min_t(uint32_t, emu->left, n);
+}
+
 static void prepare_child(struct bdev_emu *emu)
 {
 	struct bdev_io *child = &emu->child, *parent = emu->parent;
-	uint32_t n = min_t(uint32_t, emu->left, emu->max_step);
+	uint32_t n = blocks_of_step(emu);
 	size_t bytes = (size_t)n << parent->channel->bdev->block_shift;
 
 	child->channel = parent->channel;
@@ -180,6 +244,10 @@ static void prepare_child(struct bdev_emu *emu)
 	case BDEV_EMU_SPLIT:
 		child->op = parent->op;
 		break;
+	case BDEV_EMU_STEPS:
+		child->op = parent->op;
+		cut_segments(emu, bytes);
+		break;
 	}
 }
 
@@ -187,12 +255,16 @@ static void take_step(struct bdev_emu *emu)
 {
 	const struct bdev_io *parent = emu->parent;
 	uint32_t n = emu->child.nblocks;
+	size_t bytes = (size_t)n << parent->channel->bdev->block_shift;
 
+	if (emu->kind == BDEV_EMU_STEPS) {
+		join_segments(emu);
+		bdev_iov_advance(parent->iov, parent->iovcnt, &emu->pos, bytes);
+	}
 	if (emu->status != BDEV_STATUS_OK)
 		return;
 	if (emu->kind == BDEV_EMU_COMPARE &&
-	    !bdev_iov_equal(parent->iov, parent->iovcnt, &emu->pos, emu->buf,
-			    (size_t)n << parent->channel->bdev->block_shift)) {
+	    !bdev_iov_equal(parent->iov, parent->iovcnt, &emu->pos, emu->buf, bytes)) {
 		emu->status = BDEV_STATUS_MISCOMPARE;
 		return;
 	}
@@ -216,22 +288,38 @@ static void finish(struct bdev_emu *emu)
 	bdev_channel_put(ch);
 }
 
-/* A loop, not a recursion through bdev_emu_child_done(): backends may complete inline. */
-static void run(struct bdev_emu *emu)
+static bool is_over(const struct bdev_emu *emu)
 {
+	return !emu->left || emu->status != BDEV_STATUS_OK;
+}
+
+/* One piece. Backends may complete inline: then a job goes on, and nothing recurses. */
+static void run(void *arg)
+{
+	struct bdev_emu *emu = arg;
 	struct bdev_channel *ch = emu->parent->channel;
 
-	while (emu->left && emu->status == BDEV_STATUS_OK) {
-		prepare_child(emu);
-		emu->child_done = false;
-		emu->submitting = true;
-		ch->bdev->ops->submit(ch, &emu->child);
-		emu->submitting = false;
-		if (!emu->child_done)
-			return;
-		take_step(emu);
-	}
-	finish(emu);
+	prepare_child(emu);
+	emu->child_done = false;
+	emu->submitting = true;
+	ch->bdev->ops->submit(ch, &emu->child);
+	emu->submitting = false;
+	if (!emu->child_done)
+		return;
+	take_step(emu);
+	if (is_over(emu))
+		finish(emu);
+	else
+		reactor_job_start(ch->reactor, &emu->job);
+}
+
+/* What a piece costs that is no job's, and that a backend does later. */
+static void pay_for_piece(struct bdev_emu *emu)
+{
+	uint64_t bytes = (uint64_t)emu->child.nblocks << emu->parent->channel->bdev->block_shift;
+
+	if (emu->kind != BDEV_EMU_SPLIT)
+		reactor_share_pay(emu->job.share, bytes);
 }
 
 /* The child of an abandoned parent is done. */
@@ -259,6 +347,11 @@ void bdev_emu_child_done(struct bdev_io *child, enum bdev_status status)
 		return;
 	}
 	take_step(emu);
+	if (is_over(emu)) {
+		finish(emu);
+		return;
+	}
+	pay_for_piece(emu);
 	run(emu);
 }
 
@@ -269,7 +362,7 @@ static void wait_for_emu(struct bdev_emu_pool *pool, struct bdev_io *io)
 	pool->waiting_tail = &parent_of(io)->next;
 }
 
-void bdev_emu_start(struct bdev_io *io, enum bdev_emu_kind kind)
+static void start(struct bdev_io *io, enum bdev_emu_kind kind)
 {
 	struct bdev_emu_pool *pool = &io->channel->priv->emu;
 	struct bdev_emu *emu;
@@ -289,6 +382,12 @@ void bdev_emu_start(struct bdev_io *io, enum bdev_emu_kind kind)
 	}
 }
 
+void bdev_emu_start(struct bdev_io *io, enum bdev_emu_kind kind)
+{
+	parent_of(io)->payer = reactor_payer();
+	start(io, kind);
+}
+
 static void start_waiting(struct bdev_channel *ch)
 {
 	struct bdev_emu_pool *pool = &ch->priv->emu;
@@ -301,7 +400,7 @@ static void start_waiting(struct bdev_channel *ch)
 		pool->waiting = parent_of(io)->next;
 		if (!pool->waiting)
 			pool->waiting_tail = &pool->waiting;
-		bdev_emu_start(io, parent_of(io)->kind);
+		start(io, parent_of(io)->kind);
 	}
 	pool->starting = false;
 }
@@ -321,6 +420,14 @@ static bool remove_waiting(struct bdev_emu_pool *pool, struct bdev_io *io)
 	return false;
 }
 
+/* Nothing of it is with the backend. */
+static void end_between(struct bdev_emu *emu, enum bdev_status status)
+{
+	reactor_job_cancel(&emu->job);
+	emu->status = status;
+	finish(emu);
+}
+
 void bdev_emu_cancel(struct bdev_io *io)
 {
 	struct bdev_channel *ch = io->channel;
@@ -332,8 +439,11 @@ void bdev_emu_cancel(struct bdev_io *io)
 		return;
 	}
 	emu->cancelled = true;
-	if (ch->bdev->ops->cancel)
+	if (reactor_job_waits(&emu->job)) {
+		end_between(emu, BDEV_STATUS_ABORTED);
+	} else if (ch->bdev->ops->cancel) {
 		ch->bdev->ops->cancel(ch, &emu->child);
+	}
 }
 
 /* The child is asked to end; what it may write until then is fenced before anybody is told. */
@@ -353,15 +463,26 @@ static void leave_child(struct bdev_emu *emu)
 		ch->bdev->ops->cancel(ch, &emu->child);
 }
 
-void bdev_emu_abandon(struct bdev_io *io, enum bdev_status status)
+bool bdev_emu_abandon(struct bdev_io *io, enum bdev_status status)
 {
+	struct bdev_channel *ch = io->channel;
 	struct bdev_emu *emu = parent_of(io)->emu;
 
-	if (emu)
+	if (!emu) {
+		remove_waiting(&ch->priv->emu, io);
+	} else if (reactor_job_waits(&emu->job)) {
+		end_between(emu, status);
+		return true;
+	} else if (emu->kind == BDEV_EMU_STEPS) {
+		/* The child has the user's memory; if it ends now, so does the parent. */
+		emu->cancelled = true;
+		return ch->bdev->ops->abandon &&
+		       ch->bdev->ops->abandon(ch, &emu->child, status);
+	} else {
 		leave_child(emu);
-	else
-		remove_waiting(&io->channel->priv->emu, io);
+	}
 	bdev_io_complete(io, status);
+	return true;
 }
 
 void bdev_write_zeroes_by_writing(struct bdev_io *io)

@@ -41,7 +41,14 @@ enum bdev_emu_kind {
 	BDEV_EMU_COMPARE, /* READ and memcmp() */
 	BDEV_EMU_ZERO,	  /* WRITE of zeroes */
 	BDEV_EMU_SPLIT,	  /* DISCARD or WRITE_ZEROES in pieces of at most the limit */
+	BDEV_EMU_STEPS,	  /* READ, WRITE or COMPARE in pieces of at most the step */
 };
+
+/* What a piece of a DISCARD or WRITE_ZEROES costs, for backends that do it at once. */
+static inline uint64_t bdev_far_units(const struct bdev *bdev, uint32_t nblocks)
+{
+	return bdev->limits.far_step_bytes ? ((uint64_t)nblocks << bdev->block_shift) / 8 : 0;
+}
 
 /* All: the channel's reactor. */
 void bdev_emu_pool_init(struct bdev_emu_pool *pool);
@@ -49,8 +56,11 @@ void bdev_emu_pool_fini(struct bdev_emu_pool *pool);
 void bdev_emu_start(struct bdev_io *io, enum bdev_emu_kind kind);
 void bdev_emu_child_done(struct bdev_io *child, enum bdev_status status);
 void bdev_emu_cancel(struct bdev_io *io);
-/* The parent ends; its child may go on, as all that it works on is the emulation's. */
-void bdev_emu_abandon(struct bdev_io *io, enum bdev_status status);
+/*
+ * The parent ends; its child may go on, as all that it works on is the emulation's. False: it works
+ * on the user's memory.
+ */
+bool bdev_emu_abandon(struct bdev_io *io, enum bdev_status status);
 
 /* bdev_io.c: an I/O that waited before it got to the backend goes on. */
 void bdev_io_resume(struct bdev_io *io);

@@ -3,6 +3,7 @@
 #include "bdev/bdev_internal.h"
 #include "bdev/bdev_iov.h"
 #include "bdev/bdev_now.h"
+#include "reactor/reactor.h"
 #include "util/time.h"
 #include "util/util.h"
 
@@ -65,6 +66,25 @@ static bool exceeds(const struct bdev *bdev, const struct bdev_io *io, uint64_t 
 	return max_bytes && io->nblocks > max_bytes >> bdev->block_shift;
 }
 
+/* Pays for the I/O, or for its first piece. */
+static void pay_far(const struct bdev *bdev, const struct bdev_io *io)
+{
+	uint64_t units = bdev_far_units(bdev, io->nblocks);
+
+	reactor_pay(REACTOR_REQUEST_UNITS +
+		    min_t(uint64_t, units, bdev->limits.far_step_bytes / 8));
+}
+
+static void submit_far(struct bdev_channel *ch, struct bdev_io *io, uint64_t max_bytes)
+{
+	pay_far(ch->bdev, io);
+	if (exceeds(ch->bdev, io, max_bytes) ||
+	    exceeds(ch->bdev, io, ch->bdev->limits.far_step_bytes))
+		bdev_emu_start(io, BDEV_EMU_SPLIT);
+	else
+		ch->bdev->ops->submit(ch, io);
+}
+
 static void submit_discard(struct bdev_channel *ch, struct bdev_io *io)
 {
 	const struct bdev_limits *limits = &ch->bdev->limits;
@@ -72,10 +92,8 @@ static void submit_discard(struct bdev_channel *ch, struct bdev_io *io)
 	/* It is a hint: a backend that has no use for it has followed it. */
 	if (!limits->discard_granularity_bytes || !io->nblocks)
 		bdev_io_complete(io, BDEV_STATUS_OK);
-	else if (exceeds(ch->bdev, io, limits->max_discard_bytes))
-		bdev_emu_start(io, BDEV_EMU_SPLIT);
 	else
-		ch->bdev->ops->submit(ch, io);
+		submit_far(ch, io, limits->max_discard_bytes);
 }
 
 static void submit_write_zeroes(struct bdev_channel *ch, struct bdev_io *io)
@@ -86,8 +104,15 @@ static void submit_write_zeroes(struct bdev_channel *ch, struct bdev_io *io)
 		bdev_io_complete(io, BDEV_STATUS_OK);
 	else if (!limits->write_zeroes)
 		bdev_emu_start(io, BDEV_EMU_ZERO);
-	else if (exceeds(ch->bdev, io, limits->max_write_zeroes_bytes))
-		bdev_emu_start(io, BDEV_EMU_SPLIT);
+	else
+		submit_far(ch, io, limits->max_write_zeroes_bytes);
+}
+
+/* Who submits it has paid for it, or for the first step of it. */
+static void submit_data(struct bdev_channel *ch, struct bdev_io *io)
+{
+	if (exceeds(ch->bdev, io, ch->bdev->limits.step_bytes))
+		bdev_emu_start(io, BDEV_EMU_STEPS);
 	else
 		ch->bdev->ops->submit(ch, io);
 }
@@ -110,14 +135,14 @@ static void submit_valid(struct bdev_channel *ch, struct bdev_io *io)
 		if (!io->nblocks)
 			break;
 		if (ch->bdev->limits.compare)
-			ch->bdev->ops->submit(ch, io);
+			submit_data(ch, io);
 		else
 			bdev_emu_start(io, BDEV_EMU_COMPARE);
 		return;
 	default:
 		if (unlikely(!io->nblocks))
 			break;
-		ch->bdev->ops->submit(ch, io);
+		submit_data(ch, io);
 		return;
 	}
 	bdev_io_complete(io, BDEV_STATUS_OK);
@@ -275,8 +300,7 @@ bool bdev_io_abandon(struct bdev_io *io)
 	case BDEV_IO_IDLE:
 		return true;
 	case BDEV_IO_EMULATED:
-		bdev_emu_abandon(io, BDEV_STATUS_ABORTED);
-		return true;
+		return bdev_emu_abandon(io, BDEV_STATUS_ABORTED);
 	case BDEV_IO_FENCED:
 		bdev_fenced_end(io, BDEV_STATUS_ABORTED);
 		return true;

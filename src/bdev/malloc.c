@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A bdev in anonymous memory. Pages are taken when they are first written, and given back by
- * DISCARD and WRITE ZEROES. Everything completes inline.
+ * DISCARD and WRITE ZEROES. Everything completes inline; what is large comes in steps.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -15,8 +15,12 @@
 
 #include "bdev/bdev_backends.h"
 #include "bdev/bdev_iov.h"
+#include "reactor/reactor.h"
 #include "util/log.h"
 #include "util/util.h"
+
+/* Given back at once: what a step of a copy takes, if it is in small pages. */
+#define FAR_STEP_BYTES (2u << 20)
 
 /* Below this, zeroing costs less than to give pages back and to fault them in again. */
 #define GIVE_BACK_BYTES (64u << 10)
@@ -179,6 +183,8 @@ static void set_properties(struct bdev *bdev, const struct bdev_params *p)
 	bdev->nblocks = p->size_bytes / p->block_size;
 	bdev->limits = (struct bdev_limits){
 		.buffer_align = 1,
+		.step_bytes = REACTOR_STEP_BYTES,
+		.far_step_bytes = FAR_STEP_BYTES,
 		.discard_granularity_bytes = p->block_size,
 		.discard_zeroes = true,
 		.write_zeroes = true,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the layer does for a backend that can't: compare, zeroes by writing, splitting. */
 #include "mock_bdev.h"
+#include "util/util.h"
 
 #define N (MOCK_BYTES / 512)
 
@@ -266,6 +267,161 @@ static void fence_and_timeout(void)
 	end();
 }
 
+/* --- READ, WRITE and COMPARE in steps --- */
+
+#define STEP 4096u
+#define SEGS 300
+
+/* Segments of all lengths that cover a buffer, some of them empty. */
+static uint16_t scatter(struct iovec *iov, char *at, size_t len)
+{
+	uint16_t n = 0;
+	size_t part;
+
+	while (len) {
+		part = n == SEGS - 1 ? len : min_t(size_t, len, (size_t)n * n * 7 % 30011);
+		iov[n++] = (struct iovec){.iov_base = at, .iov_len = part};
+		at += part;
+		len -= part;
+	}
+	return n;
+}
+
+static struct mock *mock_with_steps(void)
+{
+	struct mock *m = mock_new("m");
+
+	m->bdev.limits.step_bytes = STEP;
+	m->bdev.limits.compare = true;
+	return m;
+}
+
+static void steps_of(enum bdev_op op, uint32_t nblocks, bool later)
+{
+	size_t len = (size_t)nblocks * 512;
+	struct iovec iov[SEGS], before[SEGS];
+	struct test_req req;
+	uint16_t n;
+
+	mock->nseen = 0;
+	mock->hold = later;
+	n = scatter(iov, buf, len);
+	memcpy(before, iov, sizeof(iov));
+	test_req_init(&req, &disk, op, 3, nblocks, NULL);
+	req.io.iov = iov;
+	req.io.iovcnt = n;
+	test_req_submit(&req, &disk);
+	while (later && !__atomic_load_n(&req.ndone, __ATOMIC_ACQUIRE))
+		reactor_call(reactor, mock_release_fn, mock);
+	mock->hold = false;
+	CU_ASSERT_EQUAL(test_req_wait(&req), BDEV_STATUS_OK);
+	CU_ASSERT(covered((uint8_t)op, 3, nblocks, STEP / 512));
+	CU_ASSERT_EQUAL(mock->nseen, (nblocks + STEP / 512 - 1) / (STEP / 512));
+	CU_ASSERT(!memcmp(iov, before, n * sizeof(iov[0])));
+	CU_ASSERT(!memcmp(mock->mem + 3 * 512, buf, len));
+}
+
+/* In pieces of at most the step, with the right data, and the array is as it was. */
+static void steps(void)
+{
+	static const uint32_t lengths[] = {1, 8, 9, 16, 100, 1001};
+	size_t i;
+
+	if (!begin(mock_with_steps()))
+		return;
+	for (i = 0; i < 2 * sizeof(lengths) / sizeof(lengths[0]); i++) {
+		memset(buf, 0, MOCK_BYTES);
+		steps_of(BDEV_OP_READ, lengths[i / 2], i % 2);
+		test_fill(buf, MOCK_BYTES, 0, (unsigned int)i + 2);
+		steps_of(BDEV_OP_WRITE, lengths[i / 2], i % 2);
+	}
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_COMPARE, 3, 1001, buf), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(disk.ch->stats.ios[BDEV_OP_READ], 12);
+	end();
+}
+
+static void step_fails(void)
+{
+	if (!begin(mock_with_steps()))
+		return;
+	mock->fail_after = 2;
+	mock->answer = BDEV_STATUS_MEDIUM_ERROR;
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_READ, 0, 100, buf), BDEV_STATUS_MEDIUM_ERROR);
+	CU_ASSERT_EQUAL(mock->nseen, 3);
+	end();
+}
+
+struct two {
+	struct test_req large, small;
+	int large_done; /* when the small one was */
+	unsigned int pieces;
+};
+
+static void small_done(struct test_req *req)
+{
+	struct two *two = container_of(req, struct two, small);
+
+	two->large_done = two->large.ndone;
+	two->pieces = mock->nseen;
+}
+
+static void submit_two(void *arg)
+{
+	struct two *two = arg;
+
+	bdev_submit(disk.ch, &two->large.io);
+	bdev_submit(disk.ch, &two->small.io);
+}
+
+/* What is as large as the disk does not hold up what comes after it. */
+static void small_beside_large(void)
+{
+	static struct two two;
+
+	if (!begin(mock_with_steps()))
+		return;
+	test_req_init(&two.large, &disk, BDEV_OP_READ, 0, N, buf);
+	test_req_init(&two.small, &disk, BDEV_OP_READ, 7, 1, buf);
+	two.small.after = small_done;
+	reactor_call(reactor, submit_two, &two);
+	CU_ASSERT_EQUAL(test_req_wait(&two.small), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(test_req_wait(&two.large), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(two.large_done, 0);
+	CU_ASSERT_EQUAL(two.pieces, 2);
+	end();
+}
+
+static void submit_and_cancel(void *arg)
+{
+	struct two *two = arg;
+
+	bdev_submit(disk.ch, &two->large.io);
+	bdev_io_cancel(&two->large.io);
+}
+
+/* Between two pieces it ends at once; within one, after it. */
+static void cancel_steps(void)
+{
+	static struct two two;
+
+	if (!begin(mock_with_steps()))
+		return;
+	test_req_init(&two.large, &disk, BDEV_OP_READ, 0, N, buf);
+	reactor_call(reactor, submit_and_cancel, &two);
+	CU_ASSERT_EQUAL(two.large.ndone, 1);
+	CU_ASSERT_EQUAL(test_req_wait(&two.large), BDEV_STATUS_ABORTED);
+	CU_ASSERT_EQUAL(mock->nseen, 1);
+	mock->hold = true;
+	test_req_init(&two.large, &disk, BDEV_OP_READ, 0, N, buf);
+	reactor_call(reactor, submit_and_cancel, &two);
+	CU_ASSERT_EQUAL(test_req_wait(&two.large), BDEV_STATUS_ABORTED);
+	CU_ASSERT_EQUAL(mock->nseen, 2);
+	CU_ASSERT_EQUAL(mock->ncancels, 1);
+	end();
+}
+
+/* --- */
+
 #define MANY 100
 
 static void submit_many(void *arg)
@@ -309,6 +465,10 @@ static void put_in_done(struct test_req *req)
 	disk.ch = NULL;
 }
 
+static void nothing(void *arg)
+{
+}
+
 /* The last user may put the channel in done(), while the emulation is on the stack. */
 static void channel_put_in_done(void)
 {
@@ -320,6 +480,7 @@ static void channel_put_in_done(void)
 	req.after = put_in_done;
 	test_req_submit(&req, &disk);
 	CU_ASSERT_EQUAL(test_req_wait(&req), BDEV_STATUS_OK);
+	reactor_call(reactor, nothing, NULL); /* it may have been in the middle of done() */
 	CU_ASSERT_EQUAL(mock->nchannels, 0);
 	test_disk_close(&disk);
 	test_remove("m");
@@ -338,6 +499,10 @@ static const struct test_case cases[] = {
 	{"abandoned_compare", abandoned_compare},
 	{"abandoned_write", abandoned_write},
 	{"fence_and_timeout", fence_and_timeout},
+	{"steps", steps},
+	{"step_fails", step_fails},
+	{"small_beside_large", small_beside_large},
+	{"cancel_steps", cancel_steps},
 	{"more_than_the_pool", more_than_the_pool},
 	{"channel_put_in_done", channel_put_in_done},
 };
