@@ -16,11 +16,11 @@ struct batch {
 	unsigned int block_shift;
 	uint32_t block_mask; /* bytes */
 	bool read_only;
-	struct virtio_now_done done;
+	struct virtio_now_batch now;
 };
 
 /* False: nothing has happened. */
-static inline bool run(struct batch *batch, uint16_t head)
+static inline bool run(const struct virtio_now *now, struct batch *batch, uint16_t head)
 {
 	struct virtq *ring = batch->ring;
 	struct guest_mem_region near;
@@ -58,8 +58,7 @@ static inline bool run(struct batch *batch, uint16_t head)
 	/* Whether it must be on stable media makes no difference in memory. */
 	bdev_now_run(batch->ch, op, lba, bytes >> batch->block_shift, data);
 	*status = VIRTIO_BLK_S_OK;
-	batch->done.ios[op]++;
-	batch->done.bytes[op] += bytes;
+	virtio_now_did(now, &batch->now, op, bytes);
 	virtq_push(ring, head, (op == BDEV_OP_READ ? bytes : 0) + 1);
 	return true;
 }
@@ -74,16 +73,16 @@ unsigned int blk_run_now(const struct virtio_now *now, unsigned int max)
 		.block_shift = now->disk->bdev->block_shift,
 		.block_mask = now->disk->bdev->block_size - 1,
 		.read_only = blk->read_only,
+		.now.max = max,
 	};
 	unsigned int n;
 
 	if (unlikely(!now->disk->now))
 		return 0;
-	for (n = 0; n < max && ring->last_avail != ring->seen_avail; n++) {
-		if (unlikely(!run(&batch, virtq_next_head(ring))))
+	for (n = 0; n < batch.now.max && ring->last_avail != ring->seen_avail; n++) {
+		if (unlikely(!run(now, &batch, virtq_next_head(ring))))
 			break;
 		ring->last_avail++;
 	}
-	virtio_now_count(now, &batch.done);
-	return n;
+	return virtio_now_end(now, &batch.now, n);
 }

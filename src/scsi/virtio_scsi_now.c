@@ -20,7 +20,7 @@ typedef pair guest_pair __attribute__((aligned(1)));
 struct batch {
 	struct virtq *ring;
 	struct scsi_group *group;
-	struct virtio_now_done done;
+	struct virtio_now_batch now;
 };
 
 /* A request's buffers; the addresses are guest memory. */
@@ -74,7 +74,7 @@ static inline void put_good(uint8_t *resp)
 }
 
 /* False: nothing has happened. */
-static inline bool run(struct batch *batch, uint16_t head)
+static inline bool run(const struct virtio_now *now, struct batch *batch, uint16_t head)
 {
 	struct virtq *ring = batch->ring;
 	struct buffers b;
@@ -97,8 +97,7 @@ static inline bool run(struct batch *batch, uint16_t head)
 	__builtin_prefetch(b.resp + sizeof(struct virtio_scsi_cmd_resp) - 1);
 	bdev_now_run(rw.ch, rw.op, rw.lba, rw.nblocks, b.data);
 	put_good(b.resp);
-	batch->done.ios[rw.op]++;
-	batch->done.bytes[rw.op] += b.bytes;
+	virtio_now_did(now, &batch->now, rw.op, b.bytes);
 	virtq_push(ring, head,
 		   (uint32_t)sizeof(struct virtio_scsi_cmd_resp) + (b.out ? 0 : b.bytes));
 	return true;
@@ -106,14 +105,14 @@ static inline bool run(struct batch *batch, uint16_t head)
 
 unsigned int virtio_scsi_run_now(const struct virtio_now *now, unsigned int max)
 {
-	struct batch batch = {.ring = now->ring, .group = now->ctx};
+	struct virtq *ring = now->ring;
+	struct batch batch = {.ring = ring, .group = now->ctx, .now.max = max};
 	unsigned int n;
 
-	for (n = 0; n < max && batch.ring->last_avail != batch.ring->seen_avail; n++) {
-		if (unlikely(!run(&batch, virtq_next_head(batch.ring))))
+	for (n = 0; n < batch.now.max && ring->last_avail != ring->seen_avail; n++) {
+		if (unlikely(!run(now, &batch, virtq_next_head(ring))))
 			break;
-		batch.ring->last_avail++;
+		ring->last_avail++;
 	}
-	virtio_now_count(now, &batch.done);
-	return n;
+	return virtio_now_end(now, &batch.now, n);
 }

@@ -43,9 +43,10 @@ struct virtio_req {
 struct virtio_now {
 	struct virtq *ring;
 	struct queue_stats *stats;
-	void *arg;		   /* the personality's */
-	void *ctx;		   /* what group_start() made */
-	struct bdev_channel *disk; /* the first disk's channel; NULL: there is none */
+	struct reactor_share *share; /* the group's */
+	void *arg;		     /* the personality's */
+	void *ctx;		     /* what group_start() made */
+	struct bdev_channel *disk;   /* the first disk's channel; NULL: there is none */
 };
 
 /* What a call of run_now() did, by BDEV_OP_READ and BDEV_OP_WRITE. */
@@ -53,15 +54,40 @@ struct virtio_now_done {
 	uint64_t ios[2], bytes[2];
 };
 
-static inline void virtio_now_count(const struct virtio_now *now,
-				    const struct virtio_now_done *done)
+/* Requests of no more bytes are not looked at one by one whether the share goes so far. */
+#define VIRTIO_NOW_SMALL 8192u
+
+/* What run_now() may do, and what it did. */
+struct virtio_now_batch {
+	unsigned int max; /* requests; 0 when the share is used up */
+	struct virtio_now_done done;
+};
+
+static inline void virtio_now_did(const struct virtio_now *now, struct virtio_now_batch *b,
+				  unsigned int op, uint32_t bytes)
+{
+	b->done.ios[op]++;
+	b->done.bytes[op] += bytes;
+	if (unlikely(bytes > VIRTIO_NOW_SMALL) &&
+	    (int64_t)(b->done.bytes[BDEV_OP_READ] + b->done.bytes[BDEV_OP_WRITE]) >=
+		    now->share->credit)
+		b->max = 0;
+}
+
+/* Counts the n requests, and the share pays. Returns n. */
+static inline unsigned int virtio_now_end(const struct virtio_now *now,
+					  const struct virtio_now_batch *b, unsigned int n)
 {
 	unsigned int op;
 
 	for (op = BDEV_OP_READ; op <= BDEV_OP_WRITE; op++) {
-		COUNTER_ADD(now->stats->ios[op], done->ios[op]);
-		COUNTER_ADD(now->stats->bytes[op], done->bytes[op]);
+		COUNTER_ADD(now->stats->ios[op], b->done.ios[op]);
+		COUNTER_ADD(now->stats->bytes[op], b->done.bytes[op]);
 	}
+	reactor_share_pay(now->share, (uint64_t)n * REACTOR_REQUEST_UNITS +
+					      b->done.bytes[BDEV_OP_READ] +
+					      b->done.bytes[BDEV_OP_WRITE]);
+	return n;
 }
 
 struct virtio_ops {
@@ -74,7 +100,8 @@ struct virtio_ops {
 	/*
 	 * The short way, if there is one: takes and completes chains from the front of those that
 	 * the ring has seen, up to `max`, as if each had been a request. Returns how many: it stops
-	 * at the first that needs handle(). On the queue's reactor. Optional.
+	 * at the first that needs handle(), and when the share has nothing left, which pays
+	 * REACTOR_REQUEST_UNITS for each, and its bytes. On the queue's reactor. Optional.
 	 */
 	unsigned int (*run_now)(const struct virtio_now *now, unsigned int max);
 	unsigned int first_now_queue; /* run_now() is for this queue and those behind it */

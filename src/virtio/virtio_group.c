@@ -6,13 +6,33 @@
 #include "util/util.h"
 #include "virtio/virtio_internal.h"
 
+/* The next round begins with the queue that could not have its turn in this one. */
+static slow_path void held_back(struct virtio_group *g)
+{
+	unsigned int i;
+
+	for (i = 0; i < g->nvqs && g->vqs[i] != g->held; i++)
+		;
+	g->first = i < g->nvqs ? i : 0;
+	g->held = NULL;
+	COUNTER_ADD(g->poller.share.held_back, 1);
+}
+
 static unsigned int group_poll(void *arg)
 {
 	struct virtio_group *g = arg;
-	unsigned int i, work = 0;
+	unsigned int i, work = 0, first = g->first;
 
-	for (i = 0; i < g->nvqs; i++)
+	if (unlikely(first >= g->nvqs))
+		first = 0;
+	for (i = first; i < g->nvqs; i++)
 		work += virtio_vq_poll(g->vqs[i]);
+	for (i = 0; i < first; i++)
+		work += virtio_vq_poll(g->vqs[i]);
+	if (unlikely(g->held)) {
+		held_back(g);
+		work++; /* it is to be polled on */
+	}
 	work += g->completed;
 	g->completed = 0;
 	/* Last: these may go, and the poller with them. */
@@ -82,6 +102,7 @@ int virtio_group_add(struct virtio_group *g, struct virtio_vq *vq)
 			.arm = group_arm,
 			.disarm = group_disarm,
 			.arg = g,
+			.share.weight = 1,
 		};
 		reactor_poller_add(g->reactor, &g->poller);
 	}

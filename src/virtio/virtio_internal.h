@@ -68,7 +68,10 @@ struct virtio_group {
 	struct reactor_poller poller; /* registered while there are queues */
 	struct virtio_vq **vqs;
 	unsigned int nvqs, vqs_size;
-	unsigned int completed;		/* since the last round */
+	unsigned int completed; /* since the last round */
+	/* The first queue that had to wait as the round's share was used up, or NULL. */
+	struct virtio_vq *held;
+	unsigned int first;		/* the queue that the next round begins with */
 	struct bdev_channel **channels; /* as dev->disks */
 	bool has_ctx;
 	void *ctx; /* the personality's */

@@ -98,6 +98,13 @@ static inline unsigned int run_now(struct virtio_vq *vq, unsigned int max)
 	return vq->run_now(&vq->now, max);
 }
 
+/* The price of a request by the long way; of much data, that of the first step. */
+static inline uint64_t units_of(const struct virtq_chain *chain)
+{
+	return REACTOR_REQUEST_UNITS + REACTOR_SEGMENT_UNITS * (chain->nout + chain->nin) +
+	       min_t(uint64_t, chain->out_len + chain->in_len, REACTOR_STEP_BYTES);
+}
+
 /* False: nothing to fetch, or the queue is broken. */
 static bool fetch(struct virtio_vq *vq)
 {
@@ -119,6 +126,7 @@ static bool fetch(struct virtio_vq *vq)
 	req->nin = chain.nin;
 	req->out_len = chain.out_len;
 	req->in_len = chain.in_len;
+	reactor_share_pay(vq->now.share, units_of(&chain));
 	vq->group->dev->ops->handle(req);
 	return true;
 }
@@ -151,9 +159,13 @@ static slow_path unsigned int start_timing(struct virtio_vq *vq)
 	return 0;
 }
 
-/* There is something to fetch: a batch of it, and what has completed is shown to the guest. */
+/*
+ * There is something to fetch, and a share left to pay for it: a batch, and what has completed is
+ * shown to the guest.
+ */
 unsigned int __attribute__((noinline)) virtio_vq_run(struct virtio_vq *vq)
 {
+	const struct reactor_share *share = vq->now.share;
 	struct queue_stats *stats = vq->stats;
 	unsigned int n = 0;
 
@@ -166,7 +178,8 @@ unsigned int __attribute__((noinline)) virtio_vq_run(struct virtio_vq *vq)
 		n = start_timing(vq);
 	while (n < BURST && virtq_left(&vq->ring)) {
 		n += run_now(vq, BURST - n);
-		if (n == BURST || !virtq_left(&vq->ring) || !vq->free || !fetch(vq))
+		if (n == BURST || !virtq_left(&vq->ring) || share->credit <= 0 || !vq->free ||
+		    !fetch(vq))
 			break;
 		n++;
 	}
@@ -190,8 +203,12 @@ unsigned int virtio_vq_poll(struct virtio_vq *vq)
 		log_broken(vq);
 	}
 	COUNTER_ADD(vq->stats->polls, 1);
-	if (likely(!vq->stopping && !vq->idle && vq->free) && virtq_pending(&vq->ring))
-		return virtio_vq_run(vq);
+	if (likely(!vq->stopping && !vq->idle && vq->free) && virtq_pending(&vq->ring)) {
+		if (likely(reactor_share_left(vq->now.share) > 0))
+			return virtio_vq_run(vq);
+		if (!vq->group->held)
+			vq->group->held = vq;
+	}
 	virtq_prefetch_entry(&vq->ring);
 	flush(vq);
 	return 0;
@@ -236,6 +253,7 @@ int virtio_vq_join(struct virtio_vq *vq, struct virtio_group *g)
 
 	vq->group = g;
 	vq->now.ctx = g->ctx;
+	vq->now.share = &g->poller.share;
 	vq->now.disk = g->channels[0];
 	rc = virtio_group_add(g, vq);
 	if (!rc)
