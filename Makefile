@@ -68,7 +68,8 @@ INT_BINS  := $(INT_SRCS:%.c=$(BUILD)/%)
 DRIVE     := $(BUILD)/tests/instructions/drive
 # Guests that harm others if they can (tests/hostile): for tests and tools/measure-limits.
 HOSTILE_SRCS := $(sort $(wildcard tests/hostile/*.c))
-HOSTILE_OBJS := $(HOSTILE_SRCS:%.c=$(BUILD)/%.o)
+HOSTILE_BINS := $(BUILD)/hostile $(BUILD)/neighbours $(BUILD)/slowfs
+HOSTILE_OBJS := $(filter-out $(HOSTILE_BINS:$(BUILD)/%=$(BUILD)/tests/hostile/%.o),$(HOSTILE_SRCS:%.c=$(BUILD)/%.o))
 
 .PHONY: all tests test check asan asan-build tsan tsan-build lint format install uninstall clean \
 	print-flags FORCE
@@ -76,7 +77,7 @@ HOSTILE_OBJS := $(HOSTILE_SRCS:%.c=$(BUILD)/%.o)
 
 all: $(BUILD)/shadowbell $(BUILD)/shadowbell-bench
 
-tests: $(UNIT_BINS) $(INT_BINS) $(DRIVE) $(BUILD)/hostile
+tests: $(UNIT_BINS) $(INT_BINS) $(DRIVE) $(HOSTILE_BINS)
 
 $(BUILD)/shadowbell: $(DAEMON_OBJS)
 	@echo "  LD      $@"
@@ -106,9 +107,10 @@ $(DRIVE): $(DRIVE).o $(FE_OBJS)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcunit -lpthread
 
-$(BUILD)/hostile: $(HOSTILE_OBJS) $(FE_OBJS)
+$(HOSTILE_BINS): $(BUILD)/%: $(BUILD)/tests/hostile/%.o $(HOSTILE_OBJS) \
+		$(FE_OBJS) $(BUILD)/tools/bench/hist.o
 	@echo "  LD      $@"
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcunit -lpthread
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcunit -lm -lpthread
 
 # The flags that the objects were built with: a change of compiler or options rebuilds them.
 $(BUILD)/flags: FORCE

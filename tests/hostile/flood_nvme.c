@@ -150,6 +150,8 @@ static unsigned int pump(struct nflood *f, struct fe_qpair *qp)
 
 	while (n < f->depth && fe_cq_poll(&qp->cq, &cqe)) {
 		h_counts.errors += fe_status(&cqe) != 0;
+		if (f->done)
+			f->done(f->arg, cqe.cid, fe_status(&cqe) != 0);
 		push(f, &qp->sq, cqe.cid);
 		n++;
 	}

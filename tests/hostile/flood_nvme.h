@@ -15,6 +15,9 @@ struct nflood {
 	struct fe_sqe sqe; /* that all are like */
 	uint64_t blocks, random;
 	bool everywhere; /* at any block */
+	/* Told of each completion; NULL: nobody is. `slot` names the command among its queue's. */
+	void (*done)(void *arg, unsigned int slot, bool failed);
+	void *arg;
 };
 
 /* Connected and ready, with shadow doorbells, memory, and the command. 0 or -errno. */

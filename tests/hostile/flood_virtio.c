@@ -10,6 +10,7 @@
 #define SECTOR	      512u
 #define GIANT_SEGMENT (16u << 20)
 #define BUFFER_BYTES  (16u << 20)
+#define SCSI_BYTES    (16u << 20) /* a disk has at least that, it is taken */
 #define READ_16	      0x88
 #define SYNC_CACHE_10 0x35
 #define UNMAP_10      0x42
@@ -197,7 +198,7 @@ int h_vflood_open(struct vflood *f, const struct h_options *o)
 	f->nqueues = h_limit(o->queues, (unsigned int)f->dev.nqueues - f->first);
 	if (f->nqueues > H_QUEUES_MAX)
 		f->nqueues = H_QUEUES_MAX;
-	f->disk_bytes = 64u << 20;
+	f->disk_bytes = SCSI_BYTES;
 	if (o->type == H_BLK && fe_virtio_get_config(&f->dev, 0, 8, &sectors) == 0)
 		f->disk_bytes = sectors * SECTOR;
 	f->buf = fe_mem_alloc_in(&f->dev.mem, 1, BUFFER_BYTES + 4096, 4096, &f->buf_gpa);
@@ -257,6 +258,8 @@ unsigned int h_vflood_pump(struct vflood *f)
 			uint32_t id = q->used->ring[q->last_used++ % q->size].id % q->size;
 
 			h_counts.errors += failed(f, q, id);
+			if (f->done)
+				f->done(f->arg, id, failed(f, q, id));
 			q->avail[2 + q->avail_idx++ % q->size] = (uint16_t)id;
 		}
 		if (n)

@@ -12,8 +12,11 @@ struct vflood {
 	struct fe_virtio dev;
 	enum h_type type;
 	unsigned int first, nqueues; /* request queues */
-	uint64_t disk_bytes;	     /* scsi: less than it has */
-	uint8_t *buf;		     /* for all data of all requests */
+	uint64_t disk_bytes;	     /* scsi: not what it has, but no more */
+	/* Told of each completion; NULL: nobody is. `slot` names the request among its queue's. */
+	void (*done)(void *arg, unsigned int slot, bool failed);
+	void *arg;
+	uint8_t *buf; /* for all data of all requests */
 	uint64_t buf_gpa, random;
 	struct virtio_scsi_cmd_req *reqs[FE_VIRTIO_QUEUES];
 	struct virtio_scsi_cmd_resp *resps[FE_VIRTIO_QUEUES];

@@ -31,7 +31,10 @@ struct h_counts {
 };
 
 extern struct h_counts h_counts;
+extern const char *const h_type_names[H_TYPES];
 
+/* The clock runs, and signals end it. 0 seconds: only they do. */
+void h_begin(double seconds);
 /* Time is up. */
 bool h_over(void);
 /* The load runs from here on: says so on stdout, once. */

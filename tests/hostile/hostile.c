@@ -2,15 +2,12 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../frontend/fe_util.h"
 #include "hostile.h"
-
-static const char *const type_names[H_TYPES] = {"blk", "scsi", "nvme", "vfio"};
 
 #define BLK    (1u << H_BLK)
 #define SCSI   (1u << H_SCSI)
@@ -48,34 +45,6 @@ static const struct action {
 
 #define NACTIONS (sizeof(actions) / sizeof(actions[0]))
 
-struct h_counts h_counts;
-static uint64_t end_ns;
-static volatile sig_atomic_t stopped;
-
-static void on_signal(int number)
-{
-	stopped = 1;
-}
-
-bool h_over(void)
-{
-	return stopped || fe_now_ns() >= end_ns;
-}
-
-void h_running(void)
-{
-	static bool said;
-
-	if (!said)
-		puts("running");
-	said = true;
-}
-
-unsigned int h_limit(unsigned int wanted, unsigned int limit)
-{
-	return wanted && wanted < limit ? wanted : limit;
-}
-
 static void usage(FILE *f)
 {
 	size_t i, t;
@@ -90,7 +59,7 @@ static void usage(FILE *f)
 		fprintf(f, "  %-11s %s;", actions[i].name, actions[i].help);
 		for (t = 0; t < H_TYPES; t++)
 			if (actions[i].types & 1u << t)
-				fprintf(f, " %s", type_names[t]);
+				fprintf(f, " %s", h_type_names[t]);
 		fputc('\n', f);
 	}
 	fprintf(f, "\n  --seconds N      how long (default: until a signal)\n"
@@ -107,7 +76,7 @@ static void list_kinds(void)
 	for (i = 0; i < NACTIONS; i++)
 		for (t = 0; t < H_TYPES; t++)
 			if (actions[i].types & 1u << t)
-				printf("%s-%s\n", type_names[t], actions[i].name);
+				printf("%s-%s\n", h_type_names[t], actions[i].name);
 }
 
 static const struct action *find(const char *kind, enum h_type *type)
@@ -115,9 +84,9 @@ static const struct action *find(const char *kind, enum h_type *type)
 	size_t i, t;
 
 	for (t = 0; t < H_TYPES; t++) {
-		size_t len = strlen(type_names[t]);
+		size_t len = strlen(h_type_names[t]);
 
-		if (strncmp(kind, type_names[t], len) || kind[len] != '-')
+		if (strncmp(kind, h_type_names[t], len) || kind[len] != '-')
 			continue;
 		for (i = 0; i < NACTIONS; i++) {
 			if (strcmp(kind + len + 1, actions[i].name) ||
@@ -201,11 +170,7 @@ int main(int argc, char **argv)
 	const struct action *a = parse(argc, argv, &o, &seconds);
 	int err;
 
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGTERM, on_signal);
-	signal(SIGINT, on_signal);
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	end_ns = seconds ? fe_now_ns() + seconds * 1000000000ULL : UINT64_MAX;
+	h_begin(seconds);
 	while (!h_over()) {
 		err = run_once(a, &o);
 		if (!err || h_over())

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../frontend/fe_util.h"
+#include "hostile.h"
+
+struct h_counts h_counts;
+const char *const h_type_names[H_TYPES] = {"blk", "scsi", "nvme", "vfio"};
+
+static uint64_t end_ns;
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int number)
+{
+	stopped = 1;
+}
+
+void h_begin(double seconds)
+{
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTERM, on_signal);
+	signal(SIGINT, on_signal);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	end_ns = seconds > 0 ? fe_now_ns() + (uint64_t)(seconds * 1e9) : UINT64_MAX;
+}
+
+bool h_over(void)
+{
+	return stopped || fe_now_ns() >= end_ns;
+}
+
+void h_running(void)
+{
+	static bool said;
+
+	if (!said)
+		puts("running");
+	said = true;
+}
+
+unsigned int h_limit(unsigned int wanted, unsigned int limit)
+{
+	return wanted && wanted < limit ? wanted : limit;
+}
