@@ -71,11 +71,14 @@ HOSTILE_SRCS := $(sort $(wildcard tests/hostile/*.c))
 HOSTILE_BINS := $(BUILD)/hostile $(BUILD)/neighbours $(BUILD)/slowfs
 HOSTILE_OBJS := $(filter-out $(HOSTILE_BINS:$(BUILD)/%=$(BUILD)/tests/hostile/%.o),$(HOSTILE_SRCS:%.c=$(BUILD)/%.o))
 
-.PHONY: all tests test check asan asan-build tsan tsan-build lint format install uninstall clean \
+.PHONY: all hostile tests test check asan asan-build tsan tsan-build lint format install uninstall clean \
 	print-flags FORCE
 .SECONDARY:
 
 all: $(BUILD)/shadowbell $(BUILD)/shadowbell-bench
+
+# Loads for tests and tools/measure-limits.
+hostile: $(HOSTILE_BINS)
 
 tests: $(UNIT_BINS) $(INT_BINS) $(DRIVE) $(HOSTILE_BINS)
 
@@ -129,7 +132,7 @@ $(BUILD)/lto/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LTO) -MMD -MP -c -o $@ $<
 
--include $(OBJS:.o=.d) $(DAEMON_OBJS:.o=.d) $(BENCH_SRCS:%.c=$(BUILD)/%.d) $(FE_OBJS:.o=.d) $(UNIT_BINS:=.d) $(INT_BINS:=.d) $(DRIVE).d
+-include $(OBJS:.o=.d) $(DAEMON_OBJS:.o=.d) $(BENCH_SRCS:%.c=$(BUILD)/%.d) $(FE_OBJS:.o=.d) $(UNIT_BINS:=.d) $(INT_BINS:=.d) $(DRIVE).d $(HOSTILE_SRCS:%.c=$(BUILD)/%.d)
 
 # What needs no QEMU; tools/check runs the rest.
 RUN_TESTS := tests/run-tests --exclude qemu-device

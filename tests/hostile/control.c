@@ -11,11 +11,17 @@
 
 const char *const control_names[CONTROL_WHATS] = {"register", "reset", "attach", "detach"};
 
-/* A failure counts as if the answer had never come. */
-static int note(struct control *c, const struct control_guest *g, enum control_what what,
-		uint64_t begin, int err)
+static void begin(struct control *c, struct control_guest *g, enum control_what what)
 {
-	uint64_t ns = err ? NO_ANSWER_NS : fe_now_ns() - begin;
+	c->now = g;
+	c->what = what;
+	c->begin_ns = fe_now_ns();
+}
+
+/* A failure counts as if the answer had never come. */
+static int note(struct control *c, const struct control_guest *g, enum control_what what, int err)
+{
+	uint64_t ns = err ? NO_ANSWER_NS : fe_now_ns() - c->begin_ns;
 
 	if (!__atomic_load_n(&c->measuring, __ATOMIC_RELAXED))
 		return err;
@@ -57,30 +63,44 @@ static int wait_detached(struct control_guest *g)
 	return err;
 }
 
-static void one_guest(struct control *c, struct control_guest *g)
+static bool stopped(const struct control *c)
 {
-	uint64_t begin;
+	return __atomic_load_n(&c->stop, __ATOMIC_ACQUIRE);
+}
+
+static void use_attached(struct control *c, struct control_guest *g)
+{
 	uint64_t csts;
 	unsigned int i;
 	int err = 0;
 
-	for (i = 0; i < READS && g->attached && !err; i++) {
-		begin = fe_now_ns();
-		err = note(c, g, CONTROL_REGISTER, begin,
+	for (i = 0; i < READS && !err && !stopped(c); i++) {
+		begin(c, g, CONTROL_REGISTER);
+		err = note(c, g, CONTROL_REGISTER,
 			   fe_nvme_reg_read(&g->ctrl, NVME_REG_CSTS, 4, &csts));
 		fe_sleep_us(BETWEEN_US);
 	}
-	if (g->attached && !err) {
-		begin = fe_now_ns();
-		err = fe_nvme_disable(&g->ctrl);
-		note(c, g, CONTROL_RESET, begin, err ? err : fe_nvme_enable(&g->ctrl));
-	}
-	begin = fe_now_ns();
-	note(c, g, CONTROL_DETACH, begin, wait_detached(g));
+	if (err || stopped(c))
+		return;
+	begin(c, g, CONTROL_RESET);
+	err = fe_nvme_disable(&g->ctrl);
+	note(c, g, CONTROL_RESET, err ? err : fe_nvme_enable(&g->ctrl));
+}
+
+static void one_guest(struct control *c, struct control_guest *g)
+{
+	if (g->attached)
+		use_attached(c, g);
+	if (stopped(c))
+		return;
+	begin(c, g, CONTROL_DETACH);
+	note(c, g, CONTROL_DETACH, wait_detached(g));
 	fe_nvme_close(&g->ctrl);
 	fe_sleep_us(BETWEEN_US);
-	begin = fe_now_ns();
-	note(c, g, CONTROL_ATTACH, begin, attach(g));
+	if (stopped(c))
+		return;
+	begin(c, g, CONTROL_ATTACH);
+	note(c, g, CONTROL_ATTACH, attach(g));
 }
 
 static void *control_main(void *arg)
@@ -88,7 +108,7 @@ static void *control_main(void *arg)
 	struct control *c = arg;
 	unsigned int i = 0;
 
-	while (!__atomic_load_n(&c->stop, __ATOMIC_ACQUIRE)) {
+	while (!stopped(c)) {
 		one_guest(c, &c->guests[i]);
 		/* In an order that alternates between what was given first and last. */
 		i = (i + c->n / 2 + (i >= c->n / 2)) % c->n;
@@ -112,15 +132,27 @@ int control_start(struct control *c)
 	return c->n ? -pthread_create(&c->thread, NULL, control_main, c) : 0;
 }
 
+/* Whether the thread has ended. If not, what it waits for has taken this long already. */
+static bool join(struct control *c)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec++;
+	if (!pthread_timedjoin_np(c->thread, NULL, &end))
+		return true;
+	note(c, c->now, c->what, 0);
+	return false;
+}
+
 void control_stop(struct control *c)
 {
 	unsigned int i;
 
 	__atomic_store_n(&c->stop, true, __ATOMIC_RELEASE);
-	if (c->n)
-		pthread_join(c->thread, NULL);
-	for (i = 0; i < c->n; i++)
-		fe_nvme_close(&c->guests[i].ctrl);
+	if (!c->n || join(c))
+		for (i = 0; i < c->n; i++)
+			fe_nvme_close(&c->guests[i].ctrl);
 	for (i = 0; i < 2 * CONTROL_WHATS; i++)
 		hist_finish(&c->hists[i / CONTROL_WHATS][i % CONTROL_WHATS]);
 }

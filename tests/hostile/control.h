@@ -36,6 +36,10 @@ struct control {
 	uint64_t failed;
 	int last_error;
 	bool measuring, stop;
+	/* What is under way, for one that never ends. */
+	struct control_guest *now;
+	enum control_what what;
+	uint64_t begin_ns;
 	pthread_t thread;
 };
 

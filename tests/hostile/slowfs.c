@@ -37,12 +37,17 @@ static unsigned int read_ms, write_ms, flush_ms;
 /* By kind, each in the order in which they are due. */
 enum { READS, WRITES, FLUSHES, KINDS };
 static struct later *first[KINDS], **last[KINDS] = {&first[READS], &first[WRITES], &first[FLUSHES]};
-static volatile sig_atomic_t stopped;
+static volatile sig_atomic_t stopped, slow;
 static uint8_t buffer[MAX_WRITE + 8192];
 
 static void on_signal(int number)
 {
-	stopped = 1;
+	if (number == SIGUSR1)
+		slow = 1;
+	else if (number == SIGUSR2)
+		slow = 0;
+	else
+		stopped = 1;
 }
 
 static void answer(uint64_t unique, int err, const void *data, size_t len)
@@ -65,7 +70,7 @@ static void answer_later(unsigned int kind, uint64_t unique, unsigned int ms, ui
 
 	if (!l)
 		abort();
-	l->due_ns = fe_now_ns() + ms * 1000000ull;
+	l->due_ns = fe_now_ns() + (slow ? ms * 1000000ull : 0);
 	l->out.unique = unique;
 	l->out.len = (uint32_t)len;
 	l->offset = offset;
@@ -81,7 +86,7 @@ static int64_t answer_due(void)
 	unsigned int k;
 
 	for (k = 0; k < KINDS; k++) {
-		while (first[k] && first[k]->due_ns <= now) {
+		while (first[k] && (first[k]->due_ns <= now || !slow)) {
 			struct later *l = first[k];
 			struct fuse_write_out written = {.size = l->out.len};
 			uint8_t *data = buffer + sizeof(struct fuse_out_header);
@@ -255,7 +260,8 @@ static void usage(void)
 	puts("usage: slowfs FOLDER [--size MIB] [--read-ms N] [--write-ms N] [--flush-ms N]\n\n"
 	     "Mounts a file system with one file, \"disk\", whose reads, writes and flushes take as\n"
 	     "long as the options say (default: no longer than they must). Needs root and /dev/fuse.\n"
-	     "Prints \"mounted\"; a signal ends it, and gives back errors for what still waits.");
+	     "Prints \"mounted\". It is quick until SIGUSR1 comes, and again after SIGUSR2; SIGTERM\n"
+	     "ends it, with errors for what still waits.");
 }
 
 int main(int argc, char **argv)
@@ -287,6 +293,8 @@ int main(int argc, char **argv)
 	}
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGUSR1, &action, NULL);
+	sigaction(SIGUSR2, &action, NULL);
 	store = memfd_create("disk", MFD_CLOEXEC);
 	if (store < 0 || ftruncate(store, (off_t)disk_bytes) < 0)
 		die("memory");

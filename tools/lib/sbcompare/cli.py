@@ -123,6 +123,14 @@ class Settings:
     bench_cpu: int
     polling: str
     file_dir: str
+    # Of tools/measure-limits neighbours: another build, one load, where a chart goes.
+    before: pathlib.Path | None = None
+    only: str = ""
+    chart: pathlib.Path | None = None
+
+    @property
+    def program_folder(self):
+        return self.program.parent
 
 
 def settings_of(options):

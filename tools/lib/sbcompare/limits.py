@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 
-from sbcompare import bench, cli, description, fio, modes, scaling, servers
+from sbcompare import bench, charts, cli, description, fio, modes, neighbours, scaling, servers
 from sbcompare.figures import seconds
 from sbcompare.measurer import OURS, Measurer, load, note, places, print_table
 
@@ -19,7 +19,8 @@ DESCRIPTION = """\
 Measures shadowbell with shadowbell-bench, without a guest, and prints Markdown tables: IOPS by
 iodepth over a null bdev beside qemu-storage-daemon; how near memory comes to copying alone; a file
 with O_DIRECT beside fio's io_uring and qemu-storage-daemon; what idle queues and controllers cost;
-what a second reactor brings, and a queue that moves to it.
+what a second reactor brings, and a queue that moves to it. If asked for, what guests that behave
+have beside hostile ones (neighbours; needs root and /dev/fuse).
 One CPU for the target and another for the load; runs alternate, and medians are printed.
 """
 
@@ -155,7 +156,9 @@ def file(settings):
 
 
 SECTIONS = {"depths": depths, "transports": transports, "memory": memory, "file": file,
-            "scaling": scaling.scaling, "reactors": scaling.reactors, "balance": scaling.balance}
+            "scaling": scaling.scaling, "reactors": scaling.reactors, "balance": scaling.balance,
+            "neighbours": neighbours.neighbours}
+DEFAULT = [name for name in SECTIONS if name != "neighbours"]
 
 
 def parser():
@@ -164,7 +167,7 @@ def parser():
                                    formatter_class=argparse.RawDescriptionHelpFormatter,
                                    allow_abbrev=False)
     this.add_argument("sections", nargs="*", metavar="SECTION",
-                      help=f"of {', '.join(SECTIONS)} (default: all)")
+                      help=f"of {', '.join(SECTIONS)} (default: all but neighbours)")
     this.add_argument("--rounds", metavar="N", type=cli.count, default=7,
                       help="runs of each (default: %(default)s)")
     this.add_argument("--runtime", metavar="S", type=cli.positive, default=1,
@@ -177,6 +180,12 @@ def parser():
                       help="of shadowbell (default: %(default)s)")
     this.add_argument("--file-dir", metavar="DIR", default="/var/tmp",
                       help="on the file system for the files (default: %(default)s)")
+    this.add_argument("--before", metavar="PROGRAM", type=pathlib.Path,
+                      help="neighbours: another build of the daemon, measured in alternation")
+    this.add_argument("--only", metavar="TEXT", default="",
+                      help="neighbours: beside those whose name contains TEXT")
+    this.add_argument("--chart", metavar="PATH", type=pathlib.Path,
+                      help="neighbours: a chart as PATH.svg and PATH.png")
     return this
 
 
@@ -185,7 +194,8 @@ def settings_of(options):
                         rounds=options.rounds, runtime=options.runtime,
                         bench_rounds=options.rounds, bench_runtime=options.runtime, ramp=0.2,
                         vcpus=0, server_cpu=options.server_cpu, bench_cpu=options.bench_cpu,
-                        polling=options.polling, file_dir=options.file_dir)
+                        polling=options.polling, file_dir=options.file_dir, before=options.before,
+                        only=options.only, chart=options.chart)
 
 
 def run(options):
@@ -196,13 +206,15 @@ def run(options):
         raise cli.UsageError(f"--file-dir {options.file_dir}: no such directory")
     cli.set_up("Debian packages", "tools/install-deps", "build", "compare")
     cli.set_up("the daemon and shadowbell-bench", "make", "-s", "-j2", "all")
+    if "neighbours" in options.sections:
+        cli.set_up("hostile guests", "make", "-s", "-j2", "hostile")
     settings = settings_of(options)
     for name, text in description.describe(None, settings).items():
         if text and name != "runs":
             print(f"- {name}: {text}")
     print(f"- runs: {options.rounds} of {options.runtime:g} s, alternating; medians, and ± half "
           "the range")
-    for name in options.sections or SECTIONS:
+    for name in options.sections or DEFAULT:
         SECTIONS[name](settings)
     return 0
 
@@ -215,7 +227,7 @@ def main():
     except (cli.UsageError, ValueError) as error:
         note(error)
         return 2
-    except (bench.BenchError, servers.ServerError) as error:
+    except (bench.BenchError, servers.ServerError, charts.ChartError) as error:
         note(error)
         return 1
 
