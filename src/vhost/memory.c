@@ -98,8 +98,12 @@ static enum vhost_result start(struct vhost_socket *sock)
 {
 	int rc = 0;
 
-	if (sock->nregions)
-		rc = sock->ops->mem_start(sock->arg, sock->regions, sock->nregions);
+	if (sock->nregions) {
+		rc = sock->ops->mem_start(sock->arg, sock->regions, sock->nregions,
+					  vhost_begin(sock, &sock->wait));
+		if (rc)
+			vhost_not_begun(sock);
+	}
 	if (rc) {
 		vhost_warn(sock, "%s: the memory table was not accepted: session closed",
 			   sock->name);
@@ -142,12 +146,19 @@ static enum vhost_result change(struct vhost_socket *sock)
 	return start(sock);
 }
 
+static enum vhost_result memory_stopped(struct vhost_socket *sock)
+{
+	sock->mem_started = false;
+	sock->ops->mem_stopped(sock->arg);
+	return change(sock);
+}
+
 static enum vhost_result stop_memory(struct vhost_socket *sock)
 {
-	if (sock->mem_started)
-		sock->ops->mem_stop(sock->arg);
-	sock->mem_started = false;
-	return vhost_wait(sock, change);
+	if (!sock->mem_started)
+		return change(sock);
+	sock->ops->mem_stop(sock->arg, vhost_begin(sock, &sock->wait));
+	return vhost_wait(sock, memory_stopped);
 }
 
 static enum vhost_result begin_change(struct vhost_socket *sock)

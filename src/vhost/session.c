@@ -12,6 +12,45 @@
 static void end_step(struct vhost_socket *sock);
 static void finish(struct vhost_socket *sock, enum vhost_result result);
 
+static void ended_on_loop(void *arg)
+{
+	struct vhost_wait *wait = arg;
+	struct vhost_socket *sock = wait->sock;
+	enum vhost_result result;
+
+	if (--sock->waiting)
+		return;
+	vhost_vrings_settle(sock);
+	if (sock->ending && !sock->end_begun) {
+		end_step(sock);
+		return;
+	}
+	result = sock->next_step(sock);
+	if (result != VHOST_LATER) /* else the socket may be gone */
+		finish(sock, result);
+}
+
+/* Any thread. */
+static void ended(void *arg)
+{
+	struct vhost_wait *wait = arg;
+
+	wait->work = (struct loop_work){.fn = ended_on_loop, .arg = wait};
+	loop_post(wait->sock->loop, &wait->work);
+}
+
+struct vhost_ended vhost_begin(struct vhost_socket *sock, struct vhost_wait *wait)
+{
+	wait->sock = sock;
+	sock->waiting++;
+	return (struct vhost_ended){.fn = ended, .arg = wait};
+}
+
+void vhost_not_begun(struct vhost_socket *sock)
+{
+	sock->waiting--;
+}
+
 enum vhost_result vhost_wait(struct vhost_socket *sock, vhost_step next)
 {
 	if (!sock->waiting)
@@ -24,6 +63,7 @@ enum vhost_result vhost_wait(struct vhost_socket *sock, vhost_step next)
 
 static enum vhost_result over(struct vhost_socket *sock)
 {
+	sock->ops->disconnected(sock->arg);
 	vhost_vrings_reset(sock);
 	vhost_memory_drop(sock);
 	sock->features = 0;
@@ -37,7 +77,7 @@ static enum vhost_result over(struct vhost_socket *sock)
 static enum vhost_result disconnect(struct vhost_socket *sock)
 {
 	sock->mem_started = false;
-	sock->ops->disconnect(sock->arg);
+	sock->ops->disconnect(sock->arg, vhost_begin(sock, &sock->wait));
 	return vhost_wait(sock, over);
 }
 
@@ -56,6 +96,9 @@ void vhost_session_end(struct vhost_socket *sock)
 	vhost_library_leave(sock);
 	msgsock_close(&sock->ms);
 	vhost_wire_close_fds(&sock->msg);
+	if (sock->accepted_fd >= 0)
+		close(sock->accepted_fd);
+	sock->accepted_fd = -1;
 	if (!sock->waiting)
 		end_step(sock);
 }
@@ -113,10 +156,26 @@ static void finish(struct vhost_socket *sock, enum vhost_result result)
 	}
 }
 
-static enum vhost_result own_message(struct vhost_socket *sock)
+static enum vhost_result own_result(struct vhost_socket *sock, enum vhost_result result)
 {
 	struct vhost_wire_msg *wire = &sock->msg;
-	struct vhost_own_msg msg = {.request = wire->request, .size = wire->size};
+
+	if (result == VHOST_REPLY) {
+		wire->size = sock->own_msg.size;
+		memcpy(wire->payload.bytes, sock->own_msg.payload, wire->size);
+	}
+	return result;
+}
+
+static enum vhost_result own_message_ended(struct vhost_socket *sock)
+{
+	return own_result(sock, sock->ops->message_ended(sock->arg, &sock->own_msg));
+}
+
+static enum vhost_result own_message(struct vhost_socket *sock)
+{
+	const struct vhost_wire_msg *wire = &sock->msg;
+	struct vhost_own_msg *msg = &sock->own_msg;
 	enum vhost_result result;
 
 	if (wire->nfds || wire->size > VHOST_MAX_PAYLOAD || !sock->ops->message) {
@@ -127,17 +186,17 @@ static enum vhost_result own_message(struct vhost_socket *sock)
 			sock->name, wire->request, wire->size);
 		return VHOST_CLOSE;
 	}
-	memcpy(msg.payload, wire->payload.bytes, wire->size);
-	result = sock->ops->message(sock->arg, &msg);
-	if (result == VHOST_REPLY) {
-		wire->size = msg.size;
-		memcpy(wire->payload.bytes, msg.payload, msg.size);
-	} else if (result == VHOST_NOT_HANDLED) {
+	msg->request = wire->request;
+	msg->size = wire->size;
+	memcpy(msg->payload, wire->payload.bytes, wire->size);
+	result = sock->ops->message(sock->arg, msg, vhost_begin(sock, &sock->wait));
+	if (result == VHOST_LATER)
+		return vhost_wait(sock, own_message_ended);
+	vhost_not_begun(sock);
+	if (result == VHOST_NOT_HANDLED)
 		vhost_warn(sock, "%s: unknown message %#x: session closed", sock->name,
 			   wire->request);
-		return VHOST_CLOSE;
-	}
-	return result;
+	return own_result(sock, result);
 }
 
 static enum vhost_result library_message(struct vhost_socket *sock)
@@ -272,33 +331,31 @@ static const struct msgsock_ops msgsock_ops = {
 	.gone = on_gone,
 };
 
+static enum vhost_result connected(struct vhost_socket *sock)
+{
+	if (msgsock_open(&sock->ms, sock->loop, &msgsock_ops, sock, sock->accepted_fd))
+		return VHOST_CLOSE;
+	sock->accepted_fd = -1;
+	msgsock_limit(&sock->ms, sock->limits.messages_per_second, &sock->messages_paused);
+	return VHOST_LATER;
+}
+
 static void on_accepted(void *arg, int fd)
 {
 	struct vhost_socket *sock = arg;
-	int rc = sock->ops->connect(sock->arg);
 
-	if (rc) {
-		log_limited(&sock->limit, LOG_LEVEL_ERROR, sock->name, "%s: front-end refused: %s",
-			    sock->name, strerror(-rc));
-		close(fd);
-		return;
-	}
 	sock->open = true;
 	sock->msg.nfds = 0;
-	rc = msgsock_open(&sock->ms, sock->loop, &msgsock_ops, sock, fd);
-	if (rc) {
-		close(fd);
-		vhost_session_end(sock);
-		return;
-	}
-	msgsock_limit(&sock->ms, sock->limits.messages_per_second, &sock->messages_paused);
+	sock->accepted_fd = fd;
+	sock->ops->connect(sock->arg, vhost_begin(sock, &sock->wait));
+	vhost_wait(sock, connected);
 }
 
 static int session_fd(void *arg)
 {
 	const struct vhost_socket *sock = arg;
 
-	return msgsock_is_open(&sock->ms) ? sock->ms.source.fd : -1;
+	return msgsock_is_open(&sock->ms) ? sock->ms.source.fd : sock->accepted_fd;
 }
 
 static bool is_busy(void *arg)

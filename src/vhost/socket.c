@@ -21,6 +21,7 @@ int vhost_socket_create(const struct socket_params *p, const struct vhost_ops *o
 	sock->loop = p->loop;
 	sock->limits = p->limits;
 	sock->inflight_fd = -1;
+	sock->accepted_fd = -1;
 	sock->old_call_fd = -1;
 	rc = vhost_vrings_create(sock);
 	if (rc)

@@ -33,10 +33,10 @@ enum vhost_result {
 	VHOST_REPLY,	   /* msg has become the answer */
 	VHOST_NOT_HANDLED, /* there is no such message */
 	VHOST_CLOSE,	   /* the stream can't be trusted any more; say why in the log first */
+	VHOST_LATER,	   /* not done yet */
 	/* Between the files of src/vhost. */
 	VHOST_OK,     /* done, which the front-end is told if it asks */
 	VHOST_REFUSE, /* not done */
-	VHOST_LATER,  /* not done yet */
 };
 
 #define VHOST_MAX_PAYLOAD 256 /* of messages that personalities see; larger ones are refused */
@@ -47,7 +47,7 @@ struct vhost_own_msg {
 	uint8_t payload[VHOST_MAX_PAYLOAD];
 };
 
-/* A virtqueue, ready to run. All of it stays valid until vring_stop() returns. */
+/* A virtqueue, ready to run. All that it leads to stays valid until vring_stop() has ended. */
 struct vhost_vring {
 	uint32_t size;		   /* entries: a power of 2, 2..VHOST_MAX_VRING_SIZE */
 	uint16_t base;		   /* the available index to go on from */
@@ -67,7 +67,22 @@ enum vhost_stop {
 	VHOST_STOP_END,	    /* the session is over */
 };
 
-/* What a personality does with a session. `arg` is from vhost_socket_create(). */
+/* How the end of something that takes time is told: fn(arg), once, by any thread. */
+struct vhost_ended {
+	void (*fn)(void *arg);
+	void *arg;
+};
+static inline void vhost_ended(struct vhost_ended ended)
+{
+	ended.fn(ended.arg);
+}
+
+/*
+ * What a personality does with a session. `arg` is from vhost_socket_create(). What has an `ended`
+ * is begun, does not wait for reactors or I/O, and ends when that is called, perhaps before the
+ * return; if it returns an error nothing has been begun, and it is not called. Meanwhile no other
+ * callback is made, but that virtqueues start and stop side by side.
+ */
 struct vhost_ops {
 	/* Feature bits offered (VHOST_USER_F_PROTOCOL_FEATURES is added). */
 	uint64_t features;
@@ -76,42 +91,53 @@ struct vhost_ops {
 	 * session. */
 	uint64_t allowed_requests;
 
-	/* A front-end has connected. 0, or -errno to refuse it. Required. */
-	int (*connect)(void *arg);
-	/* It is gone; no I/O in flight and no use of its memory or fds after the return. Required.
-	 */
-	void (*disconnect)(void *arg);
-	/* The memory table is about to change: no use of it after the return. Required. */
-	void (*mem_stop)(void *arg);
+	/* A front-end has connected. Required. */
+	void (*connect)(void *arg, struct vhost_ended ended);
+	/* It is gone: no I/O in flight and no use of its memory or fds at the end. Then
+	 * disconnected() is called. Both required. */
+	void (*disconnect)(void *arg, struct vhost_ended ended);
+	void (*disconnected)(void *arg);
+	/* The memory table is about to change: no use of it at the end. Then mem_stopped() is
+	 * called. Both required. */
+	void (*mem_stop)(void *arg, struct vhost_ended ended);
+	void (*mem_stopped)(void *arg);
 	/* It has changed, and stays until the next mem_stop or disconnect. 0 or -errno. Required.
 	 */
-	int (*mem_start)(void *arg, const struct vhost_region *regions, unsigned int n);
+	int (*mem_start)(void *arg, const struct vhost_region *regions, unsigned int n,
+			 struct vhost_ended ended);
 	/*
 	 * An eventfd of a vring was set, or taken away (fd -1). The personality owns the fd, which
-	 * is an eventfd and non-blocking. Optional.
+	 * is an eventfd and non-blocking. Of personalities without virtqueues. Optional.
 	 */
-	void (*call_fd)(void *arg, unsigned int vring, int fd);
-	void (*kick_fd)(void *arg, unsigned int vring, int fd);
+	int (*call_fd)(void *arg, unsigned int vring, int fd, struct vhost_ended ended);
+	int (*kick_fd)(void *arg, unsigned int vring, int fd, struct vhost_ended ended);
 	/*
 	 * Virtqueues: how many there are; 0 for a personality without, which needs none of the
 	 * following. Start and stop come in pairs; a change of the memory table stops and starts
 	 * them all.
 	 */
 	unsigned int max_vrings;
-	/* 0, or -errno: the queue does not run. */
-	int (*vring_start)(void *arg, unsigned int index, const struct vhost_vring *vring);
+	/* *rc becomes 0, or -errno: the queue does not run. `vring` need not outlive the call. */
+	int (*vring_start)(void *arg, unsigned int index, const struct vhost_vring *vring, int *rc,
+			   struct vhost_ended ended);
 	/*
-	 * No use of the vring, and no I/O of it in flight, after the return; *base becomes the
+	 * No use of the vring, and no I/O of it in flight, at the end; *base has become the
 	 * available index to go on from.
 	 */
-	void (*vring_stop)(void *arg, unsigned int index, enum vhost_stop how, uint16_t *base);
-	/* Another eventfd for the running queue; the old one is not used after the return. */
-	void (*vring_call)(void *arg, unsigned int index, int fd);
+	void (*vring_stop)(void *arg, unsigned int index, enum vhost_stop how, uint16_t *base,
+			   struct vhost_ended ended);
+	/* Another eventfd for the running queue; the old one is not used at the end. */
+	void (*vring_call)(void *arg, unsigned int index, int fd, struct vhost_ended ended);
 	/* The device's configuration space. 0, or -EINVAL: not such a range. Optional. */
 	int (*get_config)(void *arg, uint32_t offset, uint32_t size, void *buf);
 	int (*set_config)(void *arg, uint32_t offset, uint32_t size, const void *buf);
-	/* A request number at or above VHOST_OWN_REQUESTS. Optional. */
-	enum vhost_result (*message)(void *arg, struct vhost_own_msg *msg);
+	/*
+	 * A request number at or above VHOST_OWN_REQUESTS. VHOST_LATER: something was begun, and
+	 * message_ended() is called at its end to make the answer. Both optional.
+	 */
+	enum vhost_result (*message)(void *arg, struct vhost_own_msg *msg,
+				     struct vhost_ended ended);
+	enum vhost_result (*message_ended)(void *arg, struct vhost_own_msg *msg);
 };
 
 #define VHOST_OWN_REQUESTS 0x4e00u

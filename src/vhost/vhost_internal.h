@@ -20,8 +20,19 @@
 #include "vhost/vhost.h"
 #include "vhost/vhost_wire.h"
 
+struct vhost_socket;
+
+/* Something that a personality has begun. */
+struct vhost_wait {
+	struct vhost_socket *sock;
+	struct loop_work work;
+};
+
 /* What the front-end has said about a virtqueue. */
 struct vring_state {
+	struct vhost_wait wait;
+	int start_rc; /* of its last start, when that has ended */
+	bool starting;
 	uint32_t size;
 	uint16_t base;
 	bool has_addr, has_kick, enabled;
@@ -42,7 +53,6 @@ struct library_session {
 	bool asked; /* an answer is due */
 };
 
-struct vhost_socket;
 /* A step of a message. */
 typedef enum vhost_result (*vhost_step)(struct vhost_socket *sock);
 
@@ -62,8 +72,11 @@ struct vhost_socket {
 	bool open;	      /* from the connection until the personality is disconnected */
 	bool ending;	      /* the socket is closed, the session not yet over */
 	bool end_begun;	      /* the end's own steps */
+	int accepted_fd;      /* until the personality is connected; else -1 */
 	unsigned int waiting; /* for so many ends of what has been begun */
+	struct vhost_wait wait;
 	vhost_step next_step; /* when there are no more */
+	struct vhost_own_msg own_msg;
 	struct vhost_wire_msg msg;
 	uint64_t features;
 	uint64_t messages_paused;
@@ -93,6 +106,10 @@ struct vhost_socket {
 /* session.c */
 extern const struct listener_ops vhost_listener_ops;
 void vhost_session_end(struct vhost_socket *sock);
+/* One of what is begun: to be told when it ends. */
+struct vhost_ended vhost_begin(struct vhost_socket *sock, struct vhost_wait *wait);
+/* It was not begun after all. */
+void vhost_not_begun(struct vhost_socket *sock);
 /* When all that has been begun has ended, perhaps now: `next`. */
 enum vhost_result vhost_wait(struct vhost_socket *sock, vhost_step next);
 /* The library's answer to the message: its result, and for VHOST_REPLY a value. */
@@ -121,6 +138,8 @@ enum vhost_result vhost_vring_message(struct vhost_socket *sock);
 enum vhost_result vhost_vring_fd_message(struct vhost_socket *sock);
 int vhost_vrings_create(struct vhost_socket *sock);
 void vhost_vrings_destroy(struct vhost_socket *sock);
+/* What has been started runs, or does not. */
+void vhost_vrings_settle(struct vhost_socket *sock);
 /* Begins to stop them all, for good; and what then is left of them. */
 void vhost_vrings_stop(struct vhost_socket *sock);
 void vhost_vrings_reset(struct vhost_socket *sock);

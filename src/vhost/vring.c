@@ -64,6 +64,27 @@ static bool map_vring(const struct vhost_socket *sock, const struct vring_state 
 
 /* --- start and stop --- */
 
+static void settle(struct vhost_socket *sock, unsigned int index)
+{
+	struct vring_state *v = &sock->vrings[index];
+
+	if (!v->starting)
+		return;
+	v->starting = false;
+	v->started = !v->start_rc;
+	if (v->start_rc)
+		vhost_warn(sock, "%s: queue %u cannot start: %s", sock->name, index,
+			   strerror(-v->start_rc));
+}
+
+void vhost_vrings_settle(struct vhost_socket *sock)
+{
+	unsigned int i;
+
+	for (i = 0; i < sock->ops->max_vrings; i++)
+		settle(sock, i);
+}
+
 static void start(struct vhost_socket *sock, unsigned int index)
 {
 	struct vring_state *v = &sock->vrings[index];
@@ -91,11 +112,14 @@ static void start(struct vhost_socket *sock, unsigned int index)
 			   "%s: queue %u of %u entries is not in the front-end's in-flight region: "
 			   "if this daemon dies, its requests may be lost or done twice",
 			   sock->name, index, v->size);
-	rc = sock->ops->vring_start(sock->arg, index, &vring);
-	if (rc)
-		vhost_warn(sock, "%s: queue %u cannot start: %s", sock->name, index, strerror(-rc));
-	else
-		v->started = true;
+	v->starting = true;
+	rc = sock->ops->vring_start(sock->arg, index, &vring, &v->start_rc,
+				    vhost_begin(sock, &v->wait));
+	if (!rc)
+		return;
+	vhost_not_begun(sock);
+	v->start_rc = rc;
+	settle(sock, index);
 }
 
 static void stop(struct vhost_socket *sock, unsigned int index, enum vhost_stop how)
@@ -105,7 +129,7 @@ static void stop(struct vhost_socket *sock, unsigned int index, enum vhost_stop 
 	if (!v->started)
 		return;
 	v->started = false;
-	sock->ops->vring_stop(sock->arg, index, how, &v->base);
+	sock->ops->vring_stop(sock->arg, index, how, &v->base, vhost_begin(sock, &v->wait));
 }
 
 static bool is_enabled(const struct vhost_socket *sock, const struct vring_state *v)
@@ -351,21 +375,21 @@ static enum vhost_result set_fd(struct vhost_socket *sock, struct vhost_wire_msg
 	sock->old_call_fd = v->call_fd;
 	v->call_fd = take_fd(msg);
 	if (v->started)
-		sock->ops->vring_call(sock->arg, index, v->call_fd);
+		sock->ops->vring_call(sock->arg, index, v->call_fd, vhost_begin(sock, &v->wait));
 	return vhost_wait(sock, call_changed);
 }
 
 enum vhost_result vhost_vring_fd_message(struct vhost_socket *sock)
 {
 	struct vhost_wire_msg *msg = &sock->msg;
-	void (*set)(void *arg, unsigned int vring, int fd) =
+	int (*set)(void *arg, unsigned int vring, int fd, struct vhost_ended ended) =
 		msg->request == VHOST_USER_SET_VRING_CALL ? sock->ops->call_fd : sock->ops->kick_fd;
 
 	if (!eventfd_ok(sock, msg))
 		return VHOST_REFUSE;
-	if (set)
-		set(sock->arg, (unsigned int)(msg->payload.u64 & VHOST_USER_VRING_INDEX),
-		    take_fd(msg));
+	if (set && set(sock->arg, (unsigned int)(msg->payload.u64 & VHOST_USER_VRING_INDEX),
+		       take_fd(msg), vhost_begin(sock, &sock->wait)))
+		vhost_not_begun(sock);
 	return vhost_wait(sock, ok);
 }
 

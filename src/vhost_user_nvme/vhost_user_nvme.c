@@ -35,45 +35,50 @@ struct vhost_user_nvme {
 	struct vnvme_ctrl *ctrl;
 	struct vhost_socket *socket;
 	struct guest_table memory; /* guest RAM, without the device memory */
-	bool mem_started;
+	/* The message that is being carried out: what is read, or what its _begin() said. */
+	uint64_t value;
+	int rc;
 	struct log_limit limit;
 };
 
 /* --- sessions and memory --- */
 
-static int on_connect(void *arg)
+static void on_connect(void *arg, struct vhost_ended ended)
 {
 	struct vhost_user_nvme *vun = arg;
 
 	log_limited(&vun->limit, LOG_LEVEL_INFO, vun->name, "%s: front-end connected", vun->name);
-	vnvme_attach(vun->ctrl);
-	return 0;
+	vnvme_attach_begin(vun->ctrl, ended.fn, ended.arg);
 }
 
-static void drop_memory(struct vhost_user_nvme *vun)
-{
-	guest_table_drop(&vun->memory);
-	vun->mem_started = false;
-}
-
-static void on_disconnect(void *arg)
+static void drop_memory(void *arg)
 {
 	struct vhost_user_nvme *vun = arg;
 
-	vnvme_detach(vun->ctrl);
+	guest_table_drop(&vun->memory);
+}
+
+static void on_disconnect(void *arg, struct vhost_ended ended)
+{
+	struct vhost_user_nvme *vun = arg;
+
+	vnvme_detach_begin(vun->ctrl, ended.fn, ended.arg);
+}
+
+static void on_disconnected(void *arg)
+{
+	struct vhost_user_nvme *vun = arg;
+
 	drop_memory(vun);
 	log_limited(&vun->limit, LOG_LEVEL_INFO, vun->name, "%s: front-end disconnected",
 		    vun->name);
 }
 
-static void on_mem_stop(void *arg)
+static void on_mem_stop(void *arg, struct vhost_ended ended)
 {
 	struct vhost_user_nvme *vun = arg;
 
-	if (!vun->mem_started)
-		return; /* it is stopped from the connection on */
-	vnvme_memory_stop(vun->ctrl);
-	drop_memory(vun);
+	vnvme_memory_stop_begin(vun->ctrl, ended.fn, ended.arg);
 }
 
 static bool is_device_memory(const struct vhost_region *r)
@@ -98,7 +103,8 @@ static const struct vhost_region *find_device_memory(const struct vhost_region *
 }
 
 /* Guest RAM goes into the table that guest addresses are looked up in; device memory does not. */
-static int on_mem_start(void *arg, const struct vhost_region *regions, unsigned int n)
+static int on_mem_start(void *arg, const struct vhost_region *regions, unsigned int n,
+			struct vhost_ended ended)
 {
 	struct vhost_user_nvme *vun = arg;
 	const struct vhost_region *devmem = find_device_memory(regions, n);
@@ -114,22 +120,23 @@ static int on_mem_start(void *arg, const struct vhost_region *regions, unsigned 
 	rc = guest_table_load(&vun->memory, regions, n, is_guest_ram);
 	if (rc)
 		return rc;
-	vun->mem_started = true;
-	vnvme_memory_start(vun->ctrl, &vun->memory.mem, devmem->host);
+	vnvme_memory_start_begin(vun->ctrl, &vun->memory.mem, devmem->host, ended.fn, ended.arg);
 	return 0;
 }
 
-static void on_call_fd(void *arg, unsigned int vring, int fd)
+static int on_call_fd(void *arg, unsigned int vring, int fd, struct vhost_ended ended)
 {
 	struct vhost_user_nvme *vun = arg;
+	int rc = vnvme_set_irq_begin(vun->ctrl, vring, fd, ended.fn, ended.arg);
 
-	if (vnvme_set_irq(vun->ctrl, vring, fd))
+	if (rc)
 		log_limited(&vun->limit, LOG_LEVEL_WARN, vun->name,
 			    "%s: interrupt eventfd for vector %u ignored: the controller has %u",
 			    vun->name, vring, vnvme_vectors(vun->ctrl));
+	return rc;
 }
 
-static void on_kick_fd(void *arg, unsigned int vring, int fd)
+static int on_kick_fd(void *arg, unsigned int vring, int fd, struct vhost_ended ended)
 {
 	struct vhost_user_nvme *vun = arg;
 
@@ -139,9 +146,10 @@ static void on_kick_fd(void *arg, unsigned int vring, int fd)
 			    vun->name, vring);
 		if (fd >= 0)
 			close(fd);
-		return;
+		return -EINVAL;
 	}
-	vnvme_set_kick(vun->ctrl, fd);
+	vnvme_set_kick_begin(vun->ctrl, fd, ended.fn, ended.arg);
+	return 0;
 }
 
 /* --- messages --- */
@@ -156,7 +164,8 @@ static enum vhost_result reply_result(struct vhost_own_msg *msg, bool refused)
 	return VHOST_REPLY;
 }
 
-static enum vhost_result get_info(struct vhost_user_nvme *vun, struct vhost_own_msg *msg)
+static enum vhost_result get_info(struct vhost_user_nvme *vun, struct vhost_own_msg *msg,
+				  struct vhost_ended ended)
 {
 	struct vhost_user_nvme_info_req req;
 	struct vhost_user_nvme_info info = {
@@ -180,45 +189,54 @@ static enum vhost_result get_info(struct vhost_user_nvme *vun, struct vhost_own_
 	return VHOST_REPLY;
 }
 
-static enum vhost_result reg_read(struct vhost_user_nvme *vun, struct vhost_own_msg *msg)
+static enum vhost_result reg_has_been_read(struct vhost_user_nvme *vun, struct vhost_own_msg *msg)
 {
 	struct vhost_user_nvme_reg_val reply;
 	struct vhost_user_nvme_reg req;
-	uint64_t value;
 
 	memcpy(&req, msg->payload, sizeof(req));
 	reply.offset = req.offset;
-	if (vnvme_reg_read(vun->ctrl, le32toh(req.offset), le32toh(req.size), &value)) {
-		log_debug("%s: read of %u bytes at register %#x refused", vun->name,
-			  le32toh(req.size), le32toh(req.offset));
-		reply.size = 0;
-		reply.value = UINT64_MAX;
-	} else {
-		reply.size = req.size;
-		reply.value = htole64(value);
-	}
+	reply.size = vun->rc ? 0 : req.size;
+	reply.value = vun->rc ? UINT64_MAX : htole64(vun->value);
 	memcpy(msg->payload, &reply, sizeof(reply));
 	msg->size = sizeof(reply);
 	return VHOST_REPLY;
 }
 
-static enum vhost_result reg_write(struct vhost_user_nvme *vun, struct vhost_own_msg *msg)
+static enum vhost_result reg_read(struct vhost_user_nvme *vun, struct vhost_own_msg *msg,
+				  struct vhost_ended ended)
 {
-	struct vhost_user_nvme_reg_val req;
-	int rc;
+	struct vhost_user_nvme_reg req;
 
 	memcpy(&req, msg->payload, sizeof(req));
-	rc = vnvme_reg_write(vun->ctrl, le32toh(req.offset), le32toh(req.size), le64toh(req.value));
-	if (rc)
-		log_debug("%s: write of %u bytes at register %#x refused", vun->name,
-			  le32toh(req.size), le32toh(req.offset));
-	return reply_result(msg, rc);
+	vun->rc = vnvme_reg_read_begin(vun->ctrl, le32toh(req.offset), le32toh(req.size),
+				       &vun->value, ended.fn, ended.arg);
+	if (!vun->rc)
+		return VHOST_LATER;
+	log_debug("%s: read of %u bytes at register %#x refused", vun->name, le32toh(req.size),
+		  le32toh(req.offset));
+	return reg_has_been_read(vun, msg);
 }
 
-static enum vhost_result do_reset(struct vhost_user_nvme *vun, struct vhost_own_msg *msg)
+static enum vhost_result reg_write(struct vhost_user_nvme *vun, struct vhost_own_msg *msg,
+				   struct vhost_ended ended)
 {
-	vnvme_reset(vun->ctrl);
-	return reply_result(msg, false);
+	struct vhost_user_nvme_reg_val req;
+
+	memcpy(&req, msg->payload, sizeof(req));
+	if (!vnvme_reg_write_begin(vun->ctrl, le32toh(req.offset), le32toh(req.size),
+				   le64toh(req.value), ended.fn, ended.arg))
+		return VHOST_LATER;
+	log_debug("%s: write of %u bytes at register %#x refused", vun->name, le32toh(req.size),
+		  le32toh(req.offset));
+	return reply_result(msg, true);
+}
+
+static enum vhost_result do_reset(struct vhost_user_nvme *vun, struct vhost_own_msg *msg,
+				  struct vhost_ended ended)
+{
+	vnvme_reset_begin(vun->ctrl, ended.fn, ended.arg);
+	return VHOST_LATER;
 }
 
 static uint32_t flags_of(const struct vhost_own_msg *msg)
@@ -242,25 +260,28 @@ static bool refuse_flags(struct vhost_user_nvme *vun, const struct vhost_own_msg
 	return true;
 }
 
-static enum vhost_result do_stop(struct vhost_user_nvme *vun, struct vhost_own_msg *msg)
+static enum vhost_result do_stop(struct vhost_user_nvme *vun, struct vhost_own_msg *msg,
+				 struct vhost_ended ended)
 {
 	if (refuse_flags(vun, msg))
 		return reply_result(msg, true);
-	vnvme_stop(vun->ctrl);
-	return reply_result(msg, false);
+	vnvme_stop_begin(vun->ctrl, ended.fn, ended.arg);
+	return VHOST_LATER;
 }
 
-static enum vhost_result do_start(struct vhost_user_nvme *vun, struct vhost_own_msg *msg)
+static enum vhost_result do_start(struct vhost_user_nvme *vun, struct vhost_own_msg *msg,
+				  struct vhost_ended ended)
 {
 	if (refuse_flags(vun, msg))
 		return reply_result(msg, true);
-	vnvme_start(vun->ctrl);
-	return reply_result(msg, false);
+	vnvme_start_begin(vun->ctrl, ended.fn, ended.arg);
+	return VHOST_LATER;
 }
 
 static const struct message {
 	uint32_t size; /* of the request's payload, exactly */
-	enum vhost_result (*handle)(struct vhost_user_nvme *vun, struct vhost_own_msg *msg);
+	enum vhost_result (*handle)(struct vhost_user_nvme *vun, struct vhost_own_msg *msg,
+				    struct vhost_ended ended);
 } messages[] = {
 	{sizeof(struct vhost_user_nvme_info_req), get_info},
 	{sizeof(struct vhost_user_nvme_reg), reg_read},
@@ -270,7 +291,7 @@ static const struct message {
 	{sizeof(struct vhost_user_nvme_flags), do_start},
 };
 
-static enum vhost_result on_message(void *arg, struct vhost_own_msg *msg)
+static enum vhost_result on_message(void *arg, struct vhost_own_msg *msg, struct vhost_ended ended)
 {
 	struct vhost_user_nvme *vun = arg;
 	uint32_t i = msg->request - VHOST_USER_NVME_GET_INFO;
@@ -283,7 +304,15 @@ static enum vhost_result on_message(void *arg, struct vhost_own_msg *msg)
 			    vun->name, msg->request, msg->size, messages[i].size);
 		return VHOST_CLOSE;
 	}
-	return messages[i].handle(vun, msg);
+	return messages[i].handle(vun, msg, ended);
+}
+
+static enum vhost_result on_message_ended(void *arg, struct vhost_own_msg *msg)
+{
+	struct vhost_user_nvme *vun = arg;
+
+	return msg->request == VHOST_USER_NVME_REG_READ ? reg_has_been_read(vun, msg)
+							: reply_result(msg, false);
 }
 
 static const struct vhost_ops ops = {
@@ -292,11 +321,14 @@ static const struct vhost_ops ops = {
 	.allowed_requests = ALLOWED_REQUESTS,
 	.connect = on_connect,
 	.disconnect = on_disconnect,
+	.disconnected = on_disconnected,
 	.mem_stop = on_mem_stop,
+	.mem_stopped = drop_memory,
 	.mem_start = on_mem_start,
 	.call_fd = on_call_fd,
 	.kick_fd = on_kick_fd,
 	.message = on_message,
+	.message_ended = on_message_ended,
 };
 
 int vhost_user_nvme_create(const struct vnvme_params *params, const struct socket_params *socket,

@@ -19,17 +19,23 @@
 
 /* --- sessions and memory; control thread --- */
 
-static int on_connect(void *arg)
+static void on_connect(void *arg, struct vhost_ended ended)
 {
 	struct virtio_dev *dev = arg;
 
 	log_limited(&dev->limit, LOG_LEVEL_INFO, dev->name, "%s: front-end connected", dev->name);
 	if (dev->ops->session)
 		dev->ops->session(dev->arg, true);
-	return 0;
+	vhost_ended(ended);
 }
 
-static void on_disconnect(void *arg)
+/* The queues have been stopped before. */
+static void on_disconnect(void *arg, struct vhost_ended ended)
+{
+	vhost_ended(ended);
+}
+
+static void on_disconnected(void *arg)
 {
 	struct virtio_dev *dev = arg;
 
@@ -42,18 +48,27 @@ static void on_disconnect(void *arg)
 }
 
 /* The queues have been stopped before, and start again after. */
-static void on_mem_stop(void *arg)
+static void on_mem_stop(void *arg, struct vhost_ended ended)
+{
+	vhost_ended(ended);
+}
+
+static void on_mem_stopped(void *arg)
 {
 	struct virtio_dev *dev = arg;
 
 	guest_table_drop(&dev->memory);
 }
 
-static int on_mem_start(void *arg, const struct vhost_region *regions, unsigned int n)
+static int on_mem_start(void *arg, const struct vhost_region *regions, unsigned int n,
+			struct vhost_ended ended)
 {
 	struct virtio_dev *dev = arg;
+	int rc = guest_table_load(&dev->memory, regions, n, NULL);
 
-	return guest_table_load(&dev->memory, regions, n, NULL);
+	if (!rc)
+		vhost_ended(ended);
+	return rc;
 }
 
 static int get_config(void *arg, uint32_t offset, uint32_t size, void *buf)
@@ -72,58 +87,21 @@ static int set_config(void *arg, uint32_t offset, uint32_t size, const void *buf
 
 /* --- queues; control thread --- */
 
-struct wait {
-	sem_t sem;
-};
-
-static void wait_begin(struct wait *wait)
+static int start_vring(void *arg, unsigned int index, const struct vhost_vring *vring, int *rc,
+		       struct vhost_ended ended)
 {
-	sem_init(&wait->sem, 0, 0);
+	return virtio_vring_start_begin(arg, index, vring, rc, ended.fn, ended.arg);
 }
 
-static void wait_over(void *arg)
+static void stop_vring(void *arg, unsigned int index, enum vhost_stop how, uint16_t *base,
+		       struct vhost_ended ended)
 {
-	struct wait *wait = arg;
-
-	sem_post(&wait->sem);
+	virtio_vring_stop_begin(arg, index, how, base, ended.fn, ended.arg);
 }
 
-static void wait_end(struct wait *wait)
+static void set_call(void *arg, unsigned int index, int fd, struct vhost_ended ended)
 {
-	while (sem_wait(&wait->sem) && errno == EINTR)
-		;
-	sem_destroy(&wait->sem);
-}
-
-static int start_vring(void *arg, unsigned int index, const struct vhost_vring *vring)
-{
-	struct wait wait;
-	int err, rc = 0;
-
-	wait_begin(&wait);
-	err = virtio_vring_start_begin(arg, index, vring, &rc, wait_over, &wait);
-	if (err)
-		wait_over(&wait);
-	wait_end(&wait);
-	return err ? err : rc;
-}
-
-static void stop_vring(void *arg, unsigned int index, enum vhost_stop how, uint16_t *base)
-{
-	struct wait wait;
-
-	wait_begin(&wait);
-	virtio_vring_stop_begin(arg, index, how, base, wait_over, &wait);
-	wait_end(&wait);
-}
-
-static void set_call(void *arg, unsigned int index, int fd)
-{
-	struct wait wait;
-
-	wait_begin(&wait);
-	virtio_vring_call_begin(arg, index, fd, wait_over, &wait);
-	wait_end(&wait);
+	virtio_vring_call_begin(arg, index, fd, ended.fn, ended.arg);
 }
 
 /* --- making and destroying; main thread --- */
@@ -148,7 +126,9 @@ static void fill_ops(struct virtio_dev *dev, const struct virtio_params *p)
 				    REQUEST(37) | REQUEST(38),
 		.connect = on_connect,
 		.disconnect = on_disconnect,
+		.disconnected = on_disconnected,
 		.mem_stop = on_mem_stop,
+		.mem_stopped = on_mem_stopped,
 		.mem_start = on_mem_start,
 		.max_vrings = p->queues,
 		.vring_start = start_vring,

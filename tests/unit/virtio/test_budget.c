@@ -5,6 +5,7 @@
  */
 #include "../reactor/reactor_test.h"
 #include "../test.h"
+#include "front_end.h"
 #include "virtio/virtio_internal.h"
 
 #define SIZE   256u /* of a ring */
@@ -91,7 +92,7 @@ static void start(struct guest *g, unsigned int queues, uint32_t bytes)
 	memset(g, 0, sizeof(*g));
 	g->queues = queues;
 	CU_ASSERT_EQUAL_FATAL(virtio_dev_create(&p, &g->dev), 0);
-	CU_ASSERT_EQUAL(g->dev->vhost_ops.mem_start(g->dev, &region, 1), 0);
+	CU_ASSERT_EQUAL(front_end_mem_start(g->dev, &region, 1), 0);
 	for (q = 0; q < queues; q++) {
 		struct ring *ring = &g->rings[q];
 		struct vhost_vring vring = {
@@ -108,7 +109,7 @@ static void start(struct guest *g, unsigned int queues, uint32_t bytes)
 			ring->desc[i] = (struct vring_desc){GPA, bytes, VRING_DESC_F_WRITE, 0};
 			offer(ring, i);
 		}
-		CU_ASSERT_EQUAL(g->dev->vhost_ops.vring_start(g->dev, q, &vring), 0);
+		CU_ASSERT_EQUAL(front_end_start(g->dev, q, &vring), 0);
 	}
 }
 
@@ -124,8 +125,8 @@ static void stop(struct guest *g)
 
 	reactor_call(reactor, stop_offering, g);
 	for (q = 0; q < g->queues; q++)
-		g->dev->vhost_ops.vring_stop(g->dev, q, VHOST_STOP_BASE, &base);
-	g->dev->vhost_ops.mem_stop(g->dev);
+		front_end_stop(g->dev, q, VHOST_STOP_BASE, &base);
+	front_end_mem_stop(g->dev);
 	virtio_dev_destroy(g->dev);
 }
 

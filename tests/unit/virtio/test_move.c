@@ -6,7 +6,7 @@
 #include "../mover.h"
 #include "../reactor/reactor_test.h"
 #include "../test.h"
-#include "virtio/virtio_internal.h"
+#include "front_end.h"
 
 #define SIZE  64u
 #define GPA   0x100000ull
@@ -101,12 +101,12 @@ static void start_queue(unsigned int index)
 {
 	struct vhost_vring vring = vring_params();
 
-	CU_ASSERT_EQUAL(dev->vhost_ops.vring_start(dev, index, &vring), 0);
+	CU_ASSERT_EQUAL(front_end_start(dev, index, &vring), 0);
 }
 
 static void stop_queue(unsigned int index)
 {
-	dev->vhost_ops.vring_stop(dev, index, VHOST_STOP_BASE, &base);
+	front_end_stop(dev, index, VHOST_STOP_BASE, &base);
 }
 
 static void open_dev(uint64_t idle_ns)
@@ -137,14 +137,14 @@ static void open_dev(uint64_t idle_ns)
 	kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	CU_ASSERT_EQUAL(virtio_dev_create(&p, &dev), 0);
-	CU_ASSERT_EQUAL(dev->vhost_ops.mem_start(dev, &region, 1), 0);
+	CU_ASSERT_EQUAL(front_end_mem_start(dev, &region, 1), 0);
 	start_queue(1);
 }
 
 static void close_dev(void)
 {
 	stop_queue(1);
-	dev->vhost_ops.mem_stop(dev);
+	front_end_mem_stop(dev);
 	virtio_dev_destroy(dev);
 	close(kick_fd);
 	close(call_fd);
@@ -392,7 +392,7 @@ static void with_the_front_end(void)
 	for (i = 0; time_now_ns() < end || i < 20; i++) {
 		submit(16);
 		if (i % 3 == 0)
-			dev->vhost_ops.vring_call(dev, 1, i % 2 ? -1 : call_fd);
+			front_end_call(dev, 1, i % 2 ? -1 : call_fd);
 		if (i % 3 == 1) {
 			stop_queue(1);
 			start_queue(1);
