@@ -35,6 +35,7 @@ int blk_create(const struct blk_params *p, struct blk **out)
 		.reactors = p->reactors,
 		.nreactors = p->nreactors,
 		.idle_ns = p->idle_ns,
+		.request_memory = p->request_memory,
 		.socket = p->socket,
 	};
 	struct blk *blk;

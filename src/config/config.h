@@ -20,23 +20,25 @@
 #include <sys/types.h>
 
 /* Limits of the file; each is named in the error message of the value that breaks it. */
-#define CONFIG_NAME_MAX		63   /* bytes of a bdev's or controller's name */
-#define CONFIG_SOCKET_PATH_MAX	107  /* bytes, without the final NUL: sun_path of unix(7) */
-#define CONFIG_CPUS_MAX		8192 /* CPU numbers are below this */
-#define CONFIG_REACTORS_MAX	256  /* CPUs in a list */
-#define CONFIG_BDEVS_MAX	4096 /* with the parts of splits */
-#define CONFIG_PARTS_MAX	256  /* of a split */
-#define CONFIG_CONTROLLERS_MAX	1024
-#define CONFIG_NAMESPACES_MAX	256 /* per controller; also the highest nsid */
-#define CONFIG_IO_QUEUES_MAX	64  /* I/O queue pairs per controller */
-#define CONFIG_QUEUES_MAX	64  /* request virtqueues per controller */
-#define CONFIG_POLL_IDLE_US_MAX 1000000
-#define CONFIG_SERIAL_MAX	20  /* NVMe 1.4, figure 247: SN; VIRTIO 1.2, 5.2.6: the ID */
-#define CONFIG_MODEL_MAX	40  /* NVMe 1.4, figure 247: MN, ASCII */
-#define CONFIG_SCSI_IDS		256 /* targets of a controller, by id from 0 */
-#define CONFIG_SCSI_LUNS	256 /* logical units of a target, by LUN from 0 */
-#define CONFIG_LUN_SERIAL_MAX	36
-#define CONFIG_NUMA_ANY		(-1)
+#define CONFIG_NAME_MAX		  63   /* bytes of a bdev's or controller's name */
+#define CONFIG_SOCKET_PATH_MAX	  107  /* bytes, without the final NUL: sun_path of unix(7) */
+#define CONFIG_CPUS_MAX		  8192 /* CPU numbers are below this */
+#define CONFIG_REACTORS_MAX	  256  /* CPUs in a list */
+#define CONFIG_BDEVS_MAX	  4096 /* with the parts of splits */
+#define CONFIG_PARTS_MAX	  256  /* of a split */
+#define CONFIG_CONTROLLERS_MAX	  1024
+#define CONFIG_NAMESPACES_MAX	  256 /* per controller; also the highest nsid */
+#define CONFIG_IO_QUEUES_MAX	  64  /* I/O queue pairs per controller */
+#define CONFIG_QUEUES_MAX	  64  /* request virtqueues per controller */
+#define CONFIG_POLL_IDLE_US_MAX	  1000000
+#define CONFIG_REQUEST_MEMORY_MIN (UINT64_C(1) << 20)
+#define CONFIG_REQUEST_MEMORY_MAX (UINT64_C(1) << 30)
+#define CONFIG_SERIAL_MAX	  20  /* NVMe 1.4, figure 247: SN; VIRTIO 1.2, 5.2.6: the ID */
+#define CONFIG_MODEL_MAX	  40  /* NVMe 1.4, figure 247: MN, ASCII */
+#define CONFIG_SCSI_IDS		  256 /* targets of a controller, by id from 0 */
+#define CONFIG_SCSI_LUNS	  256 /* logical units of a target, by LUN from 0 */
+#define CONFIG_LUN_SERIAL_MAX	  36
+#define CONFIG_NUMA_ANY		  (-1)
 
 /* Where something stands in the file. Both are counted from 1, columns in characters; 0 means
  * nowhere. */
@@ -218,6 +220,7 @@ struct config_controller {
 	struct config_socket socket;
 	struct config_cpus cpus; /* among the target's; never empty */
 	struct config_polling polling;
+	uint64_t request_memory; /* bytes */
 	union {
 		struct config_nvme nvme;
 		struct config_blk blk;

@@ -250,6 +250,8 @@ static const struct config_key controller_keys[] = {
 	{"poll", config_read_choice, FIELD(controller, polling.mode), .choices = poll_choices},
 	{"poll_idle_us", config_read_uint32, FIELD(controller, polling.idle_us),
 	 .max = CONFIG_POLL_IDLE_US_MAX},
+	{"request_memory", config_read_size, FIELD(controller, request_memory), .dflt = "16MiB",
+	 .min = CONFIG_REQUEST_MEMORY_MIN, .max = CONFIG_REQUEST_MEMORY_MAX},
 	{0},
 };
 

@@ -58,6 +58,10 @@ void vnvme_req_complete(struct vnvme_req *req, uint16_t status)
 	struct vnvme_sq *sq = req->sq;
 	struct vnvme_group *g = sq->group;
 
+	if (unlikely(req->big)) {
+		iov_pool_put(&g->lists, req->big);
+		req->big = NULL;
+	}
 	if (unlikely(status || req->abort))
 		status = final_status(req, status);
 	if (unlikely(sq->timed == req))

@@ -113,7 +113,8 @@ int vnvme_ctrl_create(const struct vnvme_params *p, struct vnvme_ctrl **out)
 		atomic_init(&ctrl->irq_fds[i], -1);
 	vnvme_features_reset(ctrl);
 	ctrl->stats = queue_stats_create(ctrl->name, vnvme_max_qid(ctrl) + 1);
-	rc = ctrl->stats ? open_namespaces(ctrl, p) : -ENOMEM;
+	ctrl->lists = iov_budget_create(ctrl->name, p->request_memory);
+	rc = ctrl->stats && ctrl->lists ? open_namespaces(ctrl, p) : -ENOMEM;
 	if (!rc)
 		rc = vnvme_groups_create(ctrl, p);
 	if (rc) {
@@ -132,6 +133,7 @@ void vnvme_ctrl_destroy(struct vnvme_ctrl *ctrl)
 	close_namespaces(ctrl);
 	pthread_mutex_destroy(&ctrl->error_lock);
 	queue_stats_destroy(ctrl->stats);
+	iov_budget_destroy(ctrl->lists);
 	free(ctrl);
 }
 

@@ -336,6 +336,7 @@ static void put_channels(void *arg)
 	for (i = 0; i < g->ctrl->nns; i++)
 		if (g->channels[i])
 			bdev_channel_put(g->channels[i]);
+	iov_pool_fini(&g->lists);
 }
 
 static struct vnvme_group *create_group(struct vnvme_ctrl *ctrl, struct reactor *reactor)
@@ -348,6 +349,7 @@ static struct vnvme_group *create_group(struct vnvme_ctrl *ctrl, struct reactor 
 	g->ctrl = ctrl;
 	g->reactor = reactor;
 	g->kick_fd = -1;
+	iov_pool_init(&g->lists, ctrl->lists, reactor);
 	g->channels = calloc(ctrl->nns + 1, sizeof(struct bdev_channel *));
 	if (!g->channels) {
 		free(g);

@@ -225,10 +225,14 @@ static uint16_t execute(struct vnvme_req *req)
 	return cmd->execute(req, ns);
 }
 
-void vnvme_io_execute(struct vnvme_req *req)
+bool vnvme_io_execute(struct vnvme_req *req)
 {
 	uint16_t status = execute(req);
 
-	if (status != VNVME_PENDING)
-		vnvme_req_complete(req, status);
+	if (likely(status == VNVME_PENDING))
+		return true;
+	if (unlikely(status == VNVME_STARVED))
+		return false;
+	vnvme_req_complete(req, status);
+	return true;
 }

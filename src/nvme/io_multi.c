@@ -103,8 +103,8 @@ uint16_t vnvme_io_dsm(struct vnvme_req *req, const struct vnvme_ns *ns)
 		return VNVME_DNR(NVME_SC_LBA_RANGE);
 	if (!deallocate)
 		return 0; /* the other attributes are hints that we do not use */
-	if (!vnvme_req_need_big(req))
-		return NVME_SC_INTERNAL;
+	if (!vnvme_req_need_big(req, n))
+		return VNVME_STARVED;
 	memcpy(req->big, ranges, n * sizeof(ranges[0]));
 	start_steps(req, n, next_discard);
 	return VNVME_PENDING;

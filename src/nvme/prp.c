@@ -100,10 +100,11 @@ uint16_t vnvme_prp_map(const struct guest_mem *mem, uint64_t prp1, uint64_t prp2
 	return status;
 }
 
-bool vnvme_req_need_big(struct vnvme_req *req)
+/* A list of n segments or ranges. False: the command is to be fetched again. */
+bool vnvme_req_need_big(struct vnvme_req *req, unsigned int n)
 {
 	if (!req->big)
-		req->big = malloc(VNVME_BIG_SIZE);
+		req->big = iov_pool_get(&req->sq->group->lists, n);
 	return req->big;
 }
 
@@ -113,8 +114,9 @@ static uint16_t map_sgl(struct vnvme_req *req, uint32_t len)
 	unsigned int n;
 	uint16_t status;
 
-	if (!vnvme_req_need_big(req))
-		return NVME_SC_INTERNAL;
+	if (!vnvme_req_need_big(req, VNVME_MAX_IOV))
+		return VNVME_STARVED;
+	req->sq->group->round_bytes += len;
 	status = vnvme_sgl_map(req->sq->group->mem, le64toh(sqe->prp1), le64toh(sqe->prp2), len,
 			       req->big, VNVME_MAX_IOV, &n);
 	req->io.iov = req->big;
@@ -130,15 +132,15 @@ uint16_t vnvme_req_map(struct vnvme_req *req, uint32_t len)
 	unsigned int n;
 	uint16_t status;
 
-	req->sq->group->round_bytes += len;
 	if (unlikely(NVME_SQE_PSDT(sqe)))
 		return map_sgl(req, len);
 	/* Pages at most, with one for an offset: what inline segments hold. */
 	if (unlikely(len > (VNVME_INLINE_IOV - 1) * VNVME_PAGE)) {
-		if (!vnvme_req_need_big(req))
-			return NVME_SC_INTERNAL;
+		if (!vnvme_req_need_big(req, len / VNVME_PAGE + 2))
+			return VNVME_STARVED;
 		iov = req->big;
 	}
+	req->sq->group->round_bytes += len;
 	status = vnvme_prp_map(req->sq->group->mem, le64toh(sqe->prp1), le64toh(sqe->prp2), len,
 			       iov, &n);
 	if (unlikely(status))

@@ -5,6 +5,8 @@
 /* NVMe 1.4, 5.2: Asynchronous Event Information of Error status. */
 #define EVENT_INVALID_DOORBELL_VALUE 1
 
+#define REQS_AT_ONCE 16
+
 /* --- making and mapping --- */
 
 /* `cq`: 0 for a submission queue's tail, 1 for a completion queue's head (NVMe 1.4, 3.1.24). */
@@ -154,11 +156,26 @@ struct vnvme_cq *vnvme_cq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t
 	return cq;
 }
 
+/*
+ * Some more requests for the free list: a queue of which few commands are in flight has few, as
+ * each takes up memory once it was touched.
+ */
+slow_path void vnvme_sq_make_reqs(struct vnvme_sq *sq)
+{
+	unsigned int n;
+
+	for (n = 0; n < REQS_AT_ONCE && sq->made_reqs < sq->nreqs; n++) {
+		struct vnvme_req *req = &sq->reqs[sq->made_reqs++];
+
+		req->sq = sq;
+		vnvme_req_free(req);
+	}
+}
+
 struct vnvme_sq *vnvme_sq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t size, uint64_t gpa,
 				 struct vnvme_cq *cq)
 {
 	struct vnvme_sq *sq = zalloc_aligned(sizeof(*sq));
-	uint32_t i;
 
 	if (!sq)
 		return NULL;
@@ -170,17 +187,13 @@ struct vnvme_sq *vnvme_sq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t
 	sq->gpa = gpa;
 	sq->bad_doorbell = VNVME_NO_DOORBELL;
 	sq->nreqs = size + (qid ? 0 : VNVME_AERL);
-	sq->reqs = zalloc_aligned(sq->nreqs * sizeof(*sq->reqs));
+	sq->reqs = pages_alloc(sq->nreqs * sizeof(*sq->reqs));
 	if (!sq->reqs || !map_sq(sq)) {
-		free(sq->reqs);
+		pages_free(sq->reqs, sq->nreqs * sizeof(*sq->reqs));
 		free(sq);
 		return NULL;
 	}
-	for (i = sq->nreqs; i-- > 0;) {
-		sq->reqs[i].sq = sq;
-		sq->reqs[i].next = sq->free;
-		sq->free = &sq->reqs[i];
-	}
+	vnvme_sq_make_reqs(sq);
 	vnvme_queue_set_shadow(ctrl, &sq->db, qid, false, true);
 	clear_doorbell(&sq->db);
 	vnvme_sq_disarm(sq);
@@ -191,7 +204,6 @@ struct vnvme_sq *vnvme_sq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t
 void vnvme_sq_free(struct vnvme_sq *sq)
 {
 	struct vnvme_req **at, *req;
-	uint32_t i;
 
 	/* Completed, but the host made no room: they go with the queue. */
 	for (at = &sq->cq->waiting; (req = *at);) {
@@ -204,9 +216,7 @@ void vnvme_sq_free(struct vnvme_sq *sq)
 	}
 	sq->cq->waiting_tail = at;
 	vnvme_group_remove_sq(sq->group, sq);
-	for (i = 0; i < sq->nreqs; i++)
-		free(sq->reqs[i].big);
-	free(sq->reqs);
+	pages_free(sq->reqs, sq->nreqs * sizeof(*sq->reqs));
 	free(sq);
 }
 

@@ -33,14 +33,28 @@ slow_path void vnvme_sq_end_timing(struct vnvme_sq *sq)
 
 static inline bool can_fetch(const struct vnvme_sq *sq)
 {
-	return sq->free && !sq->cq->waiting && !sq->deleting && !sq->held &&
+	return sq->free && !sq->cq->waiting && !sq->deleting && !sq->held && !sq->starved &&
 	       sq->group->round_bytes < VNVME_ROUND_BYTES;
+}
+
+/* There is no memory for it now: it is the next one to be fetched, and nothing has happened. */
+static slow_path void unfetch(struct vnvme_sq *sq, struct vnvme_req *req)
+{
+	sq->head = vnvme_before(sq->head, sq->size);
+	sq->starved = true;
+	sq->outstanding--;
+	sq->group->outstanding--;
+	if (sq->timed == req)
+		sq->timed = NULL;
+	vnvme_req_free(req);
 }
 
 /* The long way, by a request. */
 static void execute(struct vnvme_sq *sq, struct vnvme_req *req)
 {
 	sq->free = req->next;
+	if (unlikely(!sq->free))
+		vnvme_sq_make_reqs(sq);
 	if (unlikely(sq->time_next)) {
 		sq->time_next = false;
 		sq->timed = req;
@@ -48,10 +62,10 @@ static void execute(struct vnvme_sq *sq, struct vnvme_req *req)
 	req->result = 0;
 	sq->outstanding++;
 	sq->group->outstanding++;
-	if (likely(sq->qid))
-		vnvme_io_execute(req);
-	else
+	if (unlikely(!sq->qid))
 		vnvme_admin_execute(req);
+	else if (unlikely(!vnvme_io_execute(req)))
+		unfetch(sq, req);
 }
 
 /* True: by the short way, which changes nothing that can_fetch() looks at. */
@@ -91,7 +105,7 @@ static unsigned int __attribute__((noinline)) fetch_batch(struct vnvme_sq *sq, u
 			break;
 		check = !fetch(sq);
 	}
-	return i;
+	return i - sq->starved; /* the last one was left where it is */
 }
 
 /* The doorbell has moved, or commands are left from before. */
@@ -104,6 +118,7 @@ unsigned int vnvme_sq_run(struct vnvme_sq *sq, uint32_t tail, unsigned int burst
 				   &sq->bad_doorbell);
 		return 0;
 	}
+	sq->starved = false;
 	if (tail != sq->seen_tail) {
 		sq->seen_tail = tail;
 		COUNTER_ADD(sq->stats->doorbells, 1);

@@ -19,6 +19,7 @@
 
 #include <shadowbell/bdev.h>
 
+#include "bdev/iov_pool.h"
 #include "bdev/queue_stats.h"
 #include "nvme/vnvme.h"
 #include "nvme/vnvme_spec.h"
@@ -43,6 +44,8 @@
 
 /* Returned by command handlers instead of a status: it completes later. */
 #define VNVME_PENDING 0xffff
+/* It must be fetched again, once others have given memory back; nothing has happened. */
+#define VNVME_STARVED 0xfffe
 /* Data that one group asks for in one round, before other pollers get their turn. */
 #define VNVME_ROUND_BYTES (4u << 20)
 /* UEFI's driver makes two I/O queue pairs, whatever Number of Queues says. */
@@ -125,12 +128,11 @@ struct vnvme_req {
 	uint16_t step_status;
 
 	struct iovec iov[VNVME_INLINE_IOV];
-	void *big; /* VNVME_MAX_IOV iovecs, or DSM ranges; made at the first need, kept */
+	void *big; /* more iovecs, or DSM ranges, in a list of the group's; NULL: none */
 };
 
-/* What `big` must hold. */
-#define VNVME_BIG_SIZE (VNVME_MAX_IOV * sizeof(struct iovec))
-_Static_assert(VNVME_BIG_SIZE >= 256 * sizeof(struct nvme_dsm_range), "256 DSM ranges");
+_Static_assert(sizeof(struct nvme_dsm_range) == sizeof(struct iovec), "a list has room for either");
+_Static_assert(VNVME_MAX_IOV <= IOV_POOL_MEDIUM, "the lists' size");
 
 /* --- queues: owned by their group's reactor --- */
 
@@ -179,10 +181,12 @@ struct vnvme_sq {
 	bool deleting;		 /* by command: what is left completes or is aborted */
 	bool held;		 /* about to go to another group: nothing is fetched */
 	bool dropped;		 /* by reset: nothing is posted any more */
+	bool starved;		 /* a command waits for a list of the group's */
 	uint32_t outstanding;	 /* active requests, without Asynchronous Event Requests */
 	struct vnvme_req *free;
 	struct vnvme_req *reqs;
-	uint32_t nreqs; /* `size`; the admin queue has more, for those that wait for events */
+	uint32_t made_reqs; /* of these: the others are memory that was never touched */
+	uint32_t nreqs;	    /* `size`; the admin queue has more, for those that wait for events */
 	struct queue_stats *stats;
 	const struct vnvme_req *timed; /* whose latency is being taken, or NULL */
 	bool time_next;		       /* the first of the batch is still to be found */
@@ -242,8 +246,9 @@ struct vnvme_group {
 	uint32_t round_bytes; /* of data asked for in this poll round */
 	uint32_t next_sq;     /* round robin */
 	const struct guest_mem *mem;
-	uint16_t last_region; /* of `mem`, where data was found */
-	int kick_fd;	      /* watched; -1: none */
+	struct iov_pool lists; /* of segments or ranges, of commands that have many */
+	uint16_t last_region;  /* of `mem`, where data was found */
+	int kick_fd;	       /* watched; -1: none */
 	struct vnvme_counters counters;
 	struct log_limit limit;
 
@@ -394,6 +399,7 @@ struct vnvme_ctrl {
 	atomic_uint irq_coalescing[VNVME_MAX_QUEUES];
 	/* By queue id, kept over resets; of a CQ and the SQ with the same id. Their reactor's. */
 	struct queue_stats *stats;
+	struct iov_budget *lists; /* what the groups' lists may use */
 	uint8_t *doorbells;
 	const struct guest_mem *mem; /* NULL: none at present */
 
@@ -474,6 +480,7 @@ struct vnvme_sq *vnvme_sq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t
 				 struct vnvme_cq *cq);
 void vnvme_cq_free(struct vnvme_cq *cq);
 void vnvme_sq_free(struct vnvme_sq *sq);
+void vnvme_sq_make_reqs(struct vnvme_sq *sq);
 /* The queue is polled by this group from now on; or by no group, until it is added to one. */
 void vnvme_group_add_cq(struct vnvme_group *g, struct vnvme_cq *cq);
 void vnvme_group_add_sq(struct vnvme_group *g, struct vnvme_sq *sq);
@@ -587,10 +594,10 @@ uint16_t vnvme_sgl_map(const struct guest_mem *mem, uint64_t low, uint64_t high,
 uint16_t vnvme_req_map(struct vnvme_req *req, uint32_t len);
 uint16_t vnvme_req_to_guest(struct vnvme_req *req, const void *data, uint32_t len);
 uint16_t vnvme_req_from_guest(struct vnvme_req *req, void *data, uint32_t len);
-bool vnvme_req_need_big(struct vnvme_req *req);
+bool vnvme_req_need_big(struct vnvme_req *req, unsigned int n);
 
-/* io.c, io_multi.c */
-void vnvme_io_execute(struct vnvme_req *req);
+/* io.c, io_multi.c. False: it was not executed, but is to be fetched again. */
+bool vnvme_io_execute(struct vnvme_req *req);
 uint16_t vnvme_io_dsm(struct vnvme_req *req, const struct vnvme_ns *ns);
 uint16_t vnvme_io_flush(struct vnvme_req *req);
 uint32_t vnvme_io_effects(unsigned int opcode);

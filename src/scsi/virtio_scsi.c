@@ -369,6 +369,7 @@ int virtio_scsi_create(const struct virtio_scsi_params *p, struct virtio_scsi **
 		.reactors = p->reactors,
 		.nreactors = p->nreactors,
 		.idle_ns = p->idle_ns,
+		.request_memory = p->request_memory,
 		.socket = p->socket,
 	};
 	struct virtio_scsi *vs;

@@ -30,6 +30,7 @@ struct virtio_scsi_params {
 	struct reactor *const *reactors;
 	size_t nreactors;
 	uint64_t idle_ns;
+	uint64_t request_memory; /* bytes, for requests of many segments */
 	const struct socket_params *socket;
 };
 

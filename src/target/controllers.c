@@ -145,6 +145,7 @@ static int create_nvme(struct target *t, size_t index, const struct common *comm
 		.reactors = common->reactors,
 		.nreactors = c->cpus.n,
 		.idle_ns = common->idle_ns,
+		.request_memory = c->request_memory,
 	};
 	struct vnvme_ns_params *ns = calloc(p.nnamespaces + 1, sizeof(*ns));
 	size_t i;
@@ -189,6 +190,7 @@ static int create_blk(const struct config_controller *c, const struct common *co
 			.reactors = common->reactors,
 			.nreactors = c->cpus.n,
 			.idle_ns = common->idle_ns,
+			.request_memory = c->request_memory,
 			.socket = &common->socket,
 		},
 		out);
@@ -236,6 +238,7 @@ static int create_scsi(const struct config_controller *c, const struct common *c
 		.reactors = common->reactors,
 		.nreactors = c->cpus.n,
 		.idle_ns = common->idle_ns,
+		.request_memory = c->request_memory,
 		.socket = &common->socket,
 	};
 	struct virtio_scsi_lun_params *luns = calloc(p.nluns + 1, sizeof(*luns));

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "bdev/iov_pool.h"
 #include "bdev/queue_stats.h"
 #include "reactor/reactor.h"
 #include "target/target_internal.h"
@@ -85,6 +86,19 @@ static void print_queue(void *arg, const char *controller, unsigned int queue,
 	print_latency(f, name, s->latency_ns);
 }
 
+/* --- request memory --- */
+
+static void print_memory(void *arg, const char *controller, const struct iov_stats *s)
+{
+	FILE *f = arg;
+
+	fprintf(f, "memory %-19s", controller);
+	print_number(f, s->bytes);
+	print_number(f, s->peak_bytes);
+	print_number(f, s->waits);
+	fputc('\n', f);
+}
+
 /* --- bdevs --- */
 
 static void print_bdev(void *arg, const struct bdev *bdev, const struct bdev_stats *s,
@@ -161,6 +175,7 @@ void target_print_stats(const struct target *t)
 		"failed",   "batches", "polls",	     "empty_polls", "doorbells",
 		"kicks",    "irqs",    "irqs_saved", "cpu",
 	};
+	static const char *const memory[] = {"bytes", "peak_bytes", "waits"};
 	static const char *const bdev[] = {
 		"reads",    "read_bytes", "writes",   "write_bytes", "flushes",
 		"discards", "zeroes",	  "compares", "failed",	     "in_flight",
@@ -175,6 +190,8 @@ void target_print_stats(const struct target *t)
 		return;
 	print_header(f, "queue", queue, ARRAY_SIZE(queue));
 	queue_stats_visit(print_queue, f);
+	print_header(f, "memory", memory, ARRAY_SIZE(memory));
+	iov_stats_visit(print_memory, f);
 	print_header(f, "bdev", bdev, ARRAY_SIZE(bdev));
 	bdev_stats_visit(print_bdev, f);
 	print_header(f, "reactor", reactor, ARRAY_SIZE(reactor));

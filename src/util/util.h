@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define likely(x)     __builtin_expect(!!(x), 1)
 #define unlikely(x)   __builtin_expect(!!(x), 0)
@@ -29,6 +30,24 @@ static inline void *zalloc_aligned(size_t size)
 	void *p = rounded < size ? NULL : aligned_alloc(CACHE_LINE, rounded);
 
 	return p ? memset(p, 0, rounded) : NULL;
+}
+
+/*
+ * Zeroed memory that goes back to the system as soon as it is freed, whatever else was allocated
+ * meanwhile; what of it is never touched takes up none. NULL: there is none.
+ */
+static inline void *pages_alloc(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* NULL is fine. */
+static inline void pages_free(void *p, size_t size)
+{
+	if (p)
+		munmap(p, size);
 }
 
 /* Orders stores before it against loads after it. ThreadSanitizer knows it, unlike C11's fences. */

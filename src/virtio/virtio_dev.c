@@ -156,7 +156,8 @@ int virtio_dev_create(const struct virtio_params *p, struct virtio_dev **out)
 	pthread_mutex_init(&dev->lock, NULL);
 	fill_ops(dev, p);
 	dev->stats = queue_stats_create(p->name, p->queues);
-	if (!dev->stats || virtio_slots_create(dev))
+	dev->lists = iov_budget_create(p->name, p->request_memory);
+	if (!dev->stats || !dev->lists || virtio_slots_create(dev))
 		goto fail;
 	rc = virtio_groups_create(dev, p->reactors, p->nreactors);
 	if (!rc && p->socket)
@@ -179,6 +180,7 @@ void virtio_dev_destroy(struct virtio_dev *dev)
 	if (dev->slots)
 		virtio_slots_reap(dev);
 	virtio_groups_destroy(dev);
+	iov_budget_destroy(dev->lists);
 	free(dev->slots);
 	pthread_mutex_destroy(&dev->lock);
 	queue_stats_destroy(dev->stats);

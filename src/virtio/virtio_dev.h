@@ -36,7 +36,7 @@ struct virtio_req {
 	uint64_t out_len, in_len; /* bytes, as they came */
 	uint16_t head;
 	struct iovec inline_iov[VIRTIO_INLINE_IOV];
-	struct iovec *big;
+	struct iovec *big; /* a longer list, of its group's; NULL: it did with the one above */
 };
 
 /* What the short way of a queue works with. */
@@ -128,6 +128,7 @@ struct virtio_params {
 	struct reactor *const *reactors;
 	size_t nreactors;
 	uint64_t idle_ns;
+	uint64_t request_memory;	    /* bytes, for lists of segments */
 	const struct socket_params *socket; /* NULL: none; a test plays the control thread */
 };
 

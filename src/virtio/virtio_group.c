@@ -50,7 +50,8 @@ static bool group_arm(void *arg)
 
 	for (i = 0; i < g->nvqs; i++)
 		if (!g->vqs[i]->stopping && !g->vqs[i]->idle)
-			work |= virtq_arm(&g->vqs[i]->ring) && g->vqs[i]->free;
+			work |= virtq_arm(&g->vqs[i]->ring) && g->vqs[i]->free &&
+				!g->vqs[i]->starved;
 	return work;
 }
 
@@ -140,6 +141,7 @@ static void start_on_reactor(void *arg)
 	const struct virtio_ops *ops = g->dev->ops;
 	size_t i;
 
+	iov_pool_init(&g->lists, g->dev->lists, g->reactor);
 	for (i = 0; i < g->dev->ndisks; i++) {
 		g->channels[i] = bdev_channel_get(g->dev->disks[i]);
 		if (!g->channels[i])
@@ -160,6 +162,7 @@ static void stop_on_reactor(void *arg)
 	for (i = 0; i < g->dev->ndisks; i++)
 		if (g->channels[i])
 			bdev_channel_put(g->channels[i]);
+	iov_pool_fini(&g->lists);
 }
 
 static void destroy_group(struct virtio_group *g)

@@ -56,9 +56,11 @@ struct virtio_vq {
 	uint16_t counted_avail;	  /* the available index that stats->doorbells knows of */
 	struct virtio_req *timed; /* whose latency is being taken, or NULL */
 	uint64_t timed_since_ns;
-	sem_t moved; /* posted when it has come to another group, or back */
+	sem_t moved;  /* posted when it has come to another group, or back */
+	bool starved; /* it left a chain where it is, for want of a list of the group's */
 	struct virtio_req *free;
-	char *reqs; /* ring.size requests of ops->req_size bytes */
+	char *reqs;	    /* ring.size requests of ops->req_size bytes */
+	uint16_t made_reqs; /* of these: the others are memory that was never touched */
 };
 
 /* A device's queues on one reactor. */
@@ -72,6 +74,7 @@ struct virtio_group {
 	/* The first queue that had to wait as the round's share was used up, or NULL. */
 	struct virtio_vq *held;
 	unsigned int first;		/* the queue that the next round begins with */
+	struct iov_pool lists;		/* of segments, of requests that have many */
 	struct bdev_channel **channels; /* as dev->disks */
 	bool has_ctx;
 	void *ctx; /* the personality's */
@@ -90,6 +93,7 @@ struct virtio_dev {
 	struct vhost_ops vhost_ops;
 	struct vhost_socket *socket;
 	struct queue_stats *stats; /* by queue, kept over sessions; their reactor's */
+	struct iov_budget *lists;  /* what the groups' lists may use */
 	/* The control thread's. */
 	struct guest_table memory; /* changes only while no queue runs */
 	/* Of the slots: for the control thread, who moves queues, and reactors. Never for long. */

@@ -14,6 +14,8 @@
 /* One batch in so many has its first request timed, one request at a time. */
 #define TIMED_BATCHES 8
 
+#define REQS_AT_ONCE 16
+
 /* --- requests --- */
 
 struct bdev_channel *virtio_req_channel(const struct virtio_req *req, size_t i)
@@ -50,6 +52,11 @@ static slow_path void end_timing(struct virtio_vq *vq)
 static inline void free_req(struct virtio_req *req)
 {
 	struct virtio_vq *vq = req->vq;
+
+	if (unlikely(req->big)) {
+		iov_pool_put(&vq->group->lists, req->big);
+		req->big = NULL;
+	}
 
 	if (unlikely(vq->timed == req))
 		end_timing(vq);
@@ -105,20 +112,56 @@ static inline uint64_t units_of(const struct virtq_chain *chain)
 	       min_t(uint64_t, chain->out_len + chain->in_len, REACTOR_STEP_BYTES);
 }
 
-/* False: nothing to fetch, or the queue is broken. */
+/*
+ * Some more requests for the free list: a queue of which few entries are in flight has few, as each
+ * takes up memory once it was touched.
+ */
+static slow_path void make_more_reqs(struct virtio_vq *vq)
+{
+	size_t bytes = vq->group->dev->ops->req_size;
+	unsigned int n;
+
+	for (n = 0; n < REQS_AT_ONCE && vq->made_reqs < vq->ring.size; n++) {
+		struct virtio_req *req = (void *)(vq->reqs + vq->made_reqs++ * bytes);
+
+		req->vq = vq;
+		req->stats = vq->stats;
+		req->next = vq->free;
+		vq->free = req;
+	}
+}
+
+/* Nothing was fetched. A chain that has to wait was looked at all the same, and will be again. */
+static slow_path bool not_fetched(struct virtio_vq *vq, const struct virtq_chain *chain, int rc)
+{
+	if (chain->big)
+		iov_pool_put(chain->pool, chain->big);
+	vq->starved = rc == -EAGAIN;
+	if (vq->starved)
+		reactor_share_pay(vq->now.share,
+				  REACTOR_REQUEST_UNITS +
+					  REACTOR_SEGMENT_UNITS * (chain->nout + chain->nin));
+	return false;
+}
+
+/* False: nothing to fetch, or the queue is broken, or has to wait for others to end. */
 static bool fetch(struct virtio_vq *vq)
 {
 	struct virtio_req *req = vq->free;
 	struct virtq_chain chain = {
 		.iov = req->inline_iov,
 		.room = VIRTIO_INLINE_IOV,
-		.big = &req->big,
+		.pool = &vq->group->lists,
 	};
+	int rc = virtq_pop(&vq->ring, &chain);
 
-	if (unlikely(virtq_pop(&vq->ring, &chain) <= 0))
-		return false;
+	if (unlikely(rc <= 0))
+		return not_fetched(vq, &chain, rc);
 	vq->free = req->next;
+	if (unlikely(!vq->free))
+		make_more_reqs(vq);
 	vq->outstanding++;
+	req->big = chain.big;
 	req->head = chain.head;
 	req->out = chain.iov;
 	req->nout = chain.nout;
@@ -169,6 +212,7 @@ unsigned int __attribute__((noinline)) virtio_vq_run(struct virtio_vq *vq)
 	struct queue_stats *stats = vq->stats;
 	unsigned int n = 0;
 
+	vq->starved = false;
 	virtq_prefetch(&vq->ring);
 	if (vq->counted_avail != vq->ring.seen_avail) {
 		vq->counted_avail = vq->ring.seen_avail;
@@ -216,33 +260,23 @@ unsigned int virtio_vq_poll(struct virtio_vq *vq)
 
 /* --- start and stop --- */
 
+static size_t reqs_bytes(const struct virtio_vq *vq)
+{
+	return vq->ring.size * vq->group->dev->ops->req_size;
+}
+
 static int make_reqs(struct virtio_vq *vq)
 {
-	size_t bytes = vq->group->dev->ops->req_size;
-	uint16_t i;
-
-	vq->reqs = calloc(vq->ring.size, bytes);
+	vq->reqs = pages_alloc(reqs_bytes(vq));
 	if (!vq->reqs)
 		return -ENOMEM;
-	for (i = vq->ring.size; i-- > 0;) {
-		struct virtio_req *req = (void *)(vq->reqs + i * bytes);
-
-		req->vq = vq;
-		req->stats = vq->stats;
-		req->next = vq->free;
-		vq->free = req;
-	}
+	make_more_reqs(vq);
 	return 0;
 }
 
 void virtio_vq_destroy(struct virtio_vq *vq)
 {
-	size_t bytes = vq->group->dev->ops->req_size;
-	uint16_t i;
-
-	for (i = 0; vq->reqs && i < vq->ring.size; i++)
-		free(((struct virtio_req *)(void *)(vq->reqs + i * bytes))->big);
-	free(vq->reqs);
+	pages_free(vq->reqs, reqs_bytes(vq));
 	virtq_fini(&vq->ring);
 	free(vq);
 }

@@ -55,20 +55,23 @@ void virtq_fini(struct virtq *vq)
 
 /* --- chains --- */
 
-static bool grow(struct virtq_chain *c)
+/* A longer list: they come in few sizes, so that this is not done often. 0, -EPROTO or -EAGAIN. */
+static slow_path int grow(struct virtq *vq, struct virtq_chain *c)
 {
 	unsigned int n = c->nout + c->nin;
+	struct iovec *longer;
 
-	if (c->room == VIRTQ_MAX_IOV)
-		return false;
-	if (!*c->big)
-		*c->big = malloc(VIRTQ_MAX_IOV * sizeof(struct iovec));
-	if (!*c->big)
-		return false;
-	memcpy(*c->big, c->iov, n * sizeof(struct iovec));
-	c->iov = *c->big;
-	c->room = VIRTQ_MAX_IOV;
-	return true;
+	if (n == VIRTQ_MAX_IOV)
+		return broken(vq, "a chain has too many segments", n);
+	longer = iov_pool_get(c->pool, n + 1);
+	if (!longer)
+		return -EAGAIN;
+	memcpy(longer, c->iov, n * sizeof(struct iovec));
+	if (c->big)
+		iov_pool_put(c->pool, c->big);
+	c->iov = c->big = longer;
+	c->room = min_t(unsigned int, iov_pool_room(c->pool, longer), VIRTQ_MAX_IOV);
+	return 0;
 }
 
 /*
@@ -79,6 +82,7 @@ static slow_path int add_buffer(struct virtq *vq, struct virtq_chain *c, const s
 {
 	uint64_t addr = le64toh(d->addr), len = le32toh(d->len), run;
 	bool write = le16toh(d->flags) & VRING_DESC_F_WRITE;
+	int rc;
 
 	if (!write && c->nin)
 		return broken(vq, "a readable descriptor stands behind a writable one", c->nin);
@@ -88,8 +92,9 @@ static slow_path int add_buffer(struct virtq *vq, struct virtq_chain *c, const s
 
 		if (!host)
 			return broken(vq, "a descriptor is outside guest memory", (uint32_t)len);
-		if (n == c->room && !grow(c))
-			return broken(vq, "a chain has too many segments", n);
+		rc = n == c->room ? grow(vq, c) : 0;
+		if (rc)
+			return rc;
 		run = min_t(uint64_t, run, len);
 		c->iov[n] = (struct iovec){.iov_base = host, .iov_len = run};
 		*(write ? &c->nin : &c->nout) += 1;
@@ -245,29 +250,41 @@ void virtq_prefetch_chains(const struct virtq *vq, unsigned int n)
 		prefetch_buffer(&near, tables[i]);
 }
 
+/* One that was in flight when the last daemon died: it has its mark. */
+static slow_path int pop_resubmitted(struct virtq *vq, struct virtq_chain *c)
+{
+	int rc;
+
+	c->head = vq->resubmit[vq->next_resubmit];
+	rc = read_chain(vq, c);
+	if (rc != -EAGAIN)
+		vq->next_resubmit++;
+	return rc ? rc : 1;
+}
+
 int virtq_pop(struct virtq *vq, struct virtq_chain *c)
 {
 	int rc;
 
 	if (unlikely(vq->broken))
 		return -EPROTO;
-	if (unlikely(vq->next_resubmit < vq->nresubmit)) {
-		c->head = vq->resubmit[vq->next_resubmit++];
-	} else {
-		if (vq->last_avail == vq->seen_avail) {
-			rc = virtq_look(vq);
-			if (rc <= 0)
-				return rc;
-		}
-		c->head = avail_entry(vq, vq->last_avail);
-		if (unlikely(c->head >= vq->size))
-			return broken(vq, "an available entry is out of range", c->head);
-		vq->last_avail++;
-		virtq_inflight_begin(vq, c->head);
-	}
 	c->nout = c->nin = 0;
 	c->out_len = c->in_len = 0;
+	if (unlikely(vq->next_resubmit < vq->nresubmit))
+		return pop_resubmitted(vq, c);
+	if (vq->last_avail == vq->seen_avail) {
+		rc = virtq_look(vq);
+		if (rc <= 0)
+			return rc;
+	}
+	c->head = avail_entry(vq, vq->last_avail);
+	if (unlikely(c->head >= vq->size))
+		return broken(vq, "an available entry is out of range", c->head);
 	rc = read_chain(vq, c);
+	if (unlikely(rc == -EAGAIN))
+		return rc;
+	vq->last_avail++;
+	virtq_inflight_begin(vq, c->head);
 	return rc ? rc : 1;
 }
 

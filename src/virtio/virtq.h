@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "bdev/iov_pool.h"
 #include "guest_mem/guest_mem.h"
 #include "vhost/inflight.h"
 
@@ -24,6 +25,7 @@
  * that lie across memory regions. More make the queue broken.
  */
 #define VIRTQ_MAX_IOV 1040
+_Static_assert(VIRTQ_MAX_IOV <= IOV_POOL_MAX, "a list for them");
 
 struct virtq {
 	/* Constant while it runs. */
@@ -53,10 +55,12 @@ struct virtq {
 
 /* A chain of descriptors, translated: first what the device reads, then what it writes. */
 struct virtq_chain {
-	/* In: room for `room` entries, and where to keep VIRTQ_MAX_IOV if they are not enough. */
+	/* In: room for `room` entries, and where there are longer lists if they are not enough. */
 	struct iovec *iov;
 	unsigned int room;
-	struct iovec **big; /* made at the first need, the caller's to free */
+	struct iov_pool *pool;
+	/* In: NULL. Out, also with an error: the list of the pool's that `iov` is then, or NULL. */
+	struct iovec *big;
 	/* Out. */
 	unsigned int nout, nin;
 	uint64_t out_len, in_len; /* bytes */
@@ -104,7 +108,10 @@ static inline uint16_t virtq_avail_idx(const struct virtq *vq)
 /* Looks at the available index: 1: there are entries to take, 0, or -EPROTO. */
 int virtq_look(struct virtq *vq);
 
-/* Takes the next chain: 1, 0: there is none, or -EPROTO: the queue is broken (now or before). */
+/*
+ * Takes the next chain: 1, 0: there is none, -EPROTO: the queue is broken (now or before), or
+ * -EAGAIN: it is left where it is, until the pool has a list for it again.
+ */
 int virtq_pop(struct virtq *vq, struct virtq_chain *chain);
 
 /*

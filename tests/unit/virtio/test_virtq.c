@@ -341,6 +341,41 @@ static void as_many_segments_as_promised(void)
 	expect_broken("too many");
 }
 
+/*
+ * A chain that there is no list for stays where it is, is not in flight, and is taken when there is
+ * one. Shorter ones that come behind it wait.
+ */
+static void chain_that_waits_for_a_list(void)
+{
+	struct iovec *held[64];
+	struct vring_desc *table = (void *)region_c;
+	unsigned int i, n;
+
+	begin(8, 0, false);
+	for (i = 0; i < 300; i++)
+		table[i] = (struct vring_desc){GPA_A, 1, NEXT, (uint16_t)(i + 1)};
+	table[i] = (struct vring_desc){GPA_A, 1, WRITE, 0};
+	ring_desc(&ring, 3, GPA_C, 301 * 16, INDIRECT, 0);
+	ring_submit(&ring, 3);
+	/* With those of other sizes in use, their memory can't be had for it, either. */
+	held[0] = iov_pool_get(&ring.pool, 1);
+	held[1] = iov_pool_get(&ring.pool, IOV_POOL_MEDIUM);
+	for (n = 2; (held[n] = iov_pool_get(&ring.pool, VIRTQ_MAX_IOV)); n++)
+		;
+	for (i = 0; i < 3; i++) {
+		CU_ASSERT_EQUAL(ring_pop(&ring), -EAGAIN);
+		CU_ASSERT_EQUAL(ring.vq.last_avail, 0);
+		CU_ASSERT_PTR_NULL(ring.vq.broken);
+	}
+	iov_pool_put(&ring.pool, held[--n]);
+	CU_ASSERT_EQUAL(ring_pop(&ring), 1);
+	CU_ASSERT_EQUAL(ring.c.nout, 300);
+	CU_ASSERT_EQUAL(ring.c.nin, 1);
+	while (n)
+		iov_pool_put(&ring.pool, held[--n]);
+	ring_fini(&ring);
+}
+
 static void direct_chain_of_1024(void)
 {
 	uint16_t i;
@@ -665,6 +700,7 @@ static const struct test_case cases[] = {
 	{"loop_in_a_table", loop_in_a_table},
 	{"endless_table_of_nothing", endless_table_of_nothing},
 	{"as_many_segments_as_promised", as_many_segments_as_promised},
+	{"chain_that_waits_for_a_list", chain_that_waits_for_a_list},
 	{"direct_chain_of_1024", direct_chain_of_1024},
 	{"used_is_seen_after_flush", used_is_seen_after_flush},
 	{"indices_wrap", indices_wrap},

@@ -48,7 +48,8 @@ static void recover(const struct ring_shared *left, uint16_t base, struct found 
 
 	copy = *left;
 	r.s = &copy;
-	r.big = NULL;
+	r.c.big = NULL;
+	iov_pool_init(&r.pool, ring_budget, NULL);
 	memset(f, 0, sizeof(*f));
 	CU_ASSERT_EQUAL_FATAL(ring_start(&r, base, false, true), 0);
 	f->resubmitted = r.vq.nresubmit;

@@ -39,11 +39,12 @@ struct ring {
 	uint16_t avail_idx; /* the driver's own */
 	struct guest_mem mem;
 	struct virtq vq;
-	struct iovec *big;
+	struct iov_pool pool;
 	struct iovec inline_iov[6];
 	struct virtq_chain c;
 };
 
+static struct iov_budget *ring_budget;
 static uint8_t region_a[REGION], region_b[REGION];
 static uint8_t region_c[REGION_C] __attribute__((aligned(16)));
 
@@ -77,6 +78,9 @@ static inline void ring_init(struct ring *r, struct ring_shared *s, uint16_t siz
 	r->s = s;
 	r->size = size;
 	r->avail_idx = s->avail[1] = s->used.idx = base;
+	if (!ring_budget)
+		ring_budget = iov_budget_create("ring", 0);
+	iov_pool_init(&r->pool, ring_budget, NULL);
 	guest_mem_add(&r->mem, GPA_A, REGION, region_a);
 	guest_mem_add(&r->mem, GPA_B, REGION, region_b);
 	guest_mem_add(&r->mem, GPA_C, REGION_C, region_c);
@@ -85,8 +89,10 @@ static inline void ring_init(struct ring *r, struct ring_shared *s, uint16_t siz
 static inline void ring_fini(struct ring *r)
 {
 	virtq_fini(&r->vq);
-	free(r->big);
-	r->big = NULL;
+	if (r->c.big)
+		iov_pool_put(&r->pool, r->c.big);
+	r->c.big = NULL;
+	iov_pool_fini(&r->pool);
 }
 
 static inline void ring_desc(struct ring *r, uint16_t i, uint64_t addr, uint32_t len,
@@ -103,7 +109,9 @@ static inline void ring_submit(struct ring *r, uint16_t head)
 
 static inline int ring_pop(struct ring *r)
 {
-	r->c = (struct virtq_chain){.iov = r->inline_iov, .room = 6, .big = &r->big};
+	if (r->c.big)
+		iov_pool_put(&r->pool, r->c.big);
+	r->c = (struct virtq_chain){.iov = r->inline_iov, .room = 6, .pool = &r->pool};
 	return virtq_pop(&r->vq, &r->c);
 }
 
