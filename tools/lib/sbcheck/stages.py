@@ -46,7 +46,8 @@ STAGES = (
     Stage("qemu-debian", "Debian's QEMU with vfio-user-pci", "tools/get-qemu", ("deps",),
           ("guest-image",), minutes=20, guest=True),
     # The longest, so it comes as soon as it can: the others go beside it.
-    Stage("guest", "Linux guests", "tests/guest/run", ("build", "qemu-10.0", "guest-image"),
+    Stage("guest", "Linux guests", "tests/guest/run",
+          ("build", "qemu-10.0", "guest-image", "qemu-debian"),
           ("qemu-7.2",), minutes=45, guest=True),
     Stage("runner", "that tests/run-tests notices what is wrong", "tests/project/runner",
           ("deps",)),
