@@ -162,12 +162,17 @@ static void expect_next(struct msgsock *ms)
 
 /* --- turns --- */
 
+static void on_socket(void *arg);
+
+/* It is read again, and has a turn. */
 static void pause_over(void *arg)
 {
 	struct msgsock *ms = arg;
 
 	if (loop_watch(ms->loop, &ms->source, EPOLLIN))
 		ms->ops->gone(ms->arg, "epoll");
+	else
+		on_socket(ms);
 }
 
 /* Whether the peer has to wait because it is too fast. */
@@ -234,8 +239,8 @@ static void on_socket(void *arg)
 void msgsock_next(struct msgsock *ms)
 {
 	expect_next(ms);
-	if (!ms->in_turn && loop_watch(ms->loop, &ms->source, EPOLLIN))
-		ms->ops->gone(ms->arg, "epoll");
+	if (!ms->in_turn)
+		loop_timer_start(ms->loop, &ms->pause, 0);
 }
 
 void msgsock_answer(struct msgsock *ms, uint32_t size, int out_fd)
@@ -252,7 +257,7 @@ void msgsock_answer(struct msgsock *ms, uint32_t size, int out_fd)
 	else if (!rc)
 		loop_watch(ms->loop, &ms->source, EPOLLOUT);
 	else if (!ms->in_turn)
-		loop_watch(ms->loop, &ms->source, EPOLLIN);
+		loop_timer_start(ms->loop, &ms->pause, 0);
 }
 
 /* --- the beginning and the end --- */

@@ -116,9 +116,8 @@ static int fill_common(struct common *common, const struct target *t, size_t ind
 	return 0;
 }
 
-static int create_vfio(struct target *t, const struct config_controller *c,
-		       const struct vnvme_params *nvme, const struct socket_params *socket,
-		       struct vfio_user **out)
+static int create_vfio(const struct config_controller *c, const struct vnvme_params *nvme,
+		       const struct socket_params *socket, struct vfio_user **out)
 {
 	struct vfio_user_params p = {
 		.nvme = nvme,
@@ -126,9 +125,8 @@ static int create_vfio(struct target *t, const struct config_controller *c,
 		.socket_dir = c->socket_folder,
 		.mapped = c->nvme.doorbells == CONFIG_DOORBELLS_MAPPED,
 	};
-	int rc = t->vfio_user ? 0 : vfio_user_server_start(&t->vfio_user);
 
-	return rc ? rc : vfio_user_create(t->vfio_user, &p, out);
+	return vfio_user_create(&p, out);
 }
 
 static int create_nvme(struct target *t, size_t index, const struct common *common,
@@ -164,7 +162,7 @@ static int create_nvme(struct target *t, size_t index, const struct common *comm
 	p.namespaces = ns;
 	out->transport = c->nvme.transport;
 	if (c->nvme.transport == CONFIG_VFIO_USER)
-		rc = create_vfio(t, c, &p, &common->socket, &out->vfio);
+		rc = create_vfio(c, &p, &common->socket, &out->vfio);
 	else
 		rc = vhost_user_nvme_create(&p, &common->socket, &out->nvme);
 	if (!rc)

@@ -9,7 +9,6 @@
 #include "reactor/reactor.h"
 #include "target/target_internal.h"
 #include "util/log.h"
-#include "vfio_user/vfio_user.h"
 #include "vhost/vhost.h"
 
 /* --- reactors --- */
@@ -76,7 +75,6 @@ void target_stop(struct target *t)
 		return;
 	target_balance_stop(t);
 	target_destroy_controllers(t);
-	vfio_user_server_stop(t->vfio_user);
 	loop_stop(t->loop);
 	target_remove_bdevs(t);
 	reactor_watchdog_stop(t->watchdog);

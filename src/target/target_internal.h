@@ -10,7 +10,6 @@ struct balance;
 struct blk;
 struct reactor;
 struct vfio_user;
-struct vfio_user_server;
 struct vhost_user_nvme;
 struct virtio_scsi;
 
@@ -32,7 +31,6 @@ struct target {
 	struct reactor **reactors; /* as cfg->target.cpus */
 	size_t nreactors;
 	struct reactor_watchdog *watchdog;
-	struct vfio_user_server *vfio_user;    /* from the first controller that needs it on */
 	struct target_controller *controllers; /* as cfg->controllers */
 	size_t ncontrollers;
 	struct balance *balance; /* NULL: queues stay where they are */

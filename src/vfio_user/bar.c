@@ -98,67 +98,117 @@ static void kick(struct vfio_user *vu)
 		vfio_user_warn(vu, "%s: doorbell eventfd: %s", vu->name, strerror(errno));
 }
 
+static struct vfio_user_region_access access_of(const struct vfio_user *vu)
+{
+	struct vfio_user_region_access a;
+
+	memcpy(&a, vu->payload, sizeof(a));
+	return a;
+}
+
 /* --- reads --- */
 
-/* Whatever size and alignment: reading has no effect. `offset` is below REGS_END. */
-static void read_regs(struct vfio_user *vu, uint32_t offset, uint32_t count, uint8_t *data)
+static int read_reg(struct vfio_user *vu);
+
+/* Whatever size and alignment: reading has no effect. */
+static int reg_has_been_read(struct vfio_user *vu)
 {
-	uint32_t end = min_t(uint32_t, offset + count, REGS_END), at, i;
+	struct vfio_user_region_access a = access_of(vu);
+	uint8_t *data = vu->ms.out + sizeof(struct vfio_user_header) + sizeof(a);
+	uint32_t i;
 
-	for (at = offset & ~7u; at < end; at += 8) {
-		uint64_t value = 0;
+	for (i = vu->done; i < vu->done + 8; i++)
+		if (i >= a.offset && i < a.offset + a.count && i < REGS_END)
+			data[i - a.offset] = (uint8_t)(vu->reg >> 8 * (i - vu->done));
+	vu->done += 8;
+	return read_reg(vu);
+}
 
-		vnvme_reg_read(vu->ctrl, at, 8, &value);
-		for (i = 0; i < 8; i++)
-			if (at + i >= offset && at + i < end)
-				data[at + i - offset] = (uint8_t)(value >> 8 * i);
-	}
+/* The next 8 bytes that the access has a part of. */
+static int read_reg(struct vfio_user *vu)
+{
+	struct vfio_user_region_access a = access_of(vu);
+
+	if (vu->done >= a.offset + a.count || vu->done >= REGS_END)
+		return 0;
+	vu->reg = 0;
+	vfio_user_later(vu, reg_has_been_read);
+	if (!vnvme_reg_read_begin(vu->ctrl, vu->done, 8, &vu->reg, vfio_user_ended, vu))
+		return VFIO_USER_LATER;
+	vu->waiting = false;
+	return reg_has_been_read(vu);
 }
 
 /* Doorbells and pending bits read as 0: the client has the bits that are set. */
-void vfio_user_bar_read(struct vfio_user *vu, uint32_t offset, uint32_t count, uint8_t *data)
+int vfio_user_bar_read(struct vfio_user *vu)
 {
-	memset(data, 0, count);
-	if (offset < REGS_END)
-		read_regs(vu, offset, count, data);
-	else if (offset >= BAR0_MSIX_TABLE && offset + count <= BAR0_MSIX_PBA)
-		memcpy(data, vu->msix_table + (offset - BAR0_MSIX_TABLE), count);
+	struct vfio_user_region_access a = access_of(vu);
+	uint8_t *data = vu->ms.out + sizeof(struct vfio_user_header) + sizeof(a);
+
+	memset(data, 0, a.count);
+	if (a.offset >= BAR0_MSIX_TABLE && a.offset + a.count <= BAR0_MSIX_PBA)
+		memcpy(data, vu->msix_table + (a.offset - BAR0_MSIX_TABLE), a.count);
+	vu->done = (uint32_t)a.offset & ~7u;
+	return read_reg(vu);
 }
 
 /* --- writes --- */
 
-static uint32_t dword_at(const uint8_t *data)
+static uint32_t dword_of(const struct vfio_user *vu, uint32_t at)
 {
 	uint32_t v;
 
-	memcpy(&v, data, sizeof(v));
+	memcpy(&v, vu->payload + sizeof(struct vfio_user_region_access) + at, sizeof(v));
 	return v;
 }
 
-/* Registers and doorbells are written as one dword or two (NVMe 1.4, 3.1); all else is nothing. */
-void vfio_user_bar_write(struct vfio_user *vu, uint32_t offset, uint32_t count, const uint8_t *data)
-{
-	bool rung = false;
-	uint32_t i;
+static int write_dword(struct vfio_user *vu);
 
-	if (offset >= BAR0_MSIX_TABLE) {
-		if (offset + count <= BAR0_MSIX_PBA)
-			memcpy(vu->msix_table + (offset - BAR0_MSIX_TABLE), data, count);
-		return;
-	}
-	if ((count != 4 && count != 8) || offset % 4) {
-		log_debug("%s: write of %u bytes at offset %#x of BAR0 ignored", vu->name, count,
-			  offset);
-		return;
-	}
-	for (i = 0; i < count && offset + i < BAR0_MSIX_TABLE; i += 4) {
-		if (offset + i < BAR0_DOORBELLS) {
-			vnvme_reg_write(vu->ctrl, offset + i, 4, dword_at(data + i));
+static int reg_has_been_written(struct vfio_user *vu)
+{
+	vu->done += 4;
+	return write_dword(vu);
+}
+
+static int write_dword(struct vfio_user *vu)
+{
+	struct vfio_user_region_access a = access_of(vu);
+
+	for (; vu->done < a.count && a.offset + vu->done < BAR0_MSIX_TABLE; vu->done += 4) {
+		uint32_t at = (uint32_t)a.offset + vu->done, value = dword_of(vu, vu->done);
+
+		if (at < BAR0_DOORBELLS) {
+			vfio_user_later(vu, reg_has_been_written);
+			if (!vnvme_reg_write_begin(vu->ctrl, at, 4, value, vfio_user_ended, vu))
+				return VFIO_USER_LATER;
+			vu->waiting = false;
 		} else {
-			ring(vu, offset + i - BAR0_DOORBELLS, dword_at(data + i));
-			rung = true;
+			ring(vu, at - BAR0_DOORBELLS, value);
+			vu->rung = true;
 		}
 	}
-	if (rung)
+	if (vu->rung)
 		kick(vu);
+	return vfio_user_answer_write(vu);
+}
+
+/* Registers and doorbells are written as one dword or two (NVMe 1.4, 3.1); all else is nothing. */
+int vfio_user_bar_write(struct vfio_user *vu)
+{
+	struct vfio_user_region_access a = access_of(vu);
+
+	if (a.offset >= BAR0_MSIX_TABLE) {
+		if (a.offset + a.count <= BAR0_MSIX_PBA)
+			memcpy(vu->msix_table + (a.offset - BAR0_MSIX_TABLE),
+			       vu->payload + sizeof(a), a.count);
+		return vfio_user_answer_write(vu);
+	}
+	if ((a.count != 4 && a.count != 8) || a.offset % 4) {
+		log_debug("%s: write of %u bytes at offset %#x of BAR0 ignored", vu->name, a.count,
+			  (unsigned int)a.offset);
+		return vfio_user_answer_write(vu);
+	}
+	vu->done = 0;
+	vu->rung = false;
+	return write_dword(vu);
 }

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -45,6 +46,21 @@ static bool overlaps(const struct vfio_user *vu, uint64_t iova, uint64_t size)
 	return i < vu->nmaps && vu->maps[i].iova <= iova + (size - 1);
 }
 
+static bool make_room(struct vfio_user *vu)
+{
+	uint32_t size = vu->maps_size ? 2 * vu->maps_size : 32;
+	struct vfio_user_map *bigger;
+
+	if (vu->nmaps < vu->maps_size)
+		return true;
+	bigger = realloc(vu->maps, size * sizeof(*bigger));
+	if (!bigger)
+		return false;
+	vu->maps = bigger;
+	vu->maps_size = size;
+	return true;
+}
+
 static void insert(struct vfio_user *vu, const struct vfio_user_map *map)
 {
 	uint32_t i = first_behind(vu, map->iova);
@@ -74,7 +90,7 @@ void vfio_user_dma_drop(struct vfio_user *vu)
 
 static int check_file(struct vfio_user *vu, const struct vfio_user_dma_map *m, struct stat *st)
 {
-	int fd = vu->fds[0];
+	int fd = vu->ms.fds[0];
 
 	if (!fd_is_memory(fd) || fstat(fd, st)) {
 		vfio_user_warn(
@@ -121,14 +137,14 @@ static int check_map(struct vfio_user *vu, const struct vfio_user_dma_map *m)
 			       vu->name, VFIO_USER_MAX_MAPS);
 		return -ENOSPC;
 	}
-	return vu->nfds ? check_file(vu, m, &st) : 0;
+	return vu->ms.nfds ? check_file(vu, m, &st) : 0;
 }
 
 static int map_file(struct vfio_user *vu, const struct vfio_user_dma_map *m,
 		    struct vfio_user_map *map)
 {
 	uint8_t *host;
-	int rc = guest_map_file(vu->fds[0], m->offset, m->size, &map->map, &host);
+	int rc = guest_map_file(vu->ms.fds[0], m->offset, m->size, &map->map, &host);
 
 	if (rc)
 		return rc;
@@ -151,7 +167,9 @@ static int do_map(struct vfio_user *vu)
 	memcpy(&m, vu->payload, sizeof(m));
 	map.iova = m.iova;
 	map.size = m.size;
-	if (vu->nfds && (m.flags & DMA_FLAGS) == DMA_FLAGS)
+	if (!make_room(vu))
+		return -ENOMEM;
+	if (vu->ms.nfds && (m.flags & DMA_FLAGS) == DMA_FLAGS)
 		rc = map_file(vu, &m, &map);
 	if (rc) {
 		vfio_user_warn(vu, "%s: DMA_MAP of %#" PRIx64 " bytes at %#" PRIx64 ": %s",

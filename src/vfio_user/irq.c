@@ -59,10 +59,10 @@ static bool set_ok(const struct vfio_user *vu, const struct vfio_user_irq_set *s
 	if (s->flags & VFIO_USER_SET_BOOL && size - sizeof(*s) < s->count)
 		return false;
 	/* None at all takes the ones away that are there. */
-	if (s->flags & VFIO_USER_SET_EVENTFD ? vu->nfds && vu->nfds != s->count : vu->nfds)
+	if (s->flags & VFIO_USER_SET_EVENTFD ? vu->ms.nfds && vu->ms.nfds != s->count : vu->ms.nfds)
 		return false;
-	for (i = 0; i < vu->nfds; i++)
-		if (!fd_is_eventfd(vu->fds[i]))
+	for (i = 0; i < vu->ms.nfds; i++)
+		if (!fd_is_eventfd(vu->ms.fds[i]))
 			return false;
 	return true;
 }
@@ -70,9 +70,9 @@ static bool set_ok(const struct vfio_user *vu, const struct vfio_user_irq_set *s
 /* A reactor will write to it: that must not block. */
 static int take_eventfd(struct vfio_user *vu, unsigned int i)
 {
-	int fd = vu->fds[i];
+	int fd = vu->ms.fds[i];
 
-	vu->fds[i] = -1;
+	vu->ms.fds[i] = -1;
 	if (!fcntl(fd, F_SETFL, O_NONBLOCK | O_RDWR))
 		return fd;
 	vfio_user_warn(vu, "%s: interrupt eventfd: %s", vu->name, strerror(errno));
@@ -80,22 +80,45 @@ static int take_eventfd(struct vfio_user *vu, unsigned int i)
 	return -1;
 }
 
-static void set_vectors(struct vfio_user *vu, uint32_t start, uint32_t count)
+/* The vectors of the message, one after the other; vu->done have been set. */
+static int set_vector(struct vfio_user *vu)
 {
-	uint32_t i;
+	uint32_t i = vu->done;
+	struct vfio_user_irq_set s;
 
-	for (i = 0; i < count; i++)
-		vnvme_set_irq(vu->ctrl, start + i, vu->nfds ? take_eventfd(vu, i) : -1);
+	memcpy(&s, vu->payload, sizeof(s));
+	if (!(s.flags & VFIO_USER_SET_EVENTFD)) { /* all of them are taken away */
+		s.start = 0;
+		s.count = vnvme_vectors(vu->ctrl);
+	}
+	if (i == s.count)
+		return 0;
+	vu->done++;
+	vfio_user_later(vu, set_vector);
+	if (!vnvme_set_irq_begin(vu->ctrl, s.start + i, vu->ms.nfds ? take_eventfd(vu, i) : -1,
+				 vfio_user_ended, vu))
+		return VFIO_USER_LATER;
+	vu->waiting = false;
+	return -EINVAL;
 }
 
-static void trigger(struct vfio_user *vu, const struct vfio_user_irq_set *s)
+static int trigger(struct vfio_user *vu)
 {
-	const uint8_t *wanted = vu->payload + sizeof(*s);
-	uint32_t i;
+	const uint8_t *wanted = vu->payload + sizeof(struct vfio_user_irq_set);
+	struct vfio_user_irq_set s;
 
-	for (i = 0; i < s->count; i++)
-		if (s->flags & VFIO_USER_SET_NONE || wanted[i])
-			vnvme_trigger_irq(vu->ctrl, s->start + i);
+	memcpy(&s, vu->payload, sizeof(s));
+	while (vu->done < s.count) {
+		uint32_t i = vu->done++;
+
+		if (!(s.flags & VFIO_USER_SET_NONE) && !wanted[i])
+			continue;
+		vfio_user_later(vu, trigger);
+		if (!vnvme_trigger_irq_begin(vu->ctrl, s.start + i, vfio_user_ended, vu))
+			return VFIO_USER_LATER;
+		vu->waiting = false;
+	}
+	return 0;
 }
 
 int vfio_user_set_irqs(struct vfio_user *vu, uint32_t size)
@@ -109,18 +132,13 @@ int vfio_user_set_irqs(struct vfio_user *vu, uint32_t size)
 			"%s: DEVICE_SET_IRQS of index %u, %u from %u on, flags %#x, argsz %u, "
 			"%u bytes, %u file descriptors refused; there are %u MSI-X vectors, "
 			"with an eventfd each or none at all",
-			vu->name, s.index, s.count, s.start, s.flags, s.argsz, size, vu->nfds,
+			vu->name, s.index, s.count, s.start, s.flags, s.argsz, size, vu->ms.nfds,
 			vnvme_vectors(vu->ctrl));
 		return -EINVAL;
 	}
 	/* Masks are the client's; what is not MSI-X is never raised. */
 	if (s.index != VFIO_USER_IRQ_MSIX || !(s.flags & VFIO_USER_SET_TRIGGER))
 		return 0;
-	if (s.flags & VFIO_USER_SET_EVENTFD)
-		set_vectors(vu, s.start, s.count);
-	else if (!s.count)
-		set_vectors(vu, 0, vnvme_vectors(vu->ctrl));
-	else
-		trigger(vu, &s);
-	return 0;
+	vu->done = 0;
+	return s.flags & VFIO_USER_SET_EVENTFD || !s.count ? set_vector(vu) : trigger(vu);
 }

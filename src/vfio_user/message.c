@@ -25,19 +25,21 @@ static int device_info(struct vfio_user *vu, uint32_t size)
 	return 0;
 }
 
-void vfio_user_function_reset(struct vfio_user *vu)
+int vfio_user_function_reset(struct vfio_user *vu, int (*resume)(struct vfio_user *vu))
 {
 	vfio_user_bar_reset(vu);
 	pci_config_reset(&vu->pci);
-	if (!vu->stopped)
-		vnvme_stop(vu->ctrl); /* there are no queues: it does not wait */
-	vu->stopped = true;
+	return vu->stopped ? resume(vu) : vfio_user_wait_stop(vu, resume);
+}
+
+static int answer_reset(struct vfio_user *vu)
+{
+	return 0;
 }
 
 static int after_reset(struct vfio_user *vu)
 {
-	vfio_user_function_reset(vu);
-	return 0;
+	return vfio_user_function_reset(vu, answer_reset);
 }
 
 int vfio_user_reset(struct vfio_user *vu, uint32_t size)
@@ -85,11 +87,11 @@ int vfio_user_handle(struct vfio_user *vu)
 		vfio_user_warn(vu, "%s: %s before VERSION: session closed", vu->name, m->name);
 		return -EINVAL;
 	}
-	if (size < m->min_size || vu->nfds > m->max_fds) {
+	if (size < m->min_size || vu->ms.nfds > m->max_fds) {
 		vfio_user_warn(vu,
 			       "%s: %s with %u bytes and %u file descriptors refused; it has at "
 			       "least %u bytes, and at most %u of those",
-			       vu->name, m->name, size, vu->nfds, m->min_size, m->max_fds);
+			       vu->name, m->name, size, vu->ms.nfds, m->min_size, m->max_fds);
 		return -EINVAL;
 	}
 	rc = m->handle(vu, size);

@@ -90,7 +90,6 @@ static int check_access(struct vfio_user *vu, const struct vfio_user_region_acce
 int vfio_user_region_read(struct vfio_user *vu, uint32_t size)
 {
 	struct vfio_user_region_access a, *reply;
-	uint8_t *data;
 	int rc;
 
 	memcpy(&a, vu->payload, sizeof(a));
@@ -99,15 +98,13 @@ int vfio_user_region_read(struct vfio_user *vu, uint32_t size)
 		return rc;
 	reply = vfio_user_reply(vu, sizeof(a) + a.count);
 	*reply = a;
-	data = (uint8_t *)(reply + 1);
 	if (a.region == VFIO_USER_BAR0)
-		vfio_user_bar_read(vu, (uint32_t)a.offset, a.count, data);
-	else
-		pci_config_read(&vu->pci, (uint32_t)a.offset, a.count, data);
+		return vfio_user_bar_read(vu);
+	pci_config_read(&vu->pci, (uint32_t)a.offset, a.count, (uint8_t *)(reply + 1));
 	return 0;
 }
 
-static int answer_write(struct vfio_user *vu)
+int vfio_user_answer_write(struct vfio_user *vu)
 {
 	memcpy(vfio_user_reply(vu, sizeof(struct vfio_user_region_access)), vu->payload,
 	       sizeof(struct vfio_user_region_access));
@@ -116,8 +113,7 @@ static int answer_write(struct vfio_user *vu)
 
 static int answer_flr(struct vfio_user *vu)
 {
-	vfio_user_function_reset(vu);
-	return answer_write(vu);
+	return vfio_user_function_reset(vu, vfio_user_answer_write);
 }
 
 /* A function that is no bus master leaves memory alone (PCI Express Base 4.0, 7.5.1.1.3). */
@@ -129,12 +125,10 @@ static int config_write(struct vfio_user *vu, uint32_t offset, uint32_t count, c
 		return vfio_user_wait_reset(vu, answer_flr);
 	master = pci_config_bus_master(&vu->pci);
 	if (!master && !vu->stopped)
-		return vfio_user_wait_stop(vu, answer_write);
-	if (master && vu->stopped) {
-		vu->stopped = false;
-		vnvme_start(vu->ctrl);
-	}
-	return answer_write(vu);
+		return vfio_user_wait_stop(vu, vfio_user_answer_write);
+	if (master && vu->stopped)
+		return vfio_user_wait_start(vu, vfio_user_answer_write);
+	return vfio_user_answer_write(vu);
 }
 
 int vfio_user_region_write(struct vfio_user *vu, uint32_t size)
@@ -154,6 +148,5 @@ int vfio_user_region_write(struct vfio_user *vu, uint32_t size)
 	}
 	if (a.region != VFIO_USER_BAR0)
 		return config_write(vu, (uint32_t)a.offset, a.count, data);
-	vfio_user_bar_write(vu, (uint32_t)a.offset, a.count, data);
-	return answer_write(vu);
+	return vfio_user_bar_write(vu);
 }

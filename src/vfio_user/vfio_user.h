@@ -2,21 +2,12 @@
 #ifndef VFIO_USER_H
 #define VFIO_USER_H
 
-/*
- * The vfio-user transport of the NVMe controller: docs/vfio-user.md. One event thread serves the
- * sockets of all such controllers, and waits for none of their guests. Main thread.
- */
+/* The vfio-user transport of the NVMe controller: docs/vfio-user.md. Main thread. */
 
 #include "nvme/vnvme.h"
 #include "util/socket_file.h"
 
 struct vfio_user;
-struct vfio_user_server;
-
-/* Starts the event thread. Returns 0 or -errno, having logged the reason. */
-int vfio_user_server_start(struct vfio_user_server **out);
-/* When its controllers are gone. NULL is fine. */
-void vfio_user_server_stop(struct vfio_user_server *server);
 
 struct vfio_user_params {
 	const struct vnvme_params *nvme; /* memory_in_pieces is set here */
@@ -27,8 +18,7 @@ struct vfio_user_params {
 };
 
 /* Makes a controller and listens for its client. Returns 0 or -errno, having logged the reason. */
-int vfio_user_create(struct vfio_user_server *server, const struct vfio_user_params *params,
-		     struct vfio_user **out);
+int vfio_user_create(const struct vfio_user_params *params, struct vfio_user **out);
 /* Ends the session, if there is one, waiting for its I/O. */
 void vfio_user_destroy(struct vfio_user *vu);
 /* As vnvme_move_queue(). */

@@ -637,7 +637,7 @@ HOSTILE(second_client)
 		CHECK(fe_vfio_closed(&second, FE_TIMEOUT_MS));
 		fe_vfio_close(&second);
 	}
-	CHECK(fe_bad_logged("second client"));
+	CHECK(fe_bad_logged("second"));
 	fe_load_stop(&fe_bad_load);
 	CHECK_EQ(fe_bad_load.failed, 0);
 }
