@@ -14,12 +14,11 @@ static void irq_is_set(void *arg)
 	struct vnvme_sync *sync = arg;
 	const struct vnvme_irq_call *call = sync->arg;
 
-	if (call->old >= 0) {
+	if (call->old >= 0)
 		close(call->old);
-		/* What the old one was signalled for may not have arrived. */
-		if (call->fd >= 0)
-			reactor_signal(sync->ctrl->home, call->fd);
-	}
+	/* What the old one was signalled for may not have arrived, nor that of one before. */
+	if (call->fd >= 0 && sync->ctrl->irq_replaced[call->vector])
+		reactor_signal(sync->ctrl->home, call->fd);
 	vnvme_sync_end(sync);
 }
 
@@ -50,6 +49,8 @@ static void irq_at_home(struct vnvme_sync *sync)
 	struct vnvme_irq_call *call = sync->arg;
 
 	call->old = atomic_exchange(&sync->ctrl->irq_fds[call->vector], call->fd);
+	if (call->old >= 0)
+		sync->ctrl->irq_replaced[call->vector] = true;
 	call->seen = 0;
 	visit_next(sync);
 }
@@ -177,6 +178,7 @@ void vnvme_close_eventfds(struct vnvme_ctrl *ctrl)
 	for (i = 0; i < VNVME_MAX_QUEUES; i++) {
 		int fd = atomic_exchange(&ctrl->irq_fds[i], -1);
 
+		ctrl->irq_replaced[i] = false;
 		if (fd >= 0)
 			close(fd);
 	}

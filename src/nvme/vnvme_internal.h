@@ -408,7 +408,8 @@ struct vnvme_ctrl {
 	union vnvme_args begun_args;
 
 	/* Home's own from here on. */
-	int kick_fd; /* -1: none */
+	bool irq_replaced[VNVME_MAX_QUEUES]; /* the vector had an eventfd that was taken away */
+	int kick_fd;			     /* -1: none */
 	uint32_t cc, csts, aqa, intms;
 	uint64_t asq, acq;
 	bool enabled; /* from CC.EN = 1 until all queues are gone again */

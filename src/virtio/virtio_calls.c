@@ -106,6 +106,14 @@ static void start_on_reactor(void *arg)
 	struct virtio_slot *slot = arg;
 	int rc = virtio_vq_join(slot->vq, slot->vq->group);
 
+	/*
+	 * What is in the used ring may be unknown to the guest: a daemon that wrote it died before
+	 * it told of it, or told by an eventfd that nobody listened to any more. A guest that is
+	 * told for nothing looks, and goes on; QEMU's own back-ends do the same, also for a new
+	 * queue, and its tests wait for that.
+	 */
+	if (!rc)
+		virtq_kick_guest(&slot->vq->ring);
 	*slot->call.rc = rc;
 	end(slot, rc ? NULL : slot->vq);
 }

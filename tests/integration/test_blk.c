@@ -377,6 +377,30 @@ static void interrupts(void)
 	CHECK(read(q->call_fd, &n, 8) < 0);
 }
 
+/*
+ * A guest that was interrupted between two eventfds, or that a daemon died before it interrupted,
+ * must not wait for ever: a queue begins with an interrupt, and so does each eventfd of it.
+ */
+static void interrupt_at_start(void)
+{
+	uint16_t base;
+	uint64_t n;
+
+	REQUIRE(open_q("blk0", 16, FE_VIRTIO_F_VERSION_1));
+	CHECK(FE_WAIT_FOR(read(q->call_fd, &n, 8) == 8, FE_TIMEOUT_MS));
+	q->avail[0] = VRING_AVAIL_F_NO_INTERRUPT;
+	CHECK_EQ(fe_blk_exec(q, VIRTIO_BLK_T_FLUSH, 0, 0, 0), 0);
+	q->avail[0] = 0;
+	REQUIRE_EQ(fe_vq_stop(q, &base), 0);
+	while (read(q->call_fd, &n, 8) == 8)
+		;
+	REQUIRE_EQ(fe_vq_start(q, base), 0);
+	CHECK(FE_WAIT_FOR(read(q->call_fd, &n, 8) == 8, FE_TIMEOUT_MS));
+	/* And while it runs. */
+	REQUIRE_EQ(fe_vhost_set_vring_call(&dev.vhost, 0, q->call_fd), 0);
+	CHECK(FE_WAIT_FOR(read(q->call_fd, &n, 8) == 8, FE_TIMEOUT_MS));
+}
+
 static void stop_and_go_on(void)
 {
 	uint16_t base;
@@ -462,6 +486,7 @@ static const struct test_case cases[] = {
 	CASE(queues_at_the_same_time),
 	CASE(legacy_and_indirect_and_events),
 	CASE(interrupts),
+	CASE(interrupt_at_start),
 	CASE(stop_and_go_on),
 	CASE(stop_waits_for_io),
 	CASE(memory_table_under_load),
