@@ -224,6 +224,21 @@ int fe_verify(struct fe_sq *sq, uint32_t nsid, uint64_t lba, uint32_t nblocks, u
 	return fe_pattern_check(buf->va, len, seed) ? 0 : -EILSEQ;
 }
 
+int fe_exec_by_irq(struct fe_qpair *qp, struct fe_sqe *sqe)
+{
+	struct fe_cqe cqe;
+
+	fe_submit(&qp->sq, sqe);
+	/* One may be left over from before. */
+	do {
+		if (!fe_nvme_irqs(qp->cq.n, qp->cq.vector, FE_TIMEOUT_MS))
+			return -ETIMEDOUT;
+	} while (!fe_cq_poll(&qp->cq, &cqe));
+	fe_cq_ring(&qp->cq);
+	qp->sq.head = cqe.sqhd;
+	return fe_status(&cqe);
+}
+
 int fe_run_flushes(struct fe_qpair *qp, unsigned int total, unsigned int take)
 {
 	struct fe_sqe sqe = fe_sqe_flush(1);

@@ -58,6 +58,11 @@ void fe_prp_build(struct fe_sqe *sqe, const uint64_t *pages, size_t npages, size
 int fe_identify(struct fe_nvme *n, uint8_t cns, uint32_t nsid, struct fe_buf *buf);
 int fe_get_log(struct fe_nvme *n, uint8_t lid, uint32_t nsid, uint64_t offset, uint32_t bytes,
 	       struct fe_buf *buf);
+/*
+ * One command whose completion is taken when its interrupt has come, and not before: a controller
+ * sends none for what the host has taken already. A status like fe_exec(); -ETIMEDOUT: none came.
+ */
+int fe_exec_by_irq(struct fe_qpair *qp, struct fe_sqe *sqe);
 /* Reads or writes the first nblocks * block_size bytes of the buffer. */
 int fe_rw(struct fe_sq *sq, uint8_t opc, uint32_t nsid, uint64_t lba, uint32_t nblocks,
 	  uint32_t block_size, const struct fe_buf *buf);

@@ -72,7 +72,7 @@ static void test_all_queues_full(void)
 		}
 	}
 	for (i = 0; i < QUEUES; i++)
-		CHECK(fe_nvme_irqs(&ctrl, i + 1, 0) > 0);
+		CHECK_EQ(fe_exec_by_irq(&qps[i], &sqe), 0);
 }
 
 /* Seven regions of RAM, each with a transfer that touches all of them. */

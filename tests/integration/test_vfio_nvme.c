@@ -137,11 +137,12 @@ static void client_without_fds(void)
 
 static void io_works(void)
 {
+	struct fe_sqe flush = fe_sqe_flush(1);
 	unsigned int i;
 
 	for (i = 0; i < 20; i++)
 		CHECK_EQ(fe_verify(&io.sq, 1, i * 64, 64, ctrl.mapped ? 4096 : 512, &buf, i), 0);
-	CHECK(fe_nvme_irqs(&ctrl, 1, FE_TIMEOUT_MS) > 0);
+	CHECK_EQ(fe_exec_by_irq(&io, &flush), 0);
 }
 
 static void trapped_doorbells(void)
@@ -217,6 +218,7 @@ static void eight_byte_registers(void)
 /* All 64 queue pairs, their eventfds sent 16 at a time. */
 static void all_vectors(void)
 {
+	struct fe_sqe flush = fe_sqe_flush(1);
 	unsigned int qid;
 
 	REQUIRE(fe_fixture_open(&ctrl, "wide", &vfio));
@@ -224,7 +226,7 @@ static void all_vectors(void)
 	for (qid = 1; qid <= 64; qid++) {
 		REQUIRE_EQ(fe_nvme_create_qpair(&ctrl, &io, (uint16_t)qid, 8), 0);
 		CHECK_EQ(fe_run_flushes(&io, 3, 1), 0);
-		CHECK(fe_nvme_irqs(&ctrl, qid, FE_TIMEOUT_MS) > 0);
+		CHECK_EQ(fe_exec_by_irq(&io, &flush), 0);
 	}
 }
 
