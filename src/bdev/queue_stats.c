@@ -4,6 +4,8 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
 
 #include "util/util.h"
 
@@ -25,8 +27,10 @@ struct queue_stats *queue_stats_create(const char *controller, unsigned int queu
 
 	if (!set)
 		return NULL;
-	set->stats = zalloc_aligned(queues * sizeof(*set->stats));
-	if (!set->stats) {
+	/* Pages, which take memory only once a queue on them is used: most queues never are. */
+	set->stats = mmap(NULL, queues * sizeof(*set->stats), PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (set->stats == MAP_FAILED) {
 		free(set);
 		return NULL;
 	}
@@ -53,8 +57,9 @@ void queue_stats_destroy(struct queue_stats *stats)
 			sets_tail = at;
 	}
 	pthread_mutex_unlock(&lock);
+	if (set)
+		munmap(stats, set->queues * sizeof(*stats));
 	free(set);
-	free(stats);
 }
 
 /* Word by word: each is read as its writer stores it. */
@@ -78,9 +83,10 @@ void queue_stats_visit(queue_stats_fn fn, void *arg)
 	pthread_mutex_lock(&lock);
 	for (set = sets; set; set = set->next) {
 		for (i = 0; i < set->queues; i++) {
+			if (!COUNTER_READ(set->stats[i].polls))
+				continue; /* there was no such queue */
 			copy(&snapshot, &set->stats[i]);
-			if (snapshot.polls) /* there was such a queue */
-				fn(arg, set->controller, i, &snapshot);
+			fn(arg, set->controller, i, &snapshot);
 		}
 	}
 	pthread_mutex_unlock(&lock);

@@ -31,6 +31,7 @@
 #define CONFIG_IO_QUEUES_MAX	  64  /* I/O queue pairs per controller */
 #define CONFIG_QUEUES_MAX	  64  /* request virtqueues per controller */
 #define CONFIG_POLL_IDLE_US_MAX	  1000000
+#define CONFIG_LOG_LINES_MAX	  1000000
 #define CONFIG_REQUEST_MEMORY_MIN (UINT64_C(1) << 20)
 #define CONFIG_REQUEST_MEMORY_MAX (UINT64_C(1) << 30)
 #define CONFIG_SERIAL_MAX	  20  /* NVMe 1.4, figure 247: SN; VIRTIO 1.2, 5.2.6: the ID */
@@ -71,6 +72,13 @@ struct config_socket {
 	gid_t group; /* (gid_t)-1: likewise */
 };
 
+/* Lines about guests: so many at once, and then so many a second; of all, and of one object. */
+struct config_log {
+	struct config_pos pos; /* line 0 if the file has no "log" */
+	uint32_t burst, rate;
+	uint32_t object_burst, object_rate;
+};
+
 struct config_target {
 	struct config_pos pos; /* line 0 if the file has no "target" */
 	const char *socket_dir;
@@ -78,6 +86,7 @@ struct config_target {
 	struct config_cpus cpus; /* never empty */
 	struct config_polling polling;
 	bool balance; /* queues may change their reactor */
+	struct config_log log;
 };
 
 enum config_bdev_type {

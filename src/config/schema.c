@@ -25,18 +25,38 @@ static const struct config_choice poll_choices[] = {
 	{0},
 };
 
+static const struct config_key log_keys[] = {
+	{"burst", config_read_uint32, FIELD(log, burst), .dflt = "200", .min = 1,
+	 .max = CONFIG_LOG_LINES_MAX},
+	{"rate", config_read_uint32, FIELD(log, rate), .dflt = "50", .min = 1,
+	 .max = CONFIG_LOG_LINES_MAX},
+	{"object_burst", config_read_uint32, FIELD(log, object_burst), .dflt = "20", .min = 1,
+	 .max = CONFIG_LOG_LINES_MAX},
+	{"object_rate", config_read_uint32, FIELD(log, object_rate), .dflt = "1", .min = 1,
+	 .max = CONFIG_LOG_LINES_MAX},
+	{0},
+};
+
+static const struct config_section log_section = {
+	.noun = "log",
+	.size = sizeof(struct config_log),
+	.keys = log_keys,
+};
+
 static const struct config_key target_keys[] = {
 	{"socket_dir", config_read_path, FIELD(target, socket_dir), .dflt = "/run/shadowbell",
 	 .max = CONFIG_SOCKET_PATH_MAX},
 	{"socket_mode", config_read_mode, FIELD(target, socket.mode), .dflt = "0660"},
 	{"socket_owner", config_read_owner, FIELD(target, socket.owner)},
 	{"socket_group", config_read_group, FIELD(target, socket.group)},
-	{"cpus", config_read_cpus, FIELD(target, cpus), .dflt = "0", .max = CONFIG_REACTORS_MAX},
+	/* The default depends on the host: see config_validate(). */
+	{"cpus", config_read_cpus, FIELD(target, cpus), .max = CONFIG_REACTORS_MAX},
 	{"poll", config_read_choice, FIELD(target, polling.mode), .dflt = "adaptive",
 	 .choices = poll_choices},
 	{"poll_idle_us", config_read_uint32, FIELD(target, polling.idle_us), .dflt = "50",
 	 .max = CONFIG_POLL_IDLE_US_MAX},
 	{"balance", config_read_bool, FIELD(target, balance), .dflt = "true"},
+	{"log", config_read_section, FIELD(target, log), .dflt = "", .section = &log_section},
 	{0},
 };
 
@@ -167,7 +187,7 @@ static const struct config_key nvme_keys[] = {
 
 static const struct config_key blk_keys[] = {
 	{"bdev", config_read_name, FIELD(controller, blk.bdev_name), .required = true},
-	{"queues", config_read_uint32, FIELD(controller, blk.queues), .dflt = "4", .min = 1,
+	{"queues", config_read_uint32, FIELD(controller, blk.queues), .dflt = "64", .min = 1,
 	 .max = CONFIG_QUEUES_MAX},
 	{"read_only", config_read_bool, FIELD(controller, blk.read_only), .dflt = "false"},
 	{"serial", config_read_ascii, FIELD(controller, blk.serial), .min = 1,
@@ -225,7 +245,7 @@ static const struct config_section scsi_target_section = {
 };
 
 static const struct config_key scsi_keys[] = {
-	{"queues", config_read_uint32, FIELD(controller, scsi.queues), .dflt = "4", .min = 1,
+	{"queues", config_read_uint32, FIELD(controller, scsi.queues), .dflt = "64", .min = 1,
 	 .max = CONFIG_QUEUES_MAX},
 	{"targets", config_read_list, FIELD(controller, scsi.targets), .required = true,
 	 .max = CONFIG_SCSI_IDS, .section = &scsi_target_section,

@@ -42,6 +42,26 @@ static bool find_forbidden(const struct config_cpus *cpus, const bool *allowed, 
 	return any;
 }
 
+/* One reactor on the first CPU that the process may use: also where that is not CPU 0. */
+static void default_cpus(struct config *cfg, const struct config_host *host)
+{
+	struct config_controller *ctrls = (struct config_controller *)cfg->controllers;
+	unsigned int *cpu;
+
+	if (config_places_has(cfg, &cfg->target.cpus))
+		return;
+	cpu = config_arena_alloc(&cfg->priv->arena, 1, sizeof(*cpu));
+	if (!cpu)
+		return;
+	while (*cpu + 1 < CONFIG_CPUS_MAX && !host->cpu[*cpu])
+		(*cpu)++;
+	cfg->target.cpus = (struct config_cpus){.cpu = cpu, .n = 1};
+	for (size_t i = 0; i < cfg->ncontrollers; i++) {
+		if (!config_places_has(cfg, &ctrls[i].cpus))
+			ctrls[i].cpus = cfg->target.cpus;
+	}
+}
+
 static void check_target_cpus(const struct config *cfg, struct config_errors *errors,
 			      const struct config_host *host)
 {
@@ -52,9 +72,8 @@ static void check_target_cpus(const struct config *cfg, struct config_errors *er
 	if (!find_forbidden(&target->cpus, host->cpu, forbidden))
 		return;
 	config_errors_add(errors, config_locate(cfg, &target->cpus, target->pos),
-			  "target: cpus: CPU %s%s is not usable by this process; allowed: %s",
+			  "target: cpus: CPU %s is not usable by this process; allowed: %s",
 			  config_cpus_format(&given, forbidden),
-			  config_places_has(cfg, &target->cpus) ? "" : " (the default)",
 			  config_cpus_format(&allowed, host->cpu));
 }
 
@@ -152,6 +171,7 @@ void config_validate(struct config *cfg, struct config_errors *errors,
 	struct config_index bdevs = {.incomplete = !cfg->bdevs};
 	struct config_index controllers = {.n = 0};
 
+	default_cpus(cfg, host);
 	check_target_cpus(cfg, errors, host);
 	if (!config_validate_splits(cfg, errors))
 		bdevs.incomplete = true;

@@ -11,6 +11,7 @@
 
 #include "config/uuid.h"
 #include "tests/unit/config/load.h"
+#include "util/log_limit.h"
 
 static void defaults(void)
 {
@@ -29,6 +30,11 @@ static void defaults(void)
 	CU_ASSERT_EQUAL(cfg->target.cpus.cpu[0], 0);
 	CU_ASSERT_EQUAL(cfg->target.polling.mode, CONFIG_POLL_ADAPTIVE);
 	CU_ASSERT_EQUAL(cfg->target.polling.idle_us, 50);
+	CU_ASSERT_EQUAL(cfg->target.log.pos.line, 0);
+	CU_ASSERT_EQUAL(cfg->target.log.burst, LOG_ALL_BURST);
+	CU_ASSERT_EQUAL(cfg->target.log.rate, LOG_ALL_RATE);
+	CU_ASSERT_EQUAL(cfg->target.log.object_burst, LOG_OBJECT_BURST);
+	CU_ASSERT_EQUAL(cfg->target.log.object_rate, LOG_OBJECT_RATE);
 	CU_ASSERT_EQUAL(cfg->nbdevs, 1);
 	bdev = &cfg->bdevs[0];
 	CU_ASSERT_EQUAL(bdev->type, CONFIG_BDEV_MALLOC);
@@ -57,6 +63,7 @@ static void target_values(void)
 						 "  socket_group: 0\n"
 						 "  cpus: [1, 0]\n"
 						 "  poll: busy\n"
+						 "  log: {burst: 7, object_rate: 1000000}\n"
 						 "  poll_idle_us: 0\n" RAM CTRL);
 	const struct config_target *t;
 
@@ -73,7 +80,28 @@ static void target_values(void)
 	CU_ASSERT_EQUAL(t->cpus.cpu[1], 0);
 	CU_ASSERT_EQUAL(t->polling.mode, CONFIG_POLL_BUSY);
 	CU_ASSERT_EQUAL(t->polling.idle_us, 0);
+	CU_ASSERT_EQUAL(t->log.burst, 7);
+	CU_ASSERT_EQUAL(t->log.rate, 50);
+	CU_ASSERT_EQUAL(t->log.object_burst, 20);
+	CU_ASSERT_EQUAL(t->log.object_rate, 1000000);
 	CU_ASSERT_STRING_EQUAL(cfg->controllers[0].socket_path, "/tmp/x/c");
+	config_free(cfg);
+}
+
+/* Without the key it is a CPU that the process may use, whichever that is. */
+static void default_cpu(void)
+{
+	static const char text[] = RAM CTRL;
+	static struct config_host host;
+	struct config *cfg = NULL;
+	char *errors = NULL;
+
+	host.cpu[5] = host.cpu[7] = true;
+	CU_ASSERT_EQUAL_FATAL(config_load_text("t", text, strlen(text), &host, &cfg, &errors), 0);
+	CU_ASSERT_EQUAL(cfg->target.cpus.n, 1);
+	CU_ASSERT_EQUAL(cfg->target.cpus.cpu[0], 5);
+	CU_ASSERT_PTR_EQUAL(cfg->controllers[0].cpus.cpu, cfg->target.cpus.cpu);
+	CU_ASSERT_EQUAL(cfg->controllers[0].cpus.n, 1);
 	config_free(cfg);
 }
 
@@ -339,7 +367,7 @@ static void blk(void)
 		"blk",
 		RAM "controllers:\n"
 		    "  - {name: a, type: blk, bdev: r}\n"
-		    "  - {name: b, type: blk, bdev: r, queues: 64, read_only: true, serial: \"vm7 "
+		    "  - {name: b, type: blk, bdev: r, queues: 3, read_only: true, serial: \"vm7 "
 		    "root\", write_cache: false, poll: busy}\n"
 		    "  - {name: c, type: nvme, namespaces: [{bdev: r}]}\n");
 	const struct config_controller *a, *b;
@@ -351,14 +379,14 @@ static void blk(void)
 	CU_ASSERT_EQUAL(a->type, CONFIG_CONTROLLER_BLK);
 	CU_ASSERT_PTR_EQUAL(a->blk.bdev, &cfg->bdevs[0]);
 	CU_ASSERT_STRING_EQUAL(a->blk.bdev_name, "r");
-	CU_ASSERT_EQUAL(a->blk.queues, 4);
+	CU_ASSERT_EQUAL(a->blk.queues, 64);
 	CU_ASSERT_EQUAL(a->blk.read_only, false);
 	CU_ASSERT_EQUAL(a->blk.write_cache, true);
 	/* As an nvme controller of that name would get. */
 	CU_ASSERT_STRING_EQUAL(a->blk.serial, "SB3bc0fac3788f569587");
 	CU_ASSERT_STRING_EQUAL(a->socket_path, "/run/shadowbell/a");
 	CU_ASSERT_PTR_EQUAL(b->blk.bdev, &cfg->bdevs[0]);
-	CU_ASSERT_EQUAL(b->blk.queues, 64);
+	CU_ASSERT_EQUAL(b->blk.queues, 3);
 	CU_ASSERT_EQUAL(b->blk.read_only, true);
 	CU_ASSERT_EQUAL(b->blk.write_cache, false);
 	CU_ASSERT_STRING_EQUAL(b->blk.serial, "vm7 root");
@@ -378,14 +406,14 @@ static void scsi(void)
 		"      - {id: 255, luns: [{lun: 255, bdev: r}, {lun: 0, bdev: d, read_only: true}]}\n"
 		"      - {id: 0, luns: [{lun: 0, bdev: d, serial: one disk}]}\n"
 		"      - {id: 3, luns: [{lun: 0, bdev: d, serial: one disk}]}\n"
-		"  - {name: b, type: scsi, queues: 64, targets: []}\n");
+		"  - {name: b, type: scsi, queues: 3, targets: []}\n");
 	const struct config_scsi *a;
 
 	if (!cfg)
 		return;
 	CU_ASSERT_EQUAL(cfg->controllers[0].type, CONFIG_CONTROLLER_SCSI);
 	a = &cfg->controllers[0].scsi;
-	CU_ASSERT_EQUAL(a->queues, 4);
+	CU_ASSERT_EQUAL(a->queues, 64);
 	CU_ASSERT_EQUAL(a->ntargets, 3);
 	CU_ASSERT_EQUAL(a->targets[0].id, 255);
 	CU_ASSERT_EQUAL(a->targets[0].nluns, 2);
@@ -399,7 +427,7 @@ static void scsi(void)
 	CU_ASSERT_EQUAL(a->targets[1].id, 0);
 	CU_ASSERT_PTR_EQUAL(a->targets[1].luns[0].bdev, &cfg->bdevs[1]);
 	CU_ASSERT_STRING_EQUAL(a->targets[1].luns[0].serial, "one disk");
-	CU_ASSERT_EQUAL(cfg->controllers[1].scsi.queues, 64);
+	CU_ASSERT_EQUAL(cfg->controllers[1].scsi.queues, 3);
 	CU_ASSERT_EQUAL(cfg->controllers[1].scsi.ntargets, 0);
 	config_free(cfg);
 }
@@ -691,6 +719,7 @@ static const struct test_case cases[] = {
 	{"defaults", defaults},
 	{"transports", transports},
 	{"target_values", target_values},
+	{"default_cpu", default_cpu},
 	{"spellings", spellings},
 	{"inheritance", inheritance},
 	{"names_of_users", names_of_users},
