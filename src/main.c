@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "config/config.h"
 #include "target/target.h"
+#include "util/fd.h"
 #include "util/log.h"
 #include "util/time.h"
 
@@ -33,7 +35,7 @@ static void print_help(FILE *to)
 	      "      --version         print the version and exit\n"
 	      "  -h, --help            print this and exit\n"
 	      "\n"
-	      "SIGUSR1 prints the counters.\n"
+	      "SIGUSR1 prints the counters; SIGHUP does nothing yet.\n"
 	      "Exit status: 0 after SIGINT or SIGTERM, 1 if something failed, 2 for a wrong\n"
 	      "command line or configuration.\n",
 	      to);
@@ -121,6 +123,26 @@ static int load_config(const struct options *o, struct config **cfg)
 	return rc;
 }
 
+static void print_limit(void *arg, bool is_error, const char *text)
+{
+	const struct options *o = arg;
+
+	fprintf(stderr, "%s: %s%s\n", o->config, is_error ? "" : "warning: ", text);
+}
+
+static int check_limits(struct options *o, const struct config *cfg)
+{
+	if (!target_check_limits(cfg, print_limit, o))
+		return EXIT_USAGE;
+	printf("%s: OK\n", o->config);
+	return EXIT_SUCCESS;
+}
+
+static void log_limit_of_host(void *arg, bool is_error, const char *text)
+{
+	log_line(is_error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, "%s", text);
+}
+
 /* Blocked before there are threads, so that only sigtimedwait() takes them. */
 static void block_signals(sigset_t *set)
 {
@@ -128,6 +150,7 @@ static void block_signals(sigset_t *set)
 	sigaddset(set, SIGINT);
 	sigaddset(set, SIGTERM);
 	sigaddset(set, SIGUSR1);
+	sigaddset(set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a file over its limit is the guest's error, not our end */
@@ -155,7 +178,7 @@ static int wait_for_end(struct target *target, const sigset_t *set)
 
 	if (!target_balances(target))
 		next = UINT64_MAX;
-	while (!sig || sig == SIGUSR1) {
+	while (sig != SIGINT && sig != SIGTERM) {
 		now = time_now_ns();
 		if (now >= next) {
 			target_balance(target);
@@ -164,23 +187,31 @@ static int wait_for_end(struct target *target, const sigset_t *set)
 		sig = wait_for_signal(set, next - now);
 		if (sig == SIGUSR1)
 			target_print_stats(target);
+		if (sig == SIGHUP)
+			log_warn("SIGHUP: reload is not supported yet: restart the daemon for a "
+				 "changed configuration to take effect");
 	}
 	return sig;
 }
 
 static int run(const struct config *cfg, bool verbose)
 {
+	const struct config_log *log = &cfg->target.log;
 	struct target *target;
 	sigset_t set;
 	int rc, sig;
 
 	block_signals(&set);
+	/* What is made has the mode that is said where it is made, and never a wider one before. */
+	umask(0077);
+	log_limit_set((struct log_budget){log->object_burst, log->object_rate},
+		      (struct log_budget){log->burst, log->rate});
 	rc = log_start();
 	if (rc) {
 		log_error("the thread of the log cannot start: %s", strerror(-rc));
 		return EXIT_FAILURE;
 	}
-	if (target_start(cfg, &target)) {
+	if (!target_check_limits(cfg, log_limit_of_host, NULL) || target_start(cfg, &target)) {
 		log_stop();
 		return EXIT_FAILURE;
 	}
@@ -205,12 +236,13 @@ int main(int argc, char **argv)
 
 	parse_options(argc, argv, &o);
 	set_log_level(o.verbose);
+	fd_raise_limit();
 	if (load_config(&o, &cfg)) {
 		config_free(cfg);
 		return EXIT_USAGE;
 	}
 	if (o.check)
-		printf("%s: OK\n", o.config);
+		status = check_limits(&o, cfg);
 	else
 		status = run(cfg, o.verbose > 0);
 	config_free(cfg);

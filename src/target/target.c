@@ -7,6 +7,7 @@
 
 #include "loop/loop.h"
 #include "reactor/reactor.h"
+#include "target/host_limits.h"
 #include "target/target_internal.h"
 #include "util/log.h"
 #include "vhost/vhost.h"
@@ -35,6 +36,17 @@ static int start_reactors(struct target *t)
 }
 
 /* --- all of it --- */
+
+bool target_check_limits(const struct config *cfg,
+			 void (*say)(void *arg, bool is_error, const char *text), void *arg)
+{
+	struct host_limits limits;
+	struct host_needs needs;
+
+	host_limits_get("", &limits);
+	host_needs_get(cfg, &needs);
+	return host_limits_check(&limits, &needs, say, arg);
+}
 
 int target_start(const struct config *cfg, struct target **out)
 {

@@ -10,6 +10,13 @@
 struct target;
 
 /*
+ * Whether the limits of the host are enough for it; what is wrong goes to say(), errors and
+ * warnings.
+ */
+bool target_check_limits(const struct config *cfg,
+			 void (*say)(void *arg, bool is_error, const char *text), void *arg);
+
+/*
  * Starts reactors, bdevs and controllers; guests may connect when it returns 0. On -errno the
  * reason has been logged and nothing is left. The configuration must outlive the target.
  */

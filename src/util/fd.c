@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "util/fd.h"
 
+#include <inttypes.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -26,4 +28,53 @@ bool fd_is_memory(int fd)
 
 	return !fstat(fd, &st) && S_ISREG(st.st_mode) && !fstatfs(fd, &fs) &&
 	       (fs.f_type == TMPFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC);
+}
+
+/* --- how many --- */
+
+static struct rlimit limits(void)
+{
+	struct rlimit l = {0};
+
+	getrlimit(RLIMIT_NOFILE, &l);
+	return l;
+}
+
+void fd_raise_limit(void)
+{
+	struct rlimit l = limits();
+
+	l.rlim_cur = l.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &l);
+}
+
+uint64_t fd_limit(void)
+{
+	return limits().rlim_cur;
+}
+
+uint64_t fd_limit_hard(void)
+{
+	return limits().rlim_max;
+}
+
+const char *fd_strerror(int err, char text[FD_ERROR_MAX])
+{
+	char buf[128];
+	const char *what = strerror_r(err, buf, sizeof(buf));
+
+	if (err == EMFILE)
+		snprintf(text, FD_ERROR_MAX,
+			 "%s: the process may have %" PRIu64 " (RLIMIT_NOFILE); raise its hard "
+			 "limit (LimitNOFILE= of a systemd unit, ulimit -Hn), or use fewer "
+			 "controllers or queues",
+			 what, fd_limit());
+	else if (err == ENFILE)
+		snprintf(text, FD_ERROR_MAX,
+			 "%s: all processes together have as many as there may be; raise "
+			 "fs.file-max (sysctl)",
+			 what);
+	else
+		snprintf(text, FD_ERROR_MAX, "%s", what);
+	return text;
 }

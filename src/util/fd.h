@@ -2,9 +2,12 @@
 #ifndef UTIL_FD_H
 #define UTIL_FD_H
 
-/* What a file descriptor that somebody else sent stands for. Any thread. */
+/* File descriptors: how many there may be, and what one that somebody else sent stands for. Any
+ * thread, unless said otherwise. */
 
+#include <errno.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* An eventfd: nothing else may be written to, as the write might block. */
 bool fd_is_eventfd(int fd);
@@ -13,5 +16,22 @@ bool fd_is_eventfd(int fd);
  * ever, and a reactor with it.
  */
 bool fd_is_memory(int fd);
+
+/* Raises the limit of open files as far as it goes. Main thread, before others start. */
+void fd_raise_limit(void);
+/* RLIMIT_NOFILE: what the process may have, and how far it may raise that. */
+uint64_t fd_limit(void);
+uint64_t fd_limit_hard(void);
+
+#define FD_ERROR_MAX 256
+/*
+ * strerror(), and where a limit of open files was reached, which one, its value, and where to raise
+ * it: what else is to be said about a file that could not be opened would mislead then.
+ */
+const char *fd_strerror(int err, char text[FD_ERROR_MAX]);
+static inline bool fd_is_limit(int err)
+{
+	return err == EMFILE || err == ENFILE;
+}
 
 #endif

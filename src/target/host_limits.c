@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "target/host_limits.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/fd.h"
+#include "util/util.h"
+
+/* --- what there is --- */
+
+static bool read_line(const char *path, char *text, size_t size)
+{
+	FILE *f = fopen(path, "re");
+	bool good = f && fgets(text, (int)size, f);
+
+	if (f)
+		fclose(f);
+	if (good)
+		text[strcspn(text, "\n")] = '\0';
+	return good;
+}
+
+/* "max", and a number that is no limit, are above what is there already. */
+static void lower(struct host_limits *out, const char *path, size_t root_len)
+{
+	char text[32], *end;
+	uint64_t n;
+
+	if (!read_line(path, text, sizeof(text)))
+		return;
+	n = strtoull(text, &end, 10);
+	if (end == text || n >= out->memory)
+		return;
+	out->memory = n;
+	snprintf(out->memory_from, sizeof(out->memory_from), "%s", path + root_len);
+}
+
+/* The limits of a cgroup and of those that it is in. */
+static void walk_up(struct host_limits *out, const char *root, const char *base, char *group,
+		    const char *file)
+{
+	char path[4096], *slash;
+
+	for (;;) {
+		snprintf(path, sizeof(path), "%s%s%s/%s", root, base, group, file);
+		lower(out, path, strlen(root));
+		slash = strrchr(group, '/');
+		if (!slash)
+			return;
+		*slash = '\0';
+	}
+}
+
+static void memory_limit(const char *root, struct host_limits *out)
+{
+	char line[4096], *group;
+	FILE *f;
+
+	snprintf(line, sizeof(line), "%s/proc/self/cgroup", root);
+	f = fopen(line, "re");
+	if (!f)
+		return;
+	while (fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = '\0';
+		group = strstr(line, ":/");
+		if (!group)
+			continue;
+		group++;
+		if (!strncmp(line, "0::", 3))
+			walk_up(out, root, "/sys/fs/cgroup", group, "memory.max");
+		else if (strstr(line, ":memory:"))
+			walk_up(out, root, "/sys/fs/cgroup/memory", group, "memory.limit_in_bytes");
+	}
+	fclose(f);
+}
+
+void host_limits_get(const char *root, struct host_limits *out)
+{
+	uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	char path[256], text[32];
+
+	*out = (struct host_limits){.files = fd_limit_hard(), .mappings = HOST_UNLIMITED};
+	snprintf(path, sizeof(path), "%s/proc/sys/vm/max_map_count", root);
+	if (read_line(path, text, sizeof(text)))
+		out->mappings = strtoull(text, NULL, 10);
+	out->memory = machine;
+	memory_limit(root, out);
+	if (!out->memory_from[0])
+		out->memory = HOST_UNLIMITED;
+}
+
+/* --- what is needed --- */
+
+/* Of the process: standard files, the log, DPDK, event loops, what the C library opens for a
+ * moment. And of each reactor: epoll, eventfds, an io_uring. */
+#define FILES_PROCESS 40
+#define FILES_REACTOR 6
+/* Of each controller: the listening socket and its lock; of its session: the connection, the
+ * in-flight region, what librte_vhost has of its own for a session. */
+#define FILES_CONTROLLER 2
+#define FILES_SESSION	 6
+/* QEMU has up to 8 regions of guest memory with most machines. */
+#define REGIONS_USUAL	    8
+#define MAPPINGS_PROCESS    1000
+#define MAPPINGS_CONTROLLER (REGIONS_USUAL + 8)
+#define MAPPINGS_BDEV	    2
+#define SCSI_OTHER_QUEUES   2
+
+/* Eventfds: of a virtqueue a kick and a call; of an NVMe controller one a vector, twice over
+ * vhost-user. */
+static uint64_t eventfds(const struct config_controller *c)
+{
+	switch (c->type) {
+	case CONFIG_CONTROLLER_NVME:
+		return 2 * ((uint64_t)c->nvme.io_queues + 1);
+	case CONFIG_CONTROLLER_BLK:
+		return 2 * (uint64_t)c->blk.queues;
+	case CONFIG_CONTROLLER_SCSI:
+		return 2 * ((uint64_t)c->scsi.queues + SCSI_OTHER_QUEUES);
+	}
+	return 0;
+}
+
+void host_needs_get(const struct config *cfg, struct host_needs *out)
+{
+	size_t i;
+
+	*out = (struct host_needs){
+		.files_idle = FILES_PROCESS + FILES_REACTOR * cfg->target.cpus.n,
+		.mappings = MAPPINGS_PROCESS + MAPPINGS_BDEV * cfg->nbdevs +
+			    MAPPINGS_CONTROLLER * cfg->ncontrollers,
+	};
+	for (i = 0; i < cfg->nbdevs; i++) {
+		const struct config_bdev *b = &cfg->bdevs[i];
+
+		out->files_idle += b->type == CONFIG_BDEV_FILE;
+		if (b->type == CONFIG_BDEV_MALLOC)
+			out->memory += b->malloc.size_bytes;
+	}
+	out->files_idle += FILES_CONTROLLER * cfg->ncontrollers;
+	out->files_all = out->files_idle + FILES_SESSION * cfg->ncontrollers;
+	for (i = 0; i < cfg->ncontrollers; i++)
+		out->files_all += eventfds(&cfg->controllers[i]);
+}
+
+/* --- whether it is enough --- */
+
+#define MIB (UINT64_C(1) << 20)
+
+#define RAISE_FILES "raise it (LimitNOFILE= of a systemd unit, ulimit -Hn)"
+
+typedef void (*say_fn)(void *arg, bool is_error, const char *text);
+
+static bool check_files(const struct host_limits *l, const struct host_needs *n, say_fn say,
+			void *arg)
+{
+	char text[512];
+
+	if (n->files_idle > l->files) {
+		snprintf(text, sizeof(text),
+			 "it takes %" PRIu64 " open files before any guest connects, and the "
+			 "process may have %" PRIu64
+			 " (RLIMIT_NOFILE, the hard limit): " RAISE_FILES
+			 ", or configure fewer bdevs and controllers",
+			 n->files_idle, l->files);
+		say(arg, true, text);
+		return false;
+	}
+	if (n->files_all > l->files) {
+		snprintf(text, sizeof(text),
+			 "it takes up to %" PRIu64 " open files when each guest uses all of its "
+			 "queues, and the process may have %" PRIu64 " (RLIMIT_NOFILE, the hard "
+			 "limit): " RAISE_FILES ", or lower queues and io_queues; guests beyond "
+			 "it will be refused",
+			 n->files_all, l->files);
+		say(arg, false, text);
+	}
+	return true;
+}
+
+static void check_memory(const struct host_limits *l, const struct host_needs *n, say_fn say,
+			 void *arg)
+{
+	char text[640];
+
+	if (l->memory == HOST_UNLIMITED)
+		return;
+	if (n->memory > l->memory)
+		snprintf(text, sizeof(text),
+			 "bdevs of type malloc take %" PRIu64 " MiB, and the memory of the "
+			 "daemon's cgroup is limited to %" PRIu64 " MiB (%s): guests that fill "
+			 "them end the daemon; raise it (MemoryMax= of a systemd unit)",
+			 n->memory / MIB, l->memory / MIB, l->memory_from);
+	else
+		snprintf(
+			text, sizeof(text),
+			"the memory of the daemon's cgroup is limited to %" PRIu64 " MiB (%s): "
+			"guest memory counts there that the daemon is the first to touch, and the "
+			"daemon is killed beyond it; use prealloc=on in QEMU's memory backends, or "
+			"no limit (MemoryMax= of a systemd unit)",
+			l->memory / MIB, l->memory_from);
+	say(arg, false, text);
+}
+
+bool host_limits_check(const struct host_limits *l, const struct host_needs *n, say_fn say,
+		       void *arg)
+{
+	bool good = check_files(l, n, say, arg);
+	char text[512];
+
+	if (n->mappings > l->mappings) {
+		snprintf(text, sizeof(text),
+			 "it takes about %" PRIu64 " memory mappings when all guests are "
+			 "connected, and the process may have %" PRIu64 " (vm.max_map_count): "
+			 "raise it with sysctl; guests beyond it will be refused",
+			 n->mappings, l->mappings);
+		say(arg, false, text);
+	}
+	check_memory(l, n, say, arg);
+	return good;
+}
