@@ -300,11 +300,13 @@ static void destroy(const struct target_controller *c)
 
 static int make_socket_dir(const char *dir)
 {
-	if (!mkdir(dir, 0755) || errno == EEXIST)
+	int rc = socket_file_make_dir(dir, 0755);
+
+	if (!rc || rc == -EEXIST)
 		return 0;
 	log_error("socket_dir %s cannot be made: %s; make it, or choose another one", dir,
-		  strerror(errno));
-	return -errno;
+		  strerror(-rc));
+	return rc;
 }
 
 int target_create_controllers(struct target *t)

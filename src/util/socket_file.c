@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "util/fd.h"
 #include "util/log.h"
 
 static int lock_path(const struct socket_file *f, char *buf, size_t size)
@@ -34,31 +35,49 @@ static bool is_still_at(int fd, const char *path)
 {
 	struct stat ours, there;
 
-	return !fstat(fd, &ours) && !stat(path, &there) && ours.st_ino == there.st_ino &&
+	return !fstat(fd, &ours) && !lstat(path, &there) && ours.st_ino == there.st_ino &&
 	       ours.st_dev == there.st_dev;
+}
+
+static int lock_error(const struct socket_file *f, const char *path, int err)
+{
+	const char *remedy = "";
+	char text[FD_ERROR_MAX];
+
+	if (err == ENOENT || err == ENOTDIR || err == EACCES || err == EPERM)
+		remedy = "; check that its folder exists and is writable for this user";
+	else if (err == ELOOP)
+		remedy = "; there is a symbolic link, which is not ours: remove it";
+	else if (err == ENOSPC || err == EDQUOT || err == EROFS)
+		remedy = "; make room, or give another socket_dir";
+	log_error("%s: cannot make the lock file %s: %s%s", f->name, path, fd_strerror(err, text),
+		  remedy);
+	return -err;
+}
+
+static int in_use_error(const struct socket_file *f)
+{
+	char who[32] = "another process";
+	pid_t pid = holder_of(f->lock_fd);
+
+	if (pid > 0) /* not written if the disk was full */
+		snprintf(who, sizeof(who), "process %d", (int)pid);
+	log_error("%s: socket %s is in use by %s; stop that one, or give this one another "
+		  "socket_dir",
+		  f->name, f->path, who);
+	close(f->lock_fd);
+	return -EADDRINUSE;
 }
 
 /* Opens and locks the file; its last owner may be removing it, and then it takes another try. */
 static int open_locked(struct socket_file *f, const char *path)
 {
-	int rc;
-
 	do {
 		f->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-		if (f->lock_fd < 0) {
-			rc = -errno;
-			log_error("%s: cannot make the lock file %s: %s; check that its folder "
-				  "exists and is writable for this user",
-				  f->name, path, strerror(-rc));
-			return rc;
-		}
-		if (flock(f->lock_fd, LOCK_EX | LOCK_NB)) {
-			log_error("%s: socket %s is in use by process %d; stop that one, or give "
-				  "this one another socket_dir",
-				  f->name, f->path, (int)holder_of(f->lock_fd));
-			close(f->lock_fd);
-			return -EADDRINUSE;
-		}
+		if (f->lock_fd < 0)
+			return lock_error(f, path, errno);
+		if (flock(f->lock_fd, LOCK_EX | LOCK_NB))
+			return in_use_error(f);
 		if (is_still_at(f->lock_fd, path))
 			return 0;
 		close(f->lock_fd);
@@ -84,12 +103,34 @@ static int take_lock(struct socket_file *f)
 	return 0;
 }
 
+static bool is_ours(const struct socket_file *f)
+{
+	struct stat there;
+
+	return !lstat(f->path, &there) && there.st_dev == f->dev && there.st_ino == f->ino;
+}
+
+void socket_file_bound(struct socket_file *f)
+{
+	struct stat there;
+
+	if (lstat(f->path, &there))
+		return; /* it has gone already: not ours to remove */
+	f->bound = true;
+	f->dev = there.st_dev;
+	f->ino = there.st_ino;
+}
+
 void socket_file_release(struct socket_file *f)
 {
 	char path[SOCKET_PATH_MAX + 16];
 
+	if (f->bound && is_ours(f))
+		unlink(f->path);
+	f->bound = false;
 	lock_path(f, path, sizeof(path));
-	unlink(path);
+	if (is_still_at(f->lock_fd, path))
+		unlink(path);
 	close(f->lock_fd);
 }
 
@@ -130,22 +171,42 @@ static int clear_path(const struct socket_file *f)
 	return unlink(f->path) ? -errno : 0;
 }
 
+static int owner_error(const struct socket_params *p, int err)
+{
+	char user[32] = "", group[32] = "";
+
+	if (p->set_owner)
+		snprintf(user, sizeof(user), "user %u", p->owner);
+	if (p->set_group)
+		snprintf(group, sizeof(group), "group %u", p->group);
+	log_error("%s: cannot give %s to %s%s%s: %s%s", p->name, p->path, user,
+		  user[0] && group[0] ? ", " : "", group, strerror(err),
+		  err != EPERM	 ? ""
+		  : p->set_owner ? "; that takes root (CAP_CHOWN)"
+				 : "; that takes root (CAP_CHOWN), or to be in the group");
+	return -err;
+}
+
 int socket_file_set_access(const struct socket_params *p)
 {
 	uid_t uid = p->set_owner ? p->owner : (uid_t)-1;
 	gid_t gid = p->set_group ? p->group : (gid_t)-1;
 
-	if ((p->set_owner || p->set_group) && chown(p->path, uid, gid)) {
-		log_error("%s: cannot give %s to user %d, group %d: %s", p->name, p->path, (int)uid,
-			  (int)gid, strerror(errno));
-		return -errno;
-	}
+	if ((p->set_owner || p->set_group) && chown(p->path, uid, gid))
+		return owner_error(p, errno);
 	if (chmod(p->path, p->mode)) {
 		log_error("%s: cannot set mode %04o of %s: %s", p->name, (unsigned int)p->mode,
 			  p->path, strerror(errno));
 		return -errno;
 	}
 	return 0;
+}
+
+int socket_file_make_dir(const char *path, mode_t mode)
+{
+	if (mkdir(path, mode))
+		return -errno;
+	return chmod(path, mode) ? -errno : 0;
 }
 
 int socket_file_claim(struct socket_file *f, const struct socket_params *p)

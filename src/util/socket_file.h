@@ -34,6 +34,9 @@ struct socket_file {
 	char path[SOCKET_PATH_MAX];
 	char name[64];
 	int lock_fd; /* of the lock file: held as long as the socket is ours */
+	bool bound;  /* and then, which file it is */
+	dev_t dev;
+	ino_t ino;
 };
 
 /*
@@ -43,7 +46,16 @@ struct socket_file {
 int socket_file_claim(struct socket_file *f, const struct socket_params *p);
 /* Gives the socket its owner and mode. Returns 0, or -errno having logged the reason. */
 int socket_file_set_access(const struct socket_params *p);
-/* Drops the lock. The socket is unlinked before. */
+/* The socket has been bound to the path: the file that is there now is ours. */
+void socket_file_bound(struct socket_file *f);
+/*
+ * Removes the socket, if it was bound, and the lock file, and drops the lock. What stands there by
+ * now and is not ours, as somebody has removed the folder and another daemon has made it anew,
+ * stays.
+ */
 void socket_file_release(struct socket_file *f);
+/* Makes a folder for sockets, with this mode whatever the umask is. 0, -EEXIST or another -errno.
+ */
+int socket_file_make_dir(const char *path, mode_t mode);
 
 #endif
