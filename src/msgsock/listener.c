@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "util/fd.h"
 #include "util/util.h"
 
 #define BACKLOG	 64
@@ -145,24 +146,25 @@ static int bind_and_listen(struct listener *l, const struct socket_params *p)
 	old = umask(0777);
 	rc = bind(l->source.fd, (struct sockaddr *)&addr, sizeof(addr)) ? -errno : 0;
 	umask(old);
+	if (!rc)
+		socket_file_bound(&l->file);
 	return rc ? rc : listen(l->source.fd, BACKLOG) ? -errno : 0;
 }
 
 static int make_socket(struct listener *l, const struct socket_params *p)
 {
+	char text[FD_ERROR_MAX];
 	int rc = socket_file_claim(&l->file, p);
 
 	if (rc)
 		return rc;
 	rc = bind_and_listen(l, p);
-	if (rc) {
-		log_error("%s: cannot listen on %s: %s", l->name, p->path, strerror(-rc));
-	} else {
+	if (rc)
+		log_error("%s: cannot listen on %s: %s", l->name, p->path, fd_strerror(-rc, text));
+	else
 		rc = socket_file_set_access(p);
-		if (!rc)
-			return 0;
-		unlink(p->path);
-	}
+	if (!rc)
+		return 0;
 	if (l->source.fd >= 0)
 		close(l->source.fd);
 	socket_file_release(&l->file);
@@ -196,6 +198,5 @@ int listener_open(struct listener *l, const struct socket_params *p, const struc
 void listener_close(struct listener *l)
 {
 	close(l->source.fd);
-	unlink(l->file.path);
 	socket_file_release(&l->file);
 }

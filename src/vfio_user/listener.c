@@ -49,12 +49,15 @@ void vfio_user_session_over(struct vfio_user *vu)
 
 static int make_dir(struct vfio_user *vu, const char *dir)
 {
+	int rc;
+
 	if (!dir)
 		return 0;
-	if (mkdir(dir, 0755) && errno != EEXIST) {
+	rc = socket_file_make_dir(dir, 0755);
+	if (rc && rc != -EEXIST) {
 		log_error("%s: the socket's folder %s cannot be made: %s", vu->name, dir,
-			  strerror(errno));
-		return -errno;
+			  strerror(-rc));
+		return rc;
 	}
 	vu->socket_dir = strdup(dir);
 	return vu->socket_dir ? 0 : -ENOMEM;

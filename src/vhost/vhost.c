@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_config.h>
 #include <rte_eal.h>
@@ -46,6 +47,19 @@ static int redirect_log(void)
 	return 0;
 }
 
+/* It looks for CPUs in sysfs, and where it finds none it prints 80 lines about its options. */
+static int dpdk_knows_cpu(int cpu)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/topology/core_id", cpu);
+	if (!access(path, F_OK))
+		return 0;
+	log_error("CPU %d is not in /sys (%s: %s): mount sysfs there, which DPDK needs", cpu, path,
+		  strerror(errno));
+	return -ENODEV;
+}
+
 int vhost_init(void)
 {
 	char cpu[16];
@@ -68,6 +82,9 @@ int vhost_init(void)
 	sched_getaffinity(0, sizeof(before), &before);
 	for (i = 0; i < CPU_SETSIZE && !CPU_ISSET(i, &before); i++)
 		;
+	rc = dpdk_knows_cpu(i);
+	if (rc)
+		return rc;
 	snprintf(cpu, sizeof(cpu), "0@%d", i); /* DPDK numbers only so many CPUs */
 	rc = rte_eal_init(ARRAY_SIZE(argv) - 1, argv);
 	sched_setaffinity(0, sizeof(before), &before);

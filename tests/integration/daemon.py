@@ -9,6 +9,7 @@ import os
 import pathlib
 import pwd
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -588,12 +589,117 @@ def not_allowed_to_give(case):
     equal(sorted(os.listdir(home / "run")), [], "left in the socket directory")
 
 
+def messages_about_rights(case):
+    """Names what was to be given, and to whom: not -1 where nothing was."""
+    if os.getuid():
+        raise Skip("root is needed to become somebody else")
+    home, how = as_nobody(case)
+    daemon = case.start("-c", case.config(sockets=home / "run", target=", socket_group: 0"),
+                        ready=False, **how)
+    equal(daemon.wait(WAIT), 1, "the status")
+    said = daemon.log.read_text()
+    check("cannot give" in said and "group 0" in said and "CAP_CHOWN" in said, said)
+    check(" -1" not in said and " user " not in said, said)
+
+
+def any_umask(case):
+    """Every folder, socket and lock has the rights that it is to have, whatever is inherited."""
+    for mask in (0, 0o22, 0o77, 0o777):
+        config = case.config(target=", socket_mode: 0660",
+                             controller=", transport: vfio-user, socket_layout: folder")
+        daemon = case.start("-c", config, preexec_fn=lambda m=mask: os.umask(m))
+        modes = {name: stat.S_IMODE((case.sockets / name).lstat().st_mode)
+                 for name in (".", "nvme0", "nvme0/cntrl", "nvme0/.cntrl.lock", "nvme1",
+                              ".nvme1.lock")}
+        equal(modes, {".": 0o755, "nvme0": 0o755, "nvme0/cntrl": 0o660, "nvme0/.cntrl.lock": 0o600,
+                      "nvme1": 0o660, ".nvme1.lock": 0o600}, f"modes with umask {mask:o}")
+        equal(case.end(daemon), 0, "the status")
+        case.sockets.rmdir()
+
+
+def folder_of_another(case):
+    """The folder was removed, and a second daemon made it anew: the end of the first is not its."""
+    first = case.start("-c", case.config())
+    shutil.rmtree(case.sockets)
+    second = case.start("-c", case.config("b.yaml"))
+    before = {path.name: path.lstat().st_ino for path in case.sockets.iterdir()}
+    equal(case.end(first), 0, "the first one's status")
+    equal({path.name: path.lstat().st_ino for path in case.sockets.iterdir()}, before, "its files")
+    Session(case.sockets / "nvme0").hello().works()
+    case.refused(case.config("c.yaml"), "in use by process", second.pid)
+    equal(case.end(second), 0, "the second one's status")
+    equal(sorted(os.listdir(case.sockets)), [], "left in the socket directory")
+
+
+# --- the host ---
+
+def hang_up(case):
+    """There is no reload yet: SIGHUP is no reason to end."""
+    daemon = case.start("-c", case.config())
+    daemon.send_signal(signal.SIGHUP)
+    await_(lambda: "reload is not supported yet" in daemon.log.read_text(), "a line about SIGHUP")
+    Session(case.sockets / "nvme0").hello().works()
+    equal(case.end(daemon), 0, "the status")
+
+
+def limit_of_files(case):
+    """It is raised as far as it goes; what does not suffice is told, with the remedy."""
+    def limits(soft, hard):
+        return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))}
+    daemon = case.start("-c", case.config(), **limits(30, 1000))
+    has = pathlib.Path(f"/proc/{daemon.pid}/limits").read_text(encoding="utf-8")
+    check(re.search(r"^Max open files +1000 +1000 ", has, re.M), has)
+    equal(case.end(daemon), 0, "the status")
+    config = case.config("few.yaml", controller=", io_queues: 64")
+    status, out, err = case.run("--check", "-c", config, **limits(100, 100))
+    equal((status, out), (0, f"{config}: OK\n"), "--check with a limit that a guest may reach")
+    check("warning: " in err and "RLIMIT_NOFILE" in err and "LimitNOFILE" in err, err)
+    for option in (["--check"], []):
+        status, out, err = case.run(*option, "-c", config, **limits(10, 10))
+        equal((status, out), (2 if option else 1, ""), f"{option} with a limit of 10")
+        check("RLIMIT_NOFILE" in err and "LimitNOFILE" in err and "may have 10 " in err, err)
+        check("writable" not in err, err)
+
+
+def other_cpus(case):
+    """Without cpus it takes a CPU that it may use, which need not be the first of the machine."""
+    cpus = sorted(os.sched_getaffinity(0))
+    for cpu in (cpus[0], cpus[-1]):
+        daemon = case.start("-c", case.config(),
+                            preexec_fn=lambda c=cpu: os.sched_setaffinity(0, {c}))
+        daemon.send_signal(signal.SIGUSR1)
+        await_(lambda d=daemon, c=cpu: f"reactor cpu{c} " in d.log.read_text(), f"CPU {cpu}")
+        equal(case.end(daemon), 0, "the status")
+
+
+def without_sys(case):
+    if os.getuid() or subprocess.run(["unshare", "-m", "true"], check=False,
+                                     stderr=subprocess.DEVNULL).returncode:
+        raise Skip("root is needed for a mount namespace")
+    done = subprocess.run(["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /sys && exec "$@"',
+                           "sh", str(DAEMON), "-c", case.config()], stdin=subprocess.DEVNULL,
+                          text=True, capture_output=True, timeout=WAIT, check=False)
+    said = done.stdout + done.stderr
+    equal(done.returncode, 1, f"the status ({said})")
+    check("/sys" in said and "mount" in said and said.count("\n") <= 3, said)
+
+
+def inherited_journal(case):
+    """The variable is a service's whose child started the daemon; its stderr is a file."""
+    daemon = case.start("-c", case.config(), env={**os.environ, "JOURNAL_STREAM": "8:12345"})
+    equal(case.end(daemon), 0, "the status")
+    for line in daemon.log.read_text().splitlines():
+        check(re.match(r"\d{4}-\d\d-\d\d \d\d:", line), f"without a time: {line}")
+
+
 CASES = [option_help, option_version, wrong_options, check_only, check_beside_a_running_one,
          option_socket_dir, verbosity, libraries, counters, ends_in_order, ends_with_sessions,
          signalled_while_starting, closed_output, stuck_output, a_guests_lines, started_twice,
          half_taken, second_front_end, stale_socket, other_files, lock_of_another,
          lock_is_a_link, another_program_listens, mode_and_owner, owner,
-         socket_dir, path_too_long, unprivileged, unwritable, not_allowed_to_give]
+         socket_dir, path_too_long, unprivileged, unwritable, not_allowed_to_give,
+         messages_about_rights, any_umask, folder_of_another, hang_up, limit_of_files, other_cpus,
+         without_sys, inherited_journal]
 
 
 if __name__ == "__main__":
