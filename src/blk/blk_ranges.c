@@ -68,6 +68,8 @@ static void range_done(struct bdev_io *io)
 	/* A discard that the backend can't do here was still only a hint. */
 	if (io->op != BDEV_OP_DISCARD || io->status != BDEV_STATUS_UNSUPPORTED)
 		r->result = blk_status_of(io->status);
+	if (r->range < r->nranges && virtio_req_must_end(&r->req))
+		r->result = VIRTIO_BLK_S_IOERR;
 	steps_run(&r->steps, next_range, r);
 }
 

@@ -22,9 +22,12 @@ uint8_t blk_status_of(enum bdev_status status)
 
 void blk_complete(struct blk_req *r, uint8_t status)
 {
-	*r->status = status;
-	if (unlikely(status != VIRTIO_BLK_S_OK))
+	if (unlikely(status != VIRTIO_BLK_S_OK)) {
+		if (virtio_req_leave(&r->req))
+			return;
 		COUNTER_ADD(r->req.stats->errors, 1);
+	}
+	*r->status = status;
 	virtio_req_complete(&r->req, (status == VIRTIO_BLK_S_OK ? r->written : 0) + 1);
 }
 
@@ -164,6 +167,16 @@ static void handle(struct virtio_req *req)
 	dispatch(r, virtio_req_arg(req), &hdr);
 }
 
+static void cancel(struct virtio_req *req)
+{
+	bdev_io_cancel(&req->io);
+}
+
+static struct bdev_io *io_of(struct virtio_req *req)
+{
+	return &req->io;
+}
+
 static void session(void *arg, bool begins)
 {
 	struct blk *blk = arg;
@@ -175,6 +188,8 @@ static void session(void *arg, bool begins)
 const struct virtio_ops blk_virtio_ops = {
 	.req_size = sizeof(struct blk_req),
 	.handle = handle,
+	.cancel = cancel,
+	.io_of = io_of,
 	.run_now = blk_run_now,
 	.session = session,
 	.get_config = blk_get_config,

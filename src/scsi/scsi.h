@@ -197,6 +197,8 @@ bool scsi_rw_now(struct scsi_group *g, const uint8_t lun[8], const uint8_t cdb[1
  * done(). For a guest's ABORT TASK use a TMF, which finds the task on any reactor.
  */
 void scsi_task_cancel(struct scsi_task *task, enum scsi_response why);
+/* The I/O that it waits for, to abandon it or to tell of it; NULL: none. Between the same. */
+struct bdev_io *scsi_task_io(struct scsi_task *task);
 
 /* --- task management functions (SAM-5, 7) --- */
 
@@ -240,6 +242,7 @@ struct scsi_tmf {
 	struct scsi_tour {
 		struct scsi_visit {
 			struct reactor_msg msg;
+			struct reactor_timer timer; /* while it waits for cancelled tasks */
 			struct reactor *home;
 			struct scsi_lu *lu;
 			struct scsi_channel *ch;

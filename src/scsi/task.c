@@ -206,3 +206,8 @@ void scsi_task_cancel(struct scsi_task *task, enum scsi_response why)
 		break;
 	}
 }
+
+struct bdev_io *scsi_task_io(struct scsi_task *task)
+{
+	return task->state == SCSI_TASK_IO ? &task->io : NULL;
+}

@@ -134,6 +134,8 @@ static slow_path void respond_any(struct vs_req *r, const struct scsi_task *task
 	};
 
 	memcpy(resp.sense, task->sense, task->sense_len);
+	if (task->response != SCSI_RESPONSE_OK && virtio_req_leave(&r->req))
+		return;
 	if (resp.response != VIRTIO_SCSI_S_OK || resp.status)
 		COUNTER_ADD(r->req.stats->errors, 1);
 	else if (task->in_len)
@@ -301,6 +303,28 @@ static void handle(struct virtio_req *req)
 		handle_control(req);
 }
 
+/* What is on the control queue waits for the tasks that it is about. */
+static struct scsi_task *task_of(struct virtio_req *req)
+{
+	return virtio_req_queue(req) >= QUEUE_REQUEST ? &vs_req_of(req)->task : NULL;
+}
+
+/* Linux tries again what ends so. */
+static void cancel(struct virtio_req *req)
+{
+	struct scsi_task *task = task_of(req);
+
+	if (task)
+		scsi_task_cancel(task, SCSI_RESPONSE_RESET);
+}
+
+static struct bdev_io *io_of(struct virtio_req *req)
+{
+	struct scsi_task *task = task_of(req);
+
+	return task ? scsi_task_io(task) : NULL;
+}
+
 static int group_start(void *arg, void **ctx)
 {
 	const struct virtio_scsi *vs = arg;
@@ -324,6 +348,8 @@ static void session(void *arg, bool begins)
 static const struct virtio_ops virtio_scsi_ops = {
 	.req_size = sizeof(struct vs_req),
 	.handle = handle,
+	.cancel = cancel,
+	.io_of = io_of,
 	.run_now = virtio_scsi_run_now,
 	.first_now_queue = QUEUE_REQUEST,
 	.group_start = group_start,

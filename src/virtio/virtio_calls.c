@@ -9,6 +9,10 @@
 
 #include "virtio/virtio_internal.h"
 
+/* Stops with less between them, and no start, are one of the device: queue by queue, with one
+ * grace. */
+#define ONE_STOP_NS NS_PER_SEC
+
 /* --- slots --- */
 
 int virtio_slots_create(struct virtio_dev *dev)
@@ -127,13 +131,15 @@ int virtio_vring_start_begin(struct virtio_dev *dev, unsigned int index,
 	struct virtio_vq *vq;
 	int err;
 
-	reap(slot);
 	err = virtio_vq_create(dev->groups[index % dev->ngroups], slot, vring, &vq);
 	if (err)
 		return err;
+	virtio_vq_take_left(vq, slot->stopped);
+	reap(slot);
 	pthread_mutex_lock(&dev->lock);
 	slot->vq = vq;
 	slot->busy = true;
+	dev->grace_end_ns = 0;
 	pthread_mutex_unlock(&dev->lock);
 	begin(slot, &call, start_on_reactor);
 	return 0;
@@ -145,20 +151,47 @@ static void stop_on_reactor(void *arg)
 {
 	struct virtio_slot *slot = arg;
 
-	slot->vq->stopping = true;
-	virtio_vq_stop_if_drained(slot->vq);
+	virtio_vq_stop(slot->vq, slot->call.grace_ns);
 }
 
 void virtio_slot_stopped(struct virtio_slot *slot)
 {
 	*slot->call.base = slot->vq->ring.last_avail;
+	pthread_mutex_lock(&slot->dev->lock);
+	slot->dev->last_stopped_ns = time_now_ns();
+	pthread_mutex_unlock(&slot->dev->lock);
 	end(slot, NULL);
+}
+
+/*
+ * QEMU stops one queue after the other, and each could wait for the same disk. The front-end's end
+ * ends all patience.
+ */
+static uint64_t grace_ns(struct virtio_dev *dev, enum vhost_stop how)
+{
+	uint64_t now = time_now_ns(), end_ns;
+
+	if (how == VHOST_STOP_END)
+		return 0;
+	pthread_mutex_lock(&dev->lock);
+	if (!dev->grace_end_ns ||
+	    (now > dev->grace_end_ns && now - dev->last_stopped_ns > ONE_STOP_NS))
+		dev->grace_end_ns = now + drain_times.grace_ns;
+	end_ns = dev->grace_end_ns;
+	pthread_mutex_unlock(&dev->lock);
+	return end_ns > now ? end_ns - now : 0;
 }
 
 void virtio_vring_stop_begin(struct virtio_dev *dev, unsigned int index, enum vhost_stop how,
 			     uint16_t *base, void (*ended)(void *arg), void *arg)
 {
-	struct virtio_call call = {.how = how, .base = base, .ended = ended, .arg = arg};
+	struct virtio_call call = {
+		.how = how,
+		.grace_ns = grace_ns(dev, how),
+		.base = base,
+		.ended = ended,
+		.arg = arg,
+	};
 
 	begin(&dev->slots[index], &call, stop_on_reactor);
 }

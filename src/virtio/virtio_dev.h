@@ -30,7 +30,7 @@ struct virtio_req {
 	struct bdev_io io;
 	struct virtio_vq *vq;
 	struct queue_stats *stats; /* of its queue */
-	struct virtio_req *next;   /* free list */
+	struct virtio_req *next;   /* free list; itself: it is active */
 	struct iovec *out, *in;	   /* what the device reads, and writes; entries may be used up */
 	unsigned int nout, nin;
 	uint64_t out_len, in_len; /* bytes, as they came */
@@ -97,6 +97,10 @@ struct virtio_ops {
 	uint64_t idle_queues;
 	/* On the queue's reactor: ends in virtio_req_complete(), now or later. */
 	void (*handle)(struct virtio_req *req);
+	/* Tries to end a request early; it ends in any case, perhaps inside. On its reactor. */
+	void (*cancel)(struct virtio_req *req);
+	/* The I/O that it waits for; NULL: none. On its reactor. */
+	struct bdev_io *(*io_of)(struct virtio_req *req);
 	/*
 	 * The short way, if there is one: takes and completes chains from the front of those that
 	 * the ring has seen, up to `max`, as if each had been a request. Returns how many: it stops
@@ -162,7 +166,8 @@ int virtio_vring_start_begin(struct virtio_dev *dev, unsigned int index,
 			     void *arg);
 /*
  * Stops a running queue: no use of the vring, and no I/O of it in flight, from ended() on; *base
- * has become the available index to go on from.
+ * has become the available index to go on from. What does not end in time is ended early; see
+ * docs/virtio.md.
  */
 void virtio_vring_stop_begin(struct virtio_dev *dev, unsigned int index, enum vhost_stop how,
 			     uint16_t *base, void (*ended)(void *arg), void *arg);
@@ -174,6 +179,13 @@ void virtio_vring_call_begin(struct virtio_dev *dev, unsigned int index, int fd,
 
 /* Gives the chain back with `written` bytes written to its buffers; the request is gone. */
 void virtio_req_complete(struct virtio_req *req, uint32_t written);
+/*
+ * Before a request is answered with an error: true: it was ended early because its queue stops, and
+ * will be taken again; nothing is written, and it is gone.
+ */
+bool virtio_req_leave(struct virtio_req *req);
+/* Between the steps of a long request: its queue stops, and waits for it no longer. */
+bool virtio_req_must_end(const struct virtio_req *req);
 /* It has moved data, in the way of an enum bdev_op. */
 static inline void virtio_req_count(const struct virtio_req *req, unsigned int op, uint64_t bytes)
 {

@@ -6,6 +6,7 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 
+#include "bdev/drain.h"
 #include "util/log.h"
 #include "vhost/guest_table.h"
 #include "virtio/virtio_dev.h"
@@ -17,6 +18,7 @@ struct virtio_vq;
 struct virtio_call {
 	struct reactor_msg msg;
 	enum vhost_stop how;
+	uint64_t grace_ns;
 	int fd;
 	int *rc;
 	uint16_t *base;
@@ -44,7 +46,9 @@ struct virtio_vq {
 	uint64_t features;
 	unsigned int outstanding;
 	bool stopping;
-	bool idle; /* see virtio_ops.idle_queues */
+	bool cancelling; /* the grace is over */
+	bool leaving;	 /* what fails now is not answered: it will be taken again */
+	bool idle;	 /* see virtio_ops.idle_queues */
 	bool broken_logged;
 	int kick_fd;
 	bool kick_watched;	 /* by the reactor; else it is polled */
@@ -56,8 +60,12 @@ struct virtio_vq {
 	uint16_t counted_avail;	  /* the available index that stats->doorbells knows of */
 	struct virtio_req *timed; /* whose latency is being taken, or NULL */
 	uint64_t timed_since_ns;
-	sem_t moved;  /* posted when it has come to another group, or back */
-	bool starved; /* it left a chain where it is, for want of a list of the group's */
+	sem_t moved;	    /* posted when it has come to another group, or back */
+	bool starved;	    /* it left a chain where it is, for want of a list of the group's */
+	struct drain drain; /* while it stops */
+	uint16_t *left; /* heads that were not answered, or NULL; where no in-flight region has them
+			 */
+	uint16_t nleft;
 	struct virtio_req *free;
 	char *reqs;	    /* ring.size requests of ops->req_size bytes */
 	uint16_t made_reqs; /* of these: the others are memory that was never touched */
@@ -98,9 +106,28 @@ struct virtio_dev {
 	struct guest_table memory; /* changes only while no queue runs */
 	/* Of the slots: for the control thread, who moves queues, and reactors. Never for long. */
 	pthread_mutex_t lock;
+	uint64_t grace_end_ns;	  /* of stops that follow each other closely; 0: none yet */
+	uint64_t last_stopped_ns; /* when the last one had ended */
 	unsigned int queues;
 	struct virtio_slot *slots;
 };
+
+static inline struct virtio_req *virtio_vq_req(const struct virtio_vq *vq, uint16_t i)
+{
+	return (void *)(vq->reqs + i * vq->group->dev->ops->req_size);
+}
+
+/* From its fetch on until it is free, and among the free ones, again: no other request is next to
+ * itself. */
+static inline void virtio_req_set_active(struct virtio_req *req)
+{
+	req->next = req;
+}
+
+static inline bool virtio_req_is_active(const struct virtio_req *req)
+{
+	return req->next == req;
+}
 
 /* virtio_calls.c; all but the begin() forms, which virtio_dev.h has */
 int virtio_slots_create(struct virtio_dev *dev);
@@ -117,13 +144,19 @@ int virtio_vq_create(struct virtio_group *g, struct virtio_slot *slot,
 		     const struct vhost_vring *vring, struct virtio_vq **out);
 void virtio_vq_destroy(struct virtio_vq *vq);
 /* On the reactor. */
+void virtio_req_free(struct virtio_req *req);
 unsigned int virtio_vq_poll(struct virtio_vq *vq);
 /* Fetches a batch, with something to fetch, and flushes. */
 unsigned int virtio_vq_run(struct virtio_vq *vq);
-/* True if the queue was waiting for that, and is gone from this group. */
-bool virtio_vq_stop_if_drained(struct virtio_vq *vq);
 /* A queue that is in no group belongs to this one from now on. 0 or -ENOMEM. */
 int virtio_vq_join(struct virtio_vq *vq, struct virtio_group *g);
+
+/* virtio_stop.c; on the reactor */
+void virtio_vq_stop(struct virtio_vq *vq, uint64_t grace_ns);
+/* True if the queue was waiting for that, and is gone from this group. */
+bool virtio_vq_stop_if_drained(struct virtio_vq *vq);
+/* Control thread: the new queue in the slot takes again what the one before has left. */
+void virtio_vq_take_left(struct virtio_vq *vq, struct virtio_vq *before);
 
 /* virtio_move.c, on the reactor that it has left */
 void virtio_vq_hand_over(struct virtio_vq *vq);

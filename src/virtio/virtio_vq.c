@@ -60,11 +60,16 @@ static inline void free_req(struct virtio_req *req)
 
 	if (unlikely(vq->timed == req))
 		end_timing(vq);
-	req->next = vq->free;
+	req->next = vq->free; /* it is active no more */
 	vq->free = req;
 	vq->outstanding--;
 	vq->group->completed++;
 	reactor_poller_poke(&vq->group->poller); /* it shows it to the guest */
+}
+
+void virtio_req_free(struct virtio_req *req)
+{
+	free_req(req);
 }
 
 void virtio_req_complete(struct virtio_req *req, uint32_t written)
@@ -118,11 +123,10 @@ static inline uint64_t units_of(const struct virtq_chain *chain)
  */
 static slow_path void make_more_reqs(struct virtio_vq *vq)
 {
-	size_t bytes = vq->group->dev->ops->req_size;
 	unsigned int n;
 
 	for (n = 0; n < REQS_AT_ONCE && vq->made_reqs < vq->ring.size; n++) {
-		struct virtio_req *req = (void *)(vq->reqs + vq->made_reqs++ * bytes);
+		struct virtio_req *req = virtio_vq_req(vq, vq->made_reqs++);
 
 		req->vq = vq;
 		req->stats = vq->stats;
@@ -160,6 +164,7 @@ static bool fetch(struct virtio_vq *vq)
 	vq->free = req->next;
 	if (unlikely(!vq->free))
 		make_more_reqs(vq);
+	virtio_req_set_active(req);
 	vq->outstanding++;
 	req->big = chain.big;
 	req->head = chain.head;
@@ -277,6 +282,7 @@ static int make_reqs(struct virtio_vq *vq)
 void virtio_vq_destroy(struct virtio_vq *vq)
 {
 	pages_free(vq->reqs, reqs_bytes(vq));
+	free(vq->left);
 	virtq_fini(&vq->ring);
 	free(vq);
 }
@@ -338,17 +344,4 @@ int virtio_vq_create(struct virtio_group *g, struct virtio_slot *slot,
 	}
 	*out = vq;
 	return 0;
-}
-
-bool virtio_vq_stop_if_drained(struct virtio_vq *vq)
-{
-	if (vq->outstanding)
-		return false;
-	virtq_flush(&vq->ring);
-	virtio_group_remove(vq->group, vq);
-	if (vq->to)
-		virtio_vq_hand_over(vq);
-	else
-		virtio_slot_stopped(vq->slot);
-	return true;
 }

@@ -75,9 +75,21 @@ static void release(struct reactor *r)
 	reactor_call(r, release_held, NULL);
 }
 
+/* None ends early. */
+static void cancel(struct virtio_req *req)
+{
+}
+
+static struct bdev_io *io_of(struct virtio_req *req)
+{
+	return NULL;
+}
+
 static const struct virtio_ops ops = {
 	.req_size = sizeof(struct late_req),
 	.handle = handle,
+	.cancel = cancel,
+	.io_of = io_of,
 	.first_now_queue = 1, /* queue 0 is for control */
 };
 
