@@ -4,6 +4,7 @@
  * its own reactor, so that no task is ever looked at from another thread; a tour goes from unit to
  * unit. Only tasks that are older than the visit's arrival count: more may come meanwhile.
  */
+#include "bdev/drain.h"
 #include "scsi/scsi_internal.h"
 
 /* --- on a channel's reactor --- */
@@ -40,8 +41,22 @@ static bool pending(const struct scsi_visit *v)
 	return task && task->seq < v->upto_seq;
 }
 
+static void cancel_task(const struct scsi_visit *v, struct scsi_task *task)
+{
+	scsi_task_cancel(task, v->abort);
+}
+
+static void abandon_task(const struct scsi_visit *v, struct scsi_task *task)
+{
+	struct bdev_io *io = scsi_task_io(task);
+
+	if (io)
+		bdev_io_abandon(io);
+}
+
 /* Tasks that end meanwhile move the cursor. */
-static void cancel_tasks(struct scsi_visit *v)
+static void end_tasks(struct scsi_visit *v,
+		      void (*end)(const struct scsi_visit *v, struct scsi_task *task))
 {
 	struct scsi_channel *ch = v->ch;
 	struct scsi_task *task;
@@ -51,19 +66,48 @@ static void cancel_tasks(struct scsi_visit *v)
 	while ((task = ch->cursor) && task->seq < v->upto_seq) {
 		ch->cursor = task->next;
 		if (matches(v, task))
-			scsi_task_cancel(task, v->abort);
+			end(v, task);
 	}
 	ch->cursor = NULL;
 	ch->cancelling = false;
 }
 
 static void arrive(void *arg);
+static void leave(struct scsi_visit *v);
+static void start_patience(struct scsi_visit *v);
 
 static void send_to(struct scsi_visit *v, struct reactor *r, void (*fn)(void *arg))
 {
 	v->msg.fn = fn;
 	v->msg.arg = v;
 	reactor_send(r, &v->msg);
+}
+
+/* Who asked for the tasks' end shall not wait for a disk that hangs. */
+static void patience_over(void *arg)
+{
+	struct scsi_visit *v = arg;
+	struct scsi_channel *ch = v->ch;
+	struct scsi_visit **at;
+
+	for (at = &ch->waiting; *at != v; at = &(*at)->next_waiting)
+		;
+	*at = v->next_waiting; /* so that it stays while its tasks end */
+	end_tasks(v, abandon_task);
+	if (!pending(v)) {
+		leave(v);
+		return;
+	}
+	v->next_waiting = ch->waiting;
+	ch->waiting = v;
+	start_patience(v);
+}
+
+static void start_patience(struct scsi_visit *v)
+{
+	v->timer.fn = patience_over;
+	v->timer.arg = v;
+	reactor_timer_start(v->ch->reactor, &v->timer, drain_times.cancel_ns);
 }
 
 /* False: it isn't over yet here. */
@@ -82,11 +126,13 @@ static bool look(struct scsi_visit *v)
 		return true;
 	}
 	if (cancels)
-		cancel_tasks(v);
+		end_tasks(v, cancel_task);
 	if (!pending(v))
 		return true;
 	v->next_waiting = ch->waiting;
 	ch->waiting = v;
+	if (cancels)
+		start_patience(v);
 	return false;
 }
 
@@ -132,6 +178,7 @@ static void go_on(struct scsi_visit *v)
 
 static void leave(struct scsi_visit *v)
 {
+	reactor_timer_cancel(&v->timer);
 	scsi_channel_put(v->ch);
 	go_on(v);
 }
@@ -207,6 +254,7 @@ static void visit_done(struct scsi_visit *v)
 void scsi_tour_start(struct scsi_tour *tour)
 {
 	tour->visit.home = reactor_self();
+	tour->visit.timer = (struct reactor_timer){0};
 	tour->visit.lu = NULL;
 	tour->visit.found = false;
 	run_tour(tour);

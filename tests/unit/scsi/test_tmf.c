@@ -201,6 +201,37 @@ static void waits(void)
 	test_remove("d");
 }
 
+static bool abandon(struct bdev_channel *ch, struct bdev_io *io, enum bdev_status status)
+{
+	struct mock *m = ch->bdev->ctx;
+
+	CU_ASSERT_EQUAL(m->held[m->nheld - 1], io);
+	m->nheld--;
+	bdev_io_complete(io, status);
+	return true;
+}
+
+/* One that can't either, but can be left alone: the function does not wait for it for long. */
+static void abandoned(void)
+{
+	static struct bdev_ops hung;
+	struct mock *m = mock_new("d");
+	struct cmd c;
+
+	hung = no_cancel_ops;
+	hung.abandon = abandon;
+	m->bdev.ops = &hung;
+	CU_ASSERT_EQUAL(bdev_register(&m->bdev), 0);
+	host_open(&h, "host", NULL, "d");
+	host_hold(&h, m);
+	start(&c, &h, 0, 0, 1);
+	CU_ASSERT_EQUAL(host_tmf(&h, SCSI_TMF_LU_RESET, 0), SCSI_TMF_COMPLETE);
+	CU_ASSERT_EQUAL(response(&c), SCSI_RESPONSE_RESET);
+	host_go(&h, m);
+	host_end(&h);
+	test_remove("d");
+}
+
 /* A long command is ended between two of its I/Os. */
 static void between_steps(void)
 {
@@ -281,9 +312,15 @@ static void cancel(void)
 }
 
 static const struct test_case cases[] = {
-	{"abort_task", abort_task}, {"queries", queries}, {"sets", sets},
-	{"refused", refused},	    {"waits", waits},	  {"between_steps", between_steps},
-	{"restarted", restarted},   {"cancel", cancel},
+	{"abort_task", abort_task},
+	{"queries", queries},
+	{"sets", sets},
+	{"refused", refused},
+	{"waits", waits},
+	{"abandoned", abandoned},
+	{"between_steps", between_steps},
+	{"restarted", restarted},
+	{"cancel", cancel},
 };
 
 TEST_MAIN("scsi_tmf", cases)
