@@ -177,13 +177,7 @@ uint16_t vnvme_admin_create_sq(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 
 static void stop_sq(struct vnvme_group *g, struct vnvme_op *op)
 {
-	struct vnvme_sq *sq = queue_op_of(op)->sq;
-	uint32_t i;
-
-	sq->deleting = true;
-	for (i = 0; i < sq->nreqs; i++)
-		if (sq->reqs[i].io_running)
-			bdev_io_cancel(&sq->reqs[i].io);
+	queue_op_of(op)->sq->deleting = true;
 }
 
 static bool sq_drained(struct vnvme_group *g, struct vnvme_op *op)
@@ -214,7 +208,8 @@ uint16_t vnvme_admin_delete_sq(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 		.op = {.prepare = at_its_group,
 		       .start = stop_sq,
 		       .ready = sq_drained,
-		       .done = sq_deleted},
+		       .done = sq_deleted,
+		       .drains = true},
 	};
 	uint16_t status;
 
@@ -222,6 +217,7 @@ uint16_t vnvme_admin_delete_sq(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 		return VNVME_CMD(NVME_SC_QID_INVALID);
 	qop.sq = ctrl->sqs[qid];
 	qop.cq = qop.sq->cq;
+	qop.op.drain_sq = qop.sq;
 	status = run(ctrl, &qop);
 	if (status == VNVME_PENDING) {
 		ctrl->sqs[qid] = NULL;

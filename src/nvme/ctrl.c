@@ -188,7 +188,13 @@ static void pause_at_home(struct vnvme_sync *sync, enum vnvme_pause why)
 	/* At once: no admin command may queue an operation behind this one. */
 	sync->ctrl->home_group->paused |= why;
 	sync->why = why;
-	sync->op = (struct vnvme_op){.start = pause_group, .ready = group_paused, .done = paused};
+	sync->op = (struct vnvme_op){
+		.start = pause_group,
+		.ready = group_paused,
+		.done = paused,
+		.drains = true,
+		.grace_ns = drain_times.grace_ns,
+	};
 	vnvme_op_run(sync->ctrl, &sync->op);
 }
 
@@ -335,18 +341,39 @@ void vnvme_attach_begin(struct vnvme_ctrl *ctrl, void (*ended)(void *arg), void 
 	vnvme_sync_begin(ctrl, attach_at_home, NULL, ended, arg);
 }
 
+static void shutdown_ended(struct vnvme_op *op)
+{
+	vnvme_regs_reset(op->ctrl);
+	vnvme_sync_op_done(op);
+}
+
+/* Of a controller that is not enabled: there are no queues, but flushes. */
+static void end_shutdown(struct vnvme_sync *sync)
+{
+	sync->op = (struct vnvme_op){
+		.ready = vnvme_op_idle,
+		.done = shutdown_ended,
+		.drains = true,
+	};
+	vnvme_op_run(sync->ctrl, &sync->op);
+}
+
 static void reset_at_home(struct vnvme_sync *sync)
 {
 	struct vnvme_ctrl *ctrl = sync->ctrl;
 
 	if (ctrl->enabled && !vnvme_was_shut_down(ctrl) && !ctrl->disabling)
 		ctrl->unsafe_shutdowns++;
-	if (!ctrl->enabled && !ctrl->shutting_down) {
+	if (!ctrl->enabled && ctrl->shutting_down) {
+		end_shutdown(sync);
+		return;
+	}
+	if (!ctrl->enabled) {
 		vnvme_regs_reset(ctrl);
 		vnvme_sync_end(sync);
 		return;
 	}
-	ctrl->resetting = sync; /* ended by disabled(), or shutdown_complete() */
+	ctrl->resetting = sync; /* ended by disabled() */
 	vnvme_ctrl_disable(ctrl);
 }
 

@@ -111,15 +111,6 @@ void vnvme_ctrl_enable(struct vnvme_ctrl *ctrl)
 
 /* --- disabling --- */
 
-static void cancel_all(const struct vnvme_sq *sq)
-{
-	uint32_t i;
-
-	for (i = 0; i < sq->nreqs; i++)
-		if (sq->reqs[i].io_running)
-			bdev_io_cancel(&sq->reqs[i].io);
-}
-
 void vnvme_op_drop_queues(struct vnvme_group *g, struct vnvme_op *op)
 {
 	uint32_t i;
@@ -127,7 +118,6 @@ void vnvme_op_drop_queues(struct vnvme_group *g, struct vnvme_op *op)
 	for (i = 0; i < g->nsqs; i++) {
 		g->sqs[i]->deleting = true;
 		g->sqs[i]->dropped = true;
-		cancel_all(g->sqs[i]);
 	}
 }
 
@@ -185,6 +175,7 @@ void vnvme_ctrl_disable(struct vnvme_ctrl *ctrl)
 		.start = vnvme_op_drop_queues,
 		.ready = vnvme_op_queues_drained,
 		.done = disabled,
+		.drains = true,
 	};
 	vnvme_op_run(ctrl, &ctrl->disable_op);
 }
@@ -193,15 +184,7 @@ void vnvme_ctrl_disable(struct vnvme_ctrl *ctrl)
 
 static void shutdown_complete(struct vnvme_ctrl *ctrl)
 {
-	struct vnvme_sync *resetting = ctrl->enabled ? NULL : ctrl->resetting;
-
 	ctrl->shutting_down = false;
-	if (resetting) { /* of a controller that was not enabled: see reset_at_home() */
-		ctrl->resetting = NULL;
-		vnvme_regs_reset(ctrl);
-		vnvme_sync_end(resetting);
-		return;
-	}
 	if (ctrl->disabling)
 		return;
 	ctrl->csts = (ctrl->csts & ~CSTS_SHST_MASK) | CSTS_SHST_COMPLETE;
@@ -235,6 +218,8 @@ static void leave_rings(struct vnvme_ctrl *ctrl)
 		.start = pause_shutdown,
 		.ready = vnvme_op_idle,
 		.done = paused_shutdown,
+		.drains = true,
+		.grace_ns = drain_times.grace_ns,
 	};
 	vnvme_op_run(ctrl, &ctrl->shutdown_op);
 }
@@ -245,7 +230,7 @@ static bool flush_next(void *arg)
 {
 	struct vnvme_ctrl *ctrl = arg;
 
-	if (ctrl->shutdown_ns == ctrl->nns) {
+	if (ctrl->shutdown_ns == ctrl->nns || ctrl->home_group->cancelling) {
 		leave_rings(ctrl);
 		return false;
 	}
@@ -258,7 +243,7 @@ static void shutdown_flushed(struct bdev_io *io)
 {
 	struct vnvme_ctrl *ctrl = container_of(io, struct vnvme_ctrl, shutdown_io);
 
-	if (io->status)
+	if (io->status && io->status != BDEV_STATUS_ABORTED) /* by a reset */
 		log_limited(&ctrl->limit, LOG_LEVEL_ERROR, ctrl->name,
 			    "%s: flush of namespace %u at shutdown: %s", ctrl->name,
 			    ctrl->ns[ctrl->shutdown_ns].nsid, bdev_status_str(io->status));

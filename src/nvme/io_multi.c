@@ -13,6 +13,9 @@ static void finish_step(struct bdev_io *io, bool (*next)(void *arg))
 	req->io_running = false;
 	req->step++;
 	req->step_status = vnvme_status_of(io->status, io->op);
+	/* The one that was cancelled may have been done by then. */
+	if (!req->step_status && req->step < req->nsteps && vnvme_req_must_end(req))
+		req->step_status = NVME_SC_ABORT_REQ;
 	COUNTER_ADD(req->sq->stats->ios[io->op], io->status == BDEV_STATUS_OK);
 	if (io->status == BDEV_STATUS_MEDIUM_ERROR)
 		COUNTER_ADD(req->sq->group->counters.media_errors, 1);

@@ -36,6 +36,7 @@ static void leave(struct vnvme_group *g)
 	struct vnvme_op *op = g->op;
 	struct vnvme_group *then = op->then;
 
+	vnvme_drain_end(g);
 	g->op = NULL;
 	if (then) {
 		op->then = NULL;
@@ -57,6 +58,8 @@ static void enter(void *arg)
 		op->start(g, op);
 	if (!op->ready || op->ready(g, op))
 		leave(g);
+	else
+		vnvme_drain_start(g);
 }
 
 void vnvme_op_poll(struct vnvme_group *g)

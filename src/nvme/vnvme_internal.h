@@ -19,6 +19,7 @@
 
 #include <shadowbell/bdev.h>
 
+#include "bdev/drain.h"
 #include "bdev/iov_pool.h"
 #include "bdev/queue_stats.h"
 #include "nvme/vnvme.h"
@@ -252,8 +253,10 @@ struct vnvme_group {
 	struct vnvme_counters counters;
 	struct log_limit limit;
 
-	struct vnvme_op *op;		     /* the operation that waits for us, or NULL */
-	struct vnvme_op *next_op;	     /* written with op_msg */
+	struct vnvme_op *op;	  /* the operation that waits for us, or NULL */
+	struct drain drain;	  /* what it waits for, if it `drains` */
+	bool cancelling;	  /* its grace is over: no command goes on by another step */
+	struct vnvme_op *next_op; /* written with op_msg */
 	struct reactor_msg op_msg, done_msg; /* to the group, and back */
 
 	const char *fatal_reason;
@@ -289,6 +292,11 @@ struct vnvme_op {
 	struct vnvme_group *only; /* NULL: all groups */
 	/* Set by start() or ready() of an operation with `only`: whose turn is before done(). */
 	struct vnvme_group *then;
+	/* It waits for I/O, which is ended early after the grace: of one queue, or (NULL) of all.
+	 */
+	bool drains;
+	uint64_t grace_ns;
+	struct vnvme_sq *drain_sq;
 	bool awake;		 /* ready() shall be called again and again: no sleep meanwhile */
 	struct vnvme_ctrl *ctrl; /* set by vnvme_op_run() */
 	struct vnvme_op *next;
@@ -558,6 +566,16 @@ static inline void vnvme_count_io(const struct vnvme_sq *sq, unsigned int op, ui
 {
 	COUNTER_ADD(sq->stats->ios[op], 1);
 	COUNTER_ADD(sq->stats->bytes[op], bytes);
+}
+
+/* drain.c */
+void vnvme_drain_start(struct vnvme_group *g);
+void vnvme_drain_end(struct vnvme_group *g);
+
+/* Between the steps of a command: somebody waits for its end. */
+static inline bool vnvme_req_must_end(const struct vnvme_req *req)
+{
+	return req->abort || req->sq->deleting || req->sq->group->cancelling;
 }
 
 /* abort.c: the victim has completed, on its reactor; the abort is home's again. */

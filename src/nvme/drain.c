@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Operations that wait for a group's I/O, and how it is ended early: bdev/drain.h. On the group's
+ * reactor, from the operation's start in the group to its end there.
+ */
+#include "nvme/vnvme_internal.h"
+
+static struct vnvme_group *group_of(struct drain *d)
+{
+	return container_of(d, struct vnvme_group, drain);
+}
+
+static void for_each_in_queue(const struct vnvme_sq *sq, void (*fn)(struct bdev_io *io))
+{
+	uint32_t i;
+
+	for (i = 0; i < sq->made_reqs; i++)
+		if (sq->reqs[i].io_running)
+			fn(&sq->reqs[i].io);
+}
+
+/* The flush of a shutdown is home's, and counts as outstanding there. */
+static struct bdev_io *shutdown_io(const struct vnvme_group *g)
+{
+	struct vnvme_ctrl *ctrl = g->ctrl;
+
+	return g == ctrl->home_group && ctrl->shutting_down ? &ctrl->shutdown_io : NULL;
+}
+
+static void for_each_io(struct vnvme_group *g, void (*fn)(struct bdev_io *io))
+{
+	uint32_t i;
+
+	if (g->op->drain_sq) {
+		for_each_in_queue(g->op->drain_sq, fn);
+		return;
+	}
+	for (i = 0; i < g->nsqs; i++)
+		for_each_in_queue(g->sqs[i], fn);
+	if (shutdown_io(g))
+		fn(shutdown_io(g));
+}
+
+static void cancel(struct drain *d)
+{
+	struct vnvme_group *g = group_of(d);
+
+	g->cancelling = true;
+	for_each_io(g, bdev_io_cancel);
+}
+
+static void abandon_io(struct bdev_io *io)
+{
+	bdev_io_abandon(io);
+}
+
+static void abandon(struct drain *d)
+{
+	for_each_io(group_of(d), abandon_io);
+}
+
+static const struct bdev_io *first_in_queue(const struct vnvme_sq *sq)
+{
+	uint32_t i;
+
+	for (i = 0; i < sq->made_reqs; i++)
+		if (sq->reqs[i].io_running)
+			return &sq->reqs[i].io;
+	return NULL;
+}
+
+static unsigned int left(struct drain *d, const struct bdev_io **io)
+{
+	struct vnvme_group *g = group_of(d);
+	const struct vnvme_sq *sq = g->op->drain_sq;
+	uint32_t i;
+
+	if (sq) {
+		*io = first_in_queue(sq);
+		return sq->outstanding;
+	}
+	for (i = 0; i < g->nsqs && !*io; i++)
+		*io = first_in_queue(g->sqs[i]);
+	if (!*io)
+		*io = shutdown_io(g);
+	return g->outstanding;
+}
+
+static const struct drain_ops ops = {
+	.cancel = cancel,
+	.abandon = abandon,
+	.left = left,
+};
+
+void vnvme_drain_start(struct vnvme_group *g)
+{
+	if (!g->op->drains)
+		return;
+	g->drain.ops = &ops;
+	g->drain.name = g->ctrl->name;
+	g->drain.reactor = g->reactor;
+	drain_start(&g->drain, g->op->grace_ns);
+	reactor_poller_poke(&g->poller); /* which sees that all has ended */
+}
+
+void vnvme_drain_end(struct vnvme_group *g)
+{
+	drain_end(&g->drain);
+	g->cancelling = false;
+}
