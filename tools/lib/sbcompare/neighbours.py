@@ -106,24 +106,29 @@ def controller(name, kind, queues, bdev):
 class Place:
     """Files, slow disks and configuration of one run."""
 
-    def __init__(self, folder, stack, settings):
+    def __init__(self, folder, stack, settings, guests=NEIGHBOURS, controls=CONTROLS,
+                 slow_disks=True):
         self.folder = folder
+        self._stack = stack
         self.sockets = folder / "s"
         self.sockets.mkdir()
         self.settings = settings
         self.bdevs = [{"name": "memory", "type": "malloc", "size": "1GiB"},
                       {"name": "late", "type": "null", "size": "1GiB", "latency_us": 300000}]
         self._slow_disks = []
+        disks = ["memory", "late"]
         for name, options in (("slow", ("--read-ms=2000", "--flush-ms=3000")),
                               ("hung", ("--read-ms=1000000",))):
-            self._slow_disk(name, options, stack)
+            if slow_disks:
+                self._slow_disk(name, options, stack)
+                disks.append(name)
         self.controllers = [controller(f"{disk}-{kind}", kind, 64, disk)
-                            for disk in ("memory", "late", "slow", "hung")
+                            for disk in disks
                             for kind in ("blk", "scsi", "nvme", "vfio")]
         self.guests = []
-        for number, guest in enumerate(NEIGHBOURS):
+        for number, guest in enumerate(guests):
             self._neighbour(f"guest{number}", guest)
-        for number in range(CONTROLS):
+        for number in range(controls):
             kind = "nvme" if number % 2 else "vfio"
             self.controllers.append(controller(f"control{number}", kind, 1, "late"))
             self.guests.append(f"{kind}:{self.sockets}/control{number}:control")
@@ -141,13 +146,24 @@ class Place:
         if guest.bdev == "memory":
             bdev = {"name": name, "type": "malloc", "size": "16MiB"}
         else:
-            path = self.folder / f"{name}.img"
+            direct = guest.action == "misaligned"
+            path = (self._direct_folder() if direct else self.folder) / f"{name}.img"
             servers.make_image(path, 16 * modes.MIB)
             bdev = {"name": name, "type": "file", "path": str(path),
-                    "direct": guest.action == "misaligned"}
+                    "direct": direct}
         self.bdevs.append(bdev)
         self.controllers.append(controller(name, guest.kind, 1, name))
         self.guests.append(f"{guest.kind}:{self.sockets}/{name}:{guest.depth}:{guest.action}")
+
+    def _direct_folder(self):
+        """Memory file systems take O_DIRECT since Linux 6.6."""
+        probe = self.folder / "probe"
+        try:
+            os.close(os.open(probe, os.O_RDWR | os.O_CREAT | os.O_DIRECT, 0o600))
+            return self.folder
+        except OSError:
+            return pathlib.Path(self._stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="sblim-", dir=self.settings.file_dir)))
 
     def slow_down(self):
         """Disks are quick until somebody has attached to them."""
@@ -271,12 +287,12 @@ def command_on(cpu, *words):
     return ["taskset", "-c", str(cpu), *words]
 
 
-def drive(place, daemon, load, settings):
+def drive(place, daemon, load, settings, options=("--realtime",)):
     """Neighbours first, then the hostile one, then the measurement."""
     with contextlib.ExitStack() as stack:
         guests = stack.enter_context(Program(command_on(
-            settings.bench_cpu, settings.program_folder / "neighbours", "--realtime", "--wait",
-            f"--seconds={settings.bench_runtime:g}", *place.guests)))
+            settings.bench_cpu, settings.program_folder / "neighbours", "--wait",
+            f"--seconds={settings.bench_runtime:g}", *options, *place.guests)))
         guests.wait_for("running", 30)
         place.slow_down()
         if load.log_full:

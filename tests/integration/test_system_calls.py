@@ -1,0 +1,247 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Reactors make no system call that can block: each that they make under all kinds of load is looked at."""
+
+import collections
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+# pylint: disable=wrong-import-position
+import case_runner  # noqa: E402
+from case_runner import Failure, Skip, check  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = pathlib.Path(os.environ.get("SHADOWBELL_BUILD", ROOT / "build")).resolve()
+DAEMON = pathlib.Path(os.environ.get("SHADOWBELL", BUILD / "shadowbell")).resolve()
+WAIT = 60  # seconds, for what takes a moment
+SECONDS = "1"  # of each load
+
+TYPES = ("blk", "scsi", "nvme", "vfio")
+
+# What each phase runs at once: kinds of hostile guests, and the disk.
+PHASES = {
+    "reads from memory": [f"{kind}-reads memory" for kind in TYPES],
+    "large reads from memory": [f"{kind}-giant memory" for kind in TYPES],
+    "reads of a file, direct": [f"{kind}-reads direct" for kind in TYPES],
+    "reads of a file, misaligned": ["blk-misaligned direct", "nvme-misaligned direct"],
+    "reads of a file, cached": [f"{kind}-reads cached" for kind in TYPES],
+    "flushes of files": ["blk-flush direct", "scsi-flush cached", "nvme-flush direct"],
+    "zeroes over files": ["blk-zero cached", "scsi-zero direct", "nvme-zero cached"],
+    "discards": ["blk-discard direct", "scsi-discard cached", "nvme-discard direct"],
+    "resets": [f"{kind}-resets late" for kind in TYPES],
+    "resets with a file": [f"{kind}-resets direct" for kind in TYPES],
+    "broken rings": [f"{kind}-lies memory" for kind in TYPES],
+    "queues that come and go": ["nvme-churn memory", "vfio-churn direct"],
+    "reconnects": [f"{kind}-reconnect cached" for kind in TYPES],
+    "administration": [f"{kind}-inquire memory" for kind in TYPES],
+    "messages": [f"{kind}-messages memory" for kind in TYPES],
+    "one busy queue, which moves": ["blk-tiny memory --queues=2", "nvme-tiny memory --queues=2"],
+    "nobody": [],
+    "broken rings, and a log that nobody reads": [f"{kind}-lies memory" for kind in TYPES],
+}
+LOG_FULL = "a log that nobody reads"
+
+# It goes to sleep there on purpose, when there is nothing to do.
+SLEEPS = re.compile(r"epoll_(wait|pwait|pwait2)\(")
+# Each with what makes it harmless, in its arguments as strace -y shows them.
+HARMLESS = [re.compile(pattern) for pattern in (
+    r"io_uring_enter\([^,]*, \d+, 0, ",  # waits for no completion
+    r"io_uring_register\(",
+    r"(read|write)\(\d+<anon_inode:\[(eventfd|timerfd)\](>|:)",
+    r"epoll_ctl\(", r"futex\([^,]*, FUTEX_WAKE", r"timerfd_settime\(", r"clock_",
+    r"getpid\(", r"gettid\(", r"tgkill\(", r"sched_yield\(", r"rt_sigreturn\(", r"rt_sigprocmask\(",
+    # Of memory: no file is waited for. A lock that mapping guest memory holds may be.
+    r"(mmap|munmap|mprotect|madvise|brk)\(", r"membarrier\(", r"getcpu\(", r"restart_syscall\(",
+)]
+
+
+def configuration(folder, sockets):
+    bdevs = [{"name": "memory", "type": "malloc", "size": "64MiB"},
+             {"name": "late", "type": "null", "size": "1GiB", "latency_us": 200000}]
+    for name, direct in (("direct", True), ("cached", False)):
+        bdevs.append({"name": name, "type": "file", "path": str(folder / f"{name}.img"),
+                      "direct": direct})
+        with open(folder / f"{name}.img", "wb") as image:
+            image.write(os.urandom(1 << 20) * 64)
+    controllers = []
+    for disk in ("memory", "late", "direct", "cached"):
+        unit = {"targets": [{"id": 0, "luns": [{"lun": 0, "bdev": disk}]}]}
+        space = {"namespaces": [{"bdev": disk}], "io_queues": 4}
+        controllers += [{"name": f"{disk}-blk", "type": "blk", "queues": 4, "bdev": disk},
+                        {"name": f"{disk}-scsi", "type": "scsi", "queues": 4, **unit},
+                        {"name": f"{disk}-nvme", "type": "nvme", **space},
+                        {"name": f"{disk}-vfio", "type": "nvme", "transport": "vfio-user", **space}]
+    cpus = sorted(os.sched_getaffinity(0))[:2]
+    return {"target": {"socket_dir": str(sockets), "cpus": cpus}, "bdevs": bdevs,
+            "controllers": controllers}
+
+
+def stop(process):
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(WAIT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class Case(case_runner.Case):
+    """A daemon whose log goes into a pipe, and strace at its reactors."""
+
+    def start(self, *words, **more):
+        # pylint: disable-next=consider-using-with
+        process = subprocess.Popen([str(word) for word in words], stdin=subprocess.DEVNULL, **more)
+        self.stack.callback(stop, process)
+        return process
+
+    def daemon(self):
+        sockets = self.folder / "run"
+        config = self.folder / "config.yaml"
+        parts = configuration(self.folder, sockets)
+        config.write_text(json.dumps(parts), encoding="utf-8")
+        log, other = os.pipe()
+        os.set_blocking(log, False)
+        self.stack.callback(os.close, log)
+        process = self.start(DAEMON, "-c", config, stderr=other)
+        os.close(other)
+        process.sockets = sockets
+        process.log = log
+        names = {one["name"] for one in parts["controllers"]}
+        case_runner.await_(lambda: process.poll() is not None or
+                           (sockets.is_dir() and names <= set(os.listdir(sockets))), "sockets",
+                           seconds=WAIT)
+        check(process.poll() is None, "the daemon ended")
+        return process
+
+
+def drain(log):
+    try:
+        while os.read(log, 1 << 16):
+            pass
+    except BlockingIOError:
+        pass
+
+
+def fill(process):
+    """As if whoever reads the log had stopped some time ago."""
+    end = os.open(f"/proc/{process.pid}/fd/2", os.O_WRONLY | os.O_NONBLOCK)
+    try:
+        for size in (4096, 1):
+            try:
+                while os.write(end, b"." * size):
+                    pass
+            except BlockingIOError:
+                pass
+    finally:
+        os.close(end)
+
+
+def reactors(process):
+    found = []
+    for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir():
+        if (task / "comm").read_text().startswith("reactor"):
+            found.append(task.name)
+    check(found, "no thread is called reactor")
+    return found
+
+
+class Trace:
+    """strace at some threads."""
+
+    def __init__(self, case, threads):
+        self._out = case.folder / "trace"
+        self._out.unlink(missing_ok=True)
+        words = ["strace", "-y", "-qq", "-s", "0", "-o", self._out]
+        for thread in threads:
+            words += ["-p", thread]
+        self._process = case.start(*words, stderr=subprocess.PIPE)
+        self._wait(threads)
+
+    def _wait(self, threads):
+        """Until each is traced: its tracer is known by then."""
+        def traced(thread):
+            text = pathlib.Path(f"/proc/{thread}/status").read_text()
+            return "TracerPid:\t0\n" not in text
+
+        case_runner.await_(lambda: self._process.poll() is not None or all(map(traced, threads)),
+                           "strace", seconds=WAIT)
+        if self._process.poll() is not None:
+            raise Skip(f"strace: {self._process.stderr.read().decode().strip()[-200:]}")
+
+    def calls(self):
+        """Ends it: the calls, without the thread."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(WAIT)
+        self._process.stderr.close()
+        lines = self._out.read_text(encoding="utf-8", errors="replace").splitlines()
+        calls = [re.sub(r"^\d+ +", "", line) for line in lines]
+        return [call for call in calls if "(" in call and not call.startswith(("<...", "---", "+++"))]
+
+
+def run_phase(case, process, name, kinds):
+    if LOG_FULL in name:
+        fill(process)
+    trace = Trace(case, reactors(process))
+    loads = []
+    for kind in kinds:
+        kind, disk, *more = kind.split()
+        socket = process.sockets / f"{disk}-{kind.partition('-')[0]}"
+        loads.append(case.start(BUILD / "hostile", kind, socket, "--seconds", SECONDS, *more,
+                                stdout=subprocess.PIPE))
+    deadline = time.monotonic() + WAIT
+    time.sleep(0 if loads else float(SECONDS))
+    while any(load.poll() is None for load in loads):
+        if LOG_FULL not in name:
+            drain(process.log)
+        check(time.monotonic() < deadline, f"{name}: a load did not end")
+        time.sleep(0.02)
+    calls = trace.calls()
+    drain(process.log)
+    for load in loads:
+        check(load.returncode == 0 and b"running" in load.stdout.read(), f"{name}: no load")
+        load.stdout.close()
+    check(process.poll() is None, f"{name}: the daemon ended")
+    return calls
+
+
+def name_of(call):
+    return call.partition("(")[0]
+
+
+def can_block(call):
+    return not SLEEPS.match(call) and not any(pattern.match(call) for pattern in HARMLESS)
+
+
+def every_call(case):
+    """Under each kind of load, and which call by which load."""
+    if not shutil.which("strace"):
+        raise Skip("strace is not installed")
+    process = case.daemon()
+    made = collections.defaultdict(dict)
+    wrong = {}
+    for phase, kinds in PHASES.items():
+        calls = run_phase(case, process, phase, kinds)
+        for name, count in collections.Counter(map(name_of, calls)).items():
+            made[name][phase] = count
+        for call in calls:
+            if can_block(call):
+                wrong.setdefault(name_of(call), (phase, call))
+    for name, phases in sorted(made.items()):
+        print(f"# {name}: " + ", ".join(f"{phase} {count}" for phase, count in phases.items()))
+    check("io_uring_enter" in made, "no call of a disk was seen: strace did not work")
+    if wrong:
+        raise Failure("; ".join(f"can block, under '{phase}': {call[:120]}"
+                                for phase, call in wrong.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(case_runner.main("system_calls", Case, (every_call,)))
