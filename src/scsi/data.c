@@ -50,12 +50,40 @@ bool scsi_data_out(struct scsi_task *task, void *buf, size_t len)
 	return true;
 }
 
+/* How much there is at a time is the guest's choice, up to the limit; one task always may. */
+static bool take_memory(struct scsi_device *dev, uint64_t bytes)
+{
+	unsigned long long used = atomic_load(&dev->memory);
+
+	do {
+		if (used && dev->max_memory && used + bytes > dev->max_memory)
+			return false;
+	} while (!atomic_compare_exchange_weak(&dev->memory, &used, used + bytes));
+	return true;
+}
+
 bool scsi_task_alloc(struct scsi_task *task, size_t len)
 {
-	task->buf = aligned_alloc(BUF_ALIGN, (len + BUF_ALIGN - 1) & ~(size_t)(BUF_ALIGN - 1));
-	if (!task->buf)
-		scsi_busy(task);
-	return task->buf;
+	size_t bytes = (len + BUF_ALIGN - 1) & ~(size_t)(BUF_ALIGN - 1);
+
+	if (!take_memory(task->target->dev, bytes)) {
+		task->status = SCSI_STATUS_TASK_SET_FULL;
+		return false;
+	}
+	task->buf = aligned_alloc(BUF_ALIGN, bytes);
+	task->buf_bytes = (uint32_t)bytes;
+	if (task->buf)
+		return true;
+	atomic_fetch_sub(&task->target->dev->memory, bytes);
+	scsi_busy(task);
+	return false;
+}
+
+void scsi_task_free(struct scsi_task *task)
+{
+	free(task->buf);
+	task->buf = NULL;
+	atomic_fetch_sub(&task->target->dev->memory, task->buf_bytes);
 }
 
 /* The first `bytes` of an array that has as many: how many elements, the last shortened. */

@@ -23,6 +23,11 @@ int scsi_device_create(const char *name, struct scsi_device **out)
 	return 0;
 }
 
+void scsi_device_limit_memory(struct scsi_device *dev, uint64_t bytes)
+{
+	dev->max_memory = bytes;
+}
+
 static void free_target(struct scsi_target *target)
 {
 	unsigned int lun;

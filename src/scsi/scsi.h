@@ -50,6 +50,12 @@ struct scsi_tour;
  */
 int scsi_device_create(const char *name, struct scsi_device **out);
 /*
+ * What commands that need memory (VERIFY, WRITE SAME and the like) may use together; a command
+ * beyond it has status TASK SET FULL, but there is always one that may go on. Before any command; 0
+ * is no limit, as it is at first.
+ */
+void scsi_device_limit_memory(struct scsi_device *dev, uint64_t bytes);
+/*
  * With no group left. A unit whose tasks another device's PREEMPT AND ABORT is just aborting
  * goes away, and closes its bdev, when that is done.
  */
@@ -151,7 +157,8 @@ struct scsi_task {
 	/* The range that it writes, for COMPARE AND WRITE. nblocks: UINT64_MAX: anything. */
 	uint64_t lba, nblocks;
 	uint64_t xferred; /* bytes moved in either direction */
-	void *buf;	  /* of some commands: malloc()ed, freed when the task ends */
+	void *buf;	  /* of some commands: scsi_task_alloc(), freed when the task ends */
+	uint32_t buf_bytes;
 	struct scsi_task *next_queued;
 	int (*step)(struct scsi_task *task); /* enum scsi_result; of a command of several I/Os */
 	void (*cancelled)(struct scsi_task *task); /* while it waits for a visit; may be NULL */

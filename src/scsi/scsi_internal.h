@@ -134,6 +134,8 @@ struct scsi_device {
 	char name[SCSI_PORT_MAX];
 	struct scsi_target *targets[SCSI_MAX_TARGETS];
 	struct scsi_group *groups[REACTOR_MAX]; /* each slot is its reactor's */
+	uint64_t max_memory;			/* of the tasks' buffers; 0: no limit */
+	atomic_ullong memory;
 };
 
 /* --- disk.c, device.c --- */
@@ -271,8 +273,12 @@ uint8_t scsi_fua(const struct scsi_task *task, bool fua);
 enum scsi_result scsi_data_in(struct scsi_task *task, const void *data, size_t len, uint64_t alloc);
 /* Copies the first `len` bytes of the guest's data. False: there is less, and the task says so. */
 bool scsi_data_out(struct scsi_task *task, void *buf, size_t len);
-/* Makes task->buf, aligned for direct I/O. False: out of memory, and the task says so. */
+/*
+ * Makes task->buf, aligned for direct I/O. False: out of memory, or the device's tasks have all
+ * that they may; the task says so.
+ */
 bool scsi_task_alloc(struct scsi_task *task, size_t len);
+void scsi_task_free(struct scsi_task *task);
 /*
  * Gives the I/O the first `bytes` of a buffer; false: it has less, and the task says so. The rest
  * of the array is cut off.

@@ -169,7 +169,7 @@ void scsi_task_finish(struct scsi_task *task)
 
 	task->residual = task->out_len + task->in_len - task->xferred;
 	if (unlikely(task->buf))
-		free(task->buf);
+		scsi_task_free(task);
 	if (unlikely(!ch)) {
 		task->done(task);
 		return;

@@ -409,6 +409,7 @@ int virtio_scsi_create(const struct virtio_scsi_params *p, struct virtio_scsi **
 	rc = scsi_device_create(p->name, &vs->scsi);
 	if (rc)
 		goto free_vs;
+	scsi_device_limit_memory(vs->scsi, p->request_memory);
 	rc = add_luns(vs, p);
 	if (rc)
 		goto destroy_device;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* VERIFY and WRITE AND VERIFY. */
+#include "scsi/scsi_internal.h"
 #include "scsi_test.h"
 
 #define N 16384u
@@ -152,10 +153,47 @@ static void verify_fails(void)
 	end();
 }
 
+static void start_verify(struct cmd *c)
+{
+	struct cdb16 cdb = cdb16(0x8f, 0, 0, N);
+
+	cmd_init(c, &h, cdb.b, 16, 0, 0);
+	cmd_start(c);
+}
+
+/* Each reads into a megabyte of ours: what a guest makes of it has a limit, and one always may. */
+static void memory_has_a_limit(void)
+{
+	const unsigned long long one = (1 << 20) + 4096;
+	struct cmd c[4];
+	unsigned int i;
+
+	host_null("d", 60000000);
+	host_open(&h, "host", NULL, "d");
+	scsi_device_limit_memory(h.dev, 3 << 20);
+	for (i = 0; i < 4; i++)
+		start_verify(&c[i]);
+	CU_ASSERT_EQUAL(atomic_load(&h.dev->memory), 2 * one);
+	CU_ASSERT_EQUAL(cmd_wait(&c[2]), SCSI_STATUS_TASK_SET_FULL);
+	CU_ASSERT_EQUAL(cmd_wait(&c[3]), SCSI_STATUS_TASK_SET_FULL);
+	CU_ASSERT_EQUAL(h.response, SCSI_RESPONSE_OK);
+	host_tmf(&h, SCSI_TMF_LU_RESET, 0);
+	cmd_wait(&c[0]);
+	cmd_wait(&c[1]);
+	CU_ASSERT_EQUAL(atomic_load(&h.dev->memory), 0);
+	host_clear_uas(&h);
+	scsi_device_limit_memory(h.dev, 4096);
+	start_verify(&c[0]);
+	CU_ASSERT_EQUAL(atomic_load(&h.dev->memory), one);
+	host_tmf(&h, SCSI_TMF_LU_RESET, 0);
+	CU_ASSERT_NOT_EQUAL(cmd_wait(&c[0]), SCSI_STATUS_TASK_SET_FULL);
+	end();
+}
+
 static const struct test_case cases[] = {
 	{"compare", compare},		{"medium", medium},
 	{"one_block", one_block},	{"write_verify", write_verify},
-	{"verify_fails", verify_fails},
+	{"verify_fails", verify_fails}, {"memory_has_a_limit", memory_has_a_limit},
 };
 
 TEST_MAIN("scsi_verify", cases)
