@@ -11,6 +11,8 @@
 
 /* Ranges of one discard or write zeroes request. */
 #define BLK_MAX_RANGES 64
+/* Of these, what a request has copies of at a time. */
+#define BLK_OWN_RANGES 4
 /* Data segments that a driver may use; with header and status a chain fits into 128 entries. */
 #define BLK_SEG_MAX 126
 /* What is taken all the same: some drivers use more than they were told. */
@@ -35,8 +37,9 @@ struct blk_req {
 	uint32_t written;      /* bytes of data, without the status */
 	/* Discard and write zeroes. */
 	struct steps steps;
-	struct virtio_blk_discard_write_zeroes *ranges; /* ours, freed at the end */
-	unsigned int range, nranges;
+	struct virtio_blk_discard_write_zeroes ranges[BLK_OWN_RANGES]; /* ours: the next ones */
+	unsigned int range, nranges; /* of `ranges`: the next one, and how many there are */
+	unsigned int left;	     /* behind these, in the guest's memory */
 	uint8_t result;
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Discard and write zeroes: a list of ranges, one after the other (VIRTIO 1.2, 5.2.6). */
 #include <endian.h>
-#include <stdlib.h>
 
+#include "bdev/bdev_iov.h"
 #include "blk/blk_internal.h"
 #include "util/util.h"
 
@@ -31,11 +31,27 @@ static bool set_blocks(struct bdev_io *io, const struct bdev *bdev, uint64_t sec
 
 static void range_done(struct bdev_io *io);
 
-static void finish(struct blk_req *r)
+static uint8_t check_ranges(const struct virtio_blk_discard_write_zeroes *ranges, unsigned int n,
+			    const struct bdev *bdev, enum bdev_op op);
+
+/*
+ * True: there is a further range, in our memory. All were checked at first, but what is copied now
+ * may be something else.
+ */
+static bool has_range(struct blk_req *r, const struct bdev *bdev)
 {
-	free(r->ranges);
-	r->ranges = NULL;
-	blk_complete(r, r->result);
+	struct virtio_req *req = &r->req;
+
+	if (r->result != VIRTIO_BLK_S_OK)
+		return false;
+	if (r->range < r->nranges)
+		return true;
+	r->range = 0;
+	r->nranges = min_t(unsigned int, r->left, BLK_OWN_RANGES);
+	r->left -= r->nranges;
+	virtq_iov_take(&req->out, &req->nout, r->ranges, r->nranges * sizeof(r->ranges[0]));
+	r->result = check_ranges(r->ranges, r->nranges, bdev, (enum bdev_op)req->io.op);
+	return r->nranges && r->result == VIRTIO_BLK_S_OK;
 }
 
 static bool next_range(void *arg)
@@ -44,7 +60,7 @@ static bool next_range(void *arg)
 	struct bdev_io *io = &r->req.io;
 	const struct bdev *bdev = ((const struct blk *)virtio_req_arg(&r->req))->bdev;
 
-	for (; r->range < r->nranges && r->result == VIRTIO_BLK_S_OK; r->range++) {
+	for (; has_range(r, bdev); r->range++) {
 		const struct virtio_blk_discard_write_zeroes *range = range_of(r);
 
 		if (!set_blocks(io, bdev, le64toh(range->sector), le32toh(range->num_sectors)))
@@ -57,7 +73,7 @@ static bool next_range(void *arg)
 		bdev_submit(virtio_req_channel(&r->req, 0), io);
 		return true;
 	}
-	finish(r);
+	blk_complete(r, r->result);
 	return false;
 }
 
@@ -73,25 +89,36 @@ static void range_done(struct bdev_io *io)
 	steps_run(&r->steps, next_range, r);
 }
 
-/* All or nothing: no range is touched if one of them is wrong. */
-static uint8_t check_ranges(const struct blk_req *r, const struct bdev *bdev, enum bdev_op op)
+static uint8_t check_ranges(const struct virtio_blk_discard_write_zeroes *ranges, unsigned int n,
+			    const struct bdev *bdev, enum bdev_op op)
 {
 	unsigned int shift = bdev->block_shift - BLK_SECTOR_SHIFT, i;
 	uint64_t capacity = bdev->nblocks << shift;
 	uint32_t known = op == BDEV_OP_WRITE_ZEROES ? RANGE_UNMAP : 0;
 
-	for (i = 0; i < r->nranges; i++) {
-		uint64_t sector = le64toh(r->ranges[i].sector);
-		uint32_t n = le32toh(r->ranges[i].num_sectors);
+	for (i = 0; i < n; i++) {
+		uint64_t sector = le64toh(ranges[i].sector);
+		uint32_t count = le32toh(ranges[i].num_sectors);
 
-		if (le32toh(r->ranges[i].flags) & ~known)
+		if (le32toh(ranges[i].flags) & ~known)
 			return VIRTIO_BLK_S_UNSUPP;
-		if (n > capacity || sector > capacity - n)
+		if (count > capacity || sector > capacity - count)
 			return VIRTIO_BLK_S_IOERR;
-		if (op == BDEV_OP_WRITE_ZEROES && (sector | n) & ((1u << shift) - 1))
+		if (op == BDEV_OP_WRITE_ZEROES && (sector | count) & ((1u << shift) - 1))
 			return VIRTIO_BLK_S_IOERR;
 	}
 	return VIRTIO_BLK_S_OK;
+}
+
+/* All or nothing: no range is touched if one of them is wrong. */
+static uint8_t check_all(const struct virtio_req *req, unsigned int n, const struct bdev *bdev,
+			 enum bdev_op op)
+{
+	struct virtio_blk_discard_write_zeroes ranges[BLK_MAX_RANGES];
+	struct bdev_iov_pos pos = {0};
+
+	bdev_iov_copy(req->out, req->nout, &pos, ranges, n * sizeof(ranges[0]), BDEV_IOV_TO_BUF);
+	return check_ranges(ranges, n, bdev, op);
 }
 
 void blk_handle_ranges(struct blk_req *r, struct blk *blk, enum bdev_op op)
@@ -99,24 +126,18 @@ void blk_handle_ranges(struct blk_req *r, struct blk *blk, enum bdev_op op)
 	struct virtio_req *req = &r->req;
 	uint64_t bytes = req->out_len - sizeof(struct virtio_blk_outhdr);
 
-	r->nranges = (unsigned int)(bytes / sizeof(*r->ranges));
-	if (!bytes || bytes % sizeof(*r->ranges) || bytes > BLK_MAX_RANGES * sizeof(*r->ranges) ||
-	    blk->read_only) {
+	if (!bytes || bytes % sizeof(r->ranges[0]) ||
+	    bytes > BLK_MAX_RANGES * sizeof(r->ranges[0]) || blk->read_only) {
 		blk_complete(r, VIRTIO_BLK_S_IOERR);
 		return;
 	}
-	r->ranges = malloc(bytes);
-	if (!r->ranges) {
-		blk_complete(r, VIRTIO_BLK_S_IOERR);
-		return;
-	}
-	virtq_iov_take(&req->out, &req->nout, r->ranges, bytes);
-	r->result = check_ranges(r, blk->bdev, op);
+	r->left = (unsigned int)(bytes / sizeof(r->ranges[0]));
+	r->result = check_all(req, r->left, blk->bdev, op);
 	if (r->result != VIRTIO_BLK_S_OK) {
-		finish(r);
+		blk_complete(r, r->result);
 		return;
 	}
-	r->range = 0;
+	r->range = r->nranges = 0;
 	r->steps = (struct steps){0};
 	req->io.op = (uint8_t)op;
 	req->io.flags = blk_write_through(r) ? BDEV_IO_FUA : 0;

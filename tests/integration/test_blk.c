@@ -161,6 +161,33 @@ static void discard(void)
 	zeroes_in_segments(VIRTIO_BLK_T_DISCARD, 0);
 }
 
+/* As many as there may be: every other pair of sectors. */
+static void many_ranges(void)
+{
+	struct virtio_blk_discard_write_zeroes r[64];
+	unsigned int i;
+
+	REQUIRE(open_q("blk0", 16, 0));
+	fe_pattern_fill(buf, 256 * 512, 3);
+	CHECK_EQ(wr(0, 256 * 512), VIRTIO_BLK_S_OK);
+	for (i = 0; i < 64; i++)
+		r[i] = (struct virtio_blk_discard_write_zeroes){4ull * i, 2, 0};
+	CHECK_EQ(ranges(VIRTIO_BLK_T_WRITE_ZEROES, r, 64), VIRTIO_BLK_S_OK);
+	CHECK_EQ(rd(0, 256 * 512), VIRTIO_BLK_S_OK);
+	for (i = 0; i < 64; i++) {
+		CHECK(all_bytes(buf + 2048 * i, 1024, 0));
+		CHECK(!all_bytes(buf + 2048 * i + 1024, 512, 0));
+	}
+	/* Nothing is done if the last one is wrong. */
+	CHECK_EQ(wr(0, 256 * 512), VIRTIO_BLK_S_OK);
+	for (i = 0; i < 64; i++)
+		r[i].sector += 2;
+	r[63].num_sectors = UINT32_MAX;
+	CHECK_EQ(ranges(VIRTIO_BLK_T_WRITE_ZEROES, r, 64), VIRTIO_BLK_S_IOERR);
+	CHECK_EQ(rd(0, 256 * 512), VIRTIO_BLK_S_OK);
+	CHECK(!all_bytes(buf + 1024, 1024, 0));
+}
+
 static void ranges_refused(void)
 {
 	struct virtio_blk_discard_write_zeroes r[65] = {{8, 8, 0}, {SECTORS_RAM - 4, 8, 0}};
@@ -475,6 +502,7 @@ static const struct test_case cases[] = {
 	CASE(write_zeroes),
 	CASE(write_zeroes_unmapping),
 	CASE(discard),
+	CASE(many_ranges),
 	CASE(ranges_refused),
 	CASE(read_only),
 	CASE(blocks_of_4096),
