@@ -26,7 +26,7 @@
 #define CONFIG_REACTORS_MAX	  256  /* CPUs in a list */
 #define CONFIG_BDEVS_MAX	  4096 /* with the parts of splits */
 #define CONFIG_PARTS_MAX	  256  /* of a split */
-#define CONFIG_CONTROLLERS_MAX	  1024
+#define CONFIG_CONTROLLERS_MAX	  4096
 #define CONFIG_NAMESPACES_MAX	  256 /* per controller; also the highest nsid */
 #define CONFIG_IO_QUEUES_MAX	  64  /* I/O queue pairs per controller */
 #define CONFIG_QUEUES_MAX	  64  /* request virtqueues per controller */

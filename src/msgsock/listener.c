@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "msgsock/passed.h"
 #include "util/fd.h"
 #include "util/util.h"
 
@@ -186,7 +187,9 @@ int listener_open(struct listener *l, const struct socket_params *p, const struc
 		.rate = {.per_second = p->limits.sessions_per_second},
 	};
 	snprintf(l->name, sizeof(l->name), "%s", p->name);
-	rc = make_socket(l, p);
+	l->source.fd = passed_socket_take(p->path);
+	l->passed = l->source.fd >= 0;
+	rc = l->passed ? 0 : make_socket(l, p);
 	if (rc)
 		return rc;
 	rc = loop_watch(l->loop, &l->source, EPOLLIN);
@@ -198,5 +201,7 @@ int listener_open(struct listener *l, const struct socket_params *p, const struc
 void listener_close(struct listener *l)
 {
 	close(l->source.fd);
+	if (l->passed)
+		return; /* who made the file removes it */
 	socket_file_release(&l->file);
 }

@@ -8,6 +8,7 @@
 
 #include "blk/blk.h"
 #include "config/uuid.h"
+#include "msgsock/passed.h"
 #include "reactor/reactor.h"
 #include "scsi/virtio_scsi.h"
 #include "target/target_internal.h"
@@ -326,6 +327,7 @@ int target_create_controllers(struct target *t)
 			return rc;
 		t->ncontrollers++;
 	}
+	passed_sockets_finish();
 	return 0;
 }
 

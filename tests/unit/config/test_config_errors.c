@@ -86,7 +86,7 @@ static void root(void)
 		 {"1:1: unknown key 'bdev' (did you mean 'bdevs'?)"}},
 		{"empty controllers",
 		 RAM "controllers: []\n",
-		 {"2:14: controllers: lists 0 controllers; allowed: 1 to 1024"}},
+		 {"2:14: controllers: lists 0 controllers; allowed: 1 to 4096"}},
 		{"bdevs without value",
 		 "bdevs:\n" CTRL,
 		 {"1:7: bdevs: has no value; allowed: a list ([] for none)"}},
