@@ -20,6 +20,7 @@
 
 #define VIRTIO_F_VERSION_1   32
 #define PROTOCOL_F_REPLY_ACK 3
+#define PROTOCOL_F_MEM_SLOTS 15
 
 /* Standard requests: numbers of the vhost-user specification. */
 #define REQUEST(n) (1ull << (n))
@@ -28,7 +29,8 @@
 	 REQUEST(3) /* SET_OWNER */ | REQUEST(4) /* RESET_OWNER */ |                               \
 	 REQUEST(5) /* SET_MEM_TABLE */ | REQUEST(12) /* SET_VRING_KICK */ |                       \
 	 REQUEST(13) /* SET_VRING_CALL */ | REQUEST(15) /* GET_PROTOCOL_FEATURES */ |              \
-	 REQUEST(16) /* SET_PROTOCOL_FEATURES */)
+	 REQUEST(16) /* SET_PROTOCOL_FEATURES */ | REQUEST(36) /* GET_MAX_MEM_SLOTS */ |           \
+	 REQUEST(37) /* ADD_MEM_REG */ | REQUEST(38) /* REM_MEM_REG */)
 
 struct vhost_user_nvme {
 	char name[64];
@@ -317,7 +319,7 @@ static enum vhost_result on_message_ended(void *arg, struct vhost_own_msg *msg)
 
 static const struct vhost_ops ops = {
 	.features = 1ull << VIRTIO_F_VERSION_1,
-	.protocol_features = 1ull << PROTOCOL_F_REPLY_ACK,
+	.protocol_features = 1ull << PROTOCOL_F_REPLY_ACK | 1ull << PROTOCOL_F_MEM_SLOTS,
 	.allowed_requests = ALLOWED_REQUESTS,
 	.connect = on_connect,
 	.disconnect = on_disconnect,
