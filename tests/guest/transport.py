@@ -14,8 +14,6 @@ class VhostUser:
     # All that there are.
     groups = None
     unplug_ends_qemu = ""
-    # The device may tell of 7 regions: the machine's RAM is one, and one is left for the firmware.
-    dimms = 5
 
     @staticmethod
     def controller():
@@ -50,7 +48,6 @@ class VfioUser:
     groups = ("commands", "files", "io", "machine", "memory", "modes", "several", "trouble")
     # What QEMU says when it ends where it should unplug: of every vfio-user-pci with MSI-X (11.1.3).
     unplug_ends_qemu = "memory_region_del_subregion: Assertion"
-    dimms = 9
 
     @staticmethod
     def controller():

@@ -89,6 +89,9 @@ def add_machine_options(parser):
     group.add_argument("--memory", metavar="SIZE", default="512M",
                        help="such as 600M or 4G (default: %(default)s); it is shared with the "
                             "daemon")
+    group.add_argument("--numa-nodes", metavar="N", type=int, default=1,
+                       help=f"splits the memory into N nodes, each with a backend of its own, of "
+                            f"{machine.NODE_MIB}M but for the first (default: %(default)s)")
     group.add_argument("--cpus", metavar="N", type=cpu_count, default=2,
                        help="default: %(default)s")
     group.add_argument("--accel", choices=("auto", "tcg", "kvm"),

@@ -29,6 +29,10 @@ KERNEL_ARGUMENTS = ("console=ttyS0 panic=0 oops=panic mitigations=off printk.dev
 # Too little for the unpacked image and for what the script needs.
 MIN_MEMORY_MIB = 384
 
+# Of each NUMA node but the first.
+NODE_MIB = 32
+MAX_NODES = 128
+
 # QEMU's own 5 s are shorter than a pause of the daemon can be, and cost the guest its disk.
 VFIO_USER_TIMEOUT_MS = 120000
 
@@ -76,6 +80,24 @@ def memory_mib(text):
     if size < MIN_MEMORY_MIB:
         raise ToolError(f"--memory {text}: the guest needs at least {MIN_MEMORY_MIB}M")
     return size
+
+
+def memory_backends(memory, nodes):
+    """Arguments for the machine's memory: one backend, or a NUMA node with one of its own for each
+    of `nodes`, the first of which, with all CPUs, has what the others leave."""
+    if nodes == 1:
+        return ["-machine", "memory-backend=sb-ram", "-object",
+                f"memory-backend-memfd,id=sb-ram,size={memory}M,share=on"]
+    first = memory - (nodes - 1) * NODE_MIB
+    if not 1 <= nodes <= MAX_NODES or first < MIN_MEMORY_MIB:
+        raise ToolError(f"--numa-nodes {nodes}: 1 to {MAX_NODES} are possible, and {nodes} need "
+                        f"--memory {MIN_MEMORY_MIB + (nodes - 1) * NODE_MIB}M or more")
+    arguments = []
+    for node in range(nodes):
+        size = first if node == 0 else NODE_MIB
+        arguments += ["-object", f"memory-backend-memfd,id=sb-ram{node},size={size}M,share=on",
+                      "-numa", f"node,nodeid={node},memdev=sb-ram{node}"]
+    return arguments
 
 
 def split_spec(option, spec):
@@ -164,9 +186,9 @@ def command(options, image, accel, directory):
     arguments = [
         options.qemu, "-no-user-config", "-nodefaults", "-display", "none",
         "-name", options.name,
-        "-machine", "q35,memory-backend=sb-ram", "-accel", accel, "-cpu", cpu,
+        "-machine", "q35", "-accel", accel, "-cpu", cpu,
         "-smp", str(options.cpus), "-m", f"{memory}M",
-        "-object", f"memory-backend-memfd,id=sb-ram,size={memory}M,share=on",
+        *memory_backends(memory, options.numa_nodes),
         "-kernel", str(image / "vmlinux"), "-initrd", str(image / "initramfs"),
         "-append", f"{KERNEL_ARGUMENTS} {options.append or ''}".strip(),
     ]
