@@ -15,6 +15,7 @@
 #include "bdev/bdev_internal.h"
 #include "reactor/reactor.h"
 #include "util/counter.h"
+#include "util/fd.h"
 #include "util/log.h"
 #include "util/util.h"
 
@@ -374,7 +375,7 @@ static struct bdev_channel *make_channel(struct bdev *bdev, struct reactor *r, b
 	rc = bdev->ops->channel_create ? bdev->ops->channel_create(bdev, ch) : 0;
 	if (rc) {
 		log_error("bdev %s: no channel on the reactor of CPU %d: %s", bdev->name,
-			  reactor_cpu(r), strerror(-rc));
+			  reactor_cpu(r), fd_strerror(-rc));
 		free_channel(ch);
 		return NULL;
 	}

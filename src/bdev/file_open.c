@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bdev/file.h"
+#include "util/fd.h"
 
 /* Guest disks are nobody else's business; who wants it otherwise makes the file beforehand. */
 #define CREATE_MODE 0600
@@ -77,7 +78,7 @@ static int open_error(const struct bdev_file_params *p, int rc, bool create, cha
 			 p->path);
 	else
 		snprintf(err, BDEV_ERR_MAX, "path: \"%s\" can't be %s: %s", p->path,
-			 create ? "created" : "opened", strerror(-rc));
+			 create ? "created" : "opened", fd_strerror(-rc));
 	return rc;
 }
 

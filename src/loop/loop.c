@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "util/fd.h"
 #include "util/log.h"
 #include "util/time.h"
 #include "util/util.h"
@@ -39,7 +40,7 @@ void loop_post(struct loop *loop, struct loop_work *work)
 	while (!atomic_compare_exchange_weak(&loop->work, &head, work));
 	/* Its counter can't get full: it would take 2^64 posts without a wake-up. */
 	if (!head && write(loop->wakeup.fd, &one, sizeof(one)) < 0)
-		log_error("%s: the thread cannot be woken: %s", loop->name, strerror(errno));
+		log_error("%s: the thread cannot be woken: %s", loop->name, fd_strerror(errno));
 }
 
 static void run_work(void *arg)
@@ -50,7 +51,7 @@ static void run_work(void *arg)
 
 	/* Before the list is taken: what is posted behind that writes again. */
 	if (read(loop->wakeup.fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-		log_error("%s: eventfd: %s", loop->name, strerror(errno));
+		log_error("%s: eventfd: %s", loop->name, fd_strerror(errno));
 	for (newest = atomic_exchange(&loop->work, NULL); newest; newest = next) {
 		next = newest->next;
 		newest->next = oldest;
@@ -217,7 +218,7 @@ int loop_start(const char *name, struct loop **out)
 		close(loop->wakeup.fd);
 	free(loop);
 fail:
-	log_error("the %s thread cannot start: %s", name, strerror(-rc));
+	log_error("the %s thread cannot start: %s", name, fd_strerror(-rc));
 	return rc;
 }
 

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -60,15 +59,11 @@ static bool hung_up(const struct listener *l)
 
 static void no_descriptors(struct listener *l, int err)
 {
-	struct rlimit lim = {0};
 	int fd = -1;
 
-	getrlimit(RLIMIT_NOFILE, &lim);
 	l->refused++;
-	log_limited(&l->limit, LOG_LEVEL_ERROR, l->name,
-		    "%s: a connection was refused: %s; this process may have %llu files open: "
-		    "raise that (LimitNOFILE, ulimit -n)",
-		    l->name, strerror(err), (unsigned long long)lim.rlim_cur);
+	log_limited(&l->limit, LOG_LEVEL_ERROR, l->name, "%s: a connection was refused: %s",
+		    l->name, fd_strerror(err));
 	if (spare_fd >= 0)
 		close(spare_fd);
 	fd = accept4(l->source.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -154,14 +149,13 @@ static int bind_and_listen(struct listener *l, const struct socket_params *p)
 
 static int make_socket(struct listener *l, const struct socket_params *p)
 {
-	char text[FD_ERROR_MAX];
 	int rc = socket_file_claim(&l->file, p);
 
 	if (rc)
 		return rc;
 	rc = bind_and_listen(l, p);
 	if (rc)
-		log_error("%s: cannot listen on %s: %s", l->name, p->path, fd_strerror(-rc, text));
+		log_error("%s: cannot listen on %s: %s", l->name, p->path, fd_strerror(-rc));
 	else
 		rc = socket_file_set_access(p);
 	if (!rc)

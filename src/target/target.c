@@ -9,6 +9,7 @@
 #include "reactor/reactor.h"
 #include "target/host_limits.h"
 #include "target/target_internal.h"
+#include "util/fd.h"
 #include "util/log.h"
 #include "vhost/vhost.h"
 
@@ -27,7 +28,7 @@ static int start_reactors(struct target *t)
 		rc = reactor_create((int)cpus->cpu[i], &t->reactors[i]);
 		if (rc) {
 			log_error("reactor on CPU %u cannot start: %s", cpus->cpu[i],
-				  strerror(-rc));
+				  fd_strerror(-rc));
 			return rc;
 		}
 		t->nreactors++;

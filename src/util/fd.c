@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "util/fd.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <stdio.h>
@@ -58,23 +59,24 @@ uint64_t fd_limit_hard(void)
 	return limits().rlim_max;
 }
 
-const char *fd_strerror(int err, char text[FD_ERROR_MAX])
+const char *fd_strerror(int err)
 {
+	static _Thread_local char text[256];
 	char buf[128];
 	const char *what = strerror_r(err, buf, sizeof(buf));
 
 	if (err == EMFILE)
-		snprintf(text, FD_ERROR_MAX,
+		snprintf(text, sizeof(text),
 			 "%s: the process may have %" PRIu64 " (RLIMIT_NOFILE); raise its hard "
 			 "limit (LimitNOFILE= of a systemd unit, ulimit -Hn), or use fewer "
 			 "controllers or queues",
 			 what, fd_limit());
 	else if (err == ENFILE)
-		snprintf(text, FD_ERROR_MAX,
+		snprintf(text, sizeof(text),
 			 "%s: all processes together have as many as there may be; raise "
 			 "fs.file-max (sysctl)",
 			 what);
 	else
-		snprintf(text, FD_ERROR_MAX, "%s", what);
+		snprintf(text, sizeof(text), "%s", what);
 	return text;
 }

@@ -5,7 +5,6 @@
 /* File descriptors: how many there may be, and what one that somebody else sent stands for. Any
  * thread, unless said otherwise. */
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,15 +22,10 @@ void fd_raise_limit(void);
 uint64_t fd_limit(void);
 uint64_t fd_limit_hard(void);
 
-#define FD_ERROR_MAX 256
 /*
  * strerror(), and where a limit of open files was reached, which one, its value, and where to raise
- * it: what else is to be said about a file that could not be opened would mislead then.
+ * it. The text is the thread's until its next call.
  */
-const char *fd_strerror(int err, char text[FD_ERROR_MAX]);
-static inline bool fd_is_limit(int err)
-{
-	return err == EMFILE || err == ENFILE;
-}
+const char *fd_strerror(int err);
 
 #endif

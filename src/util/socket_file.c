@@ -42,7 +42,6 @@ static bool is_still_at(int fd, const char *path)
 static int lock_error(const struct socket_file *f, const char *path, int err)
 {
 	const char *remedy = "";
-	char text[FD_ERROR_MAX];
 
 	if (err == ENOENT || err == ENOTDIR || err == EACCES || err == EPERM)
 		remedy = "; check that its folder exists and is writable for this user";
@@ -50,7 +49,7 @@ static int lock_error(const struct socket_file *f, const char *path, int err)
 		remedy = "; there is a symbolic link, which is not ours: remove it";
 	else if (err == ENOSPC || err == EDQUOT || err == EROFS)
 		remedy = "; make room, or give another socket_dir";
-	log_error("%s: cannot make the lock file %s: %s%s", f->name, path, fd_strerror(err, text),
+	log_error("%s: cannot make the lock file %s: %s%s", f->name, path, fd_strerror(err),
 		  remedy);
 	return -err;
 }

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "util/fd.h"
 #include "util/util.h"
 #include "vfio_user/vfio_user_internal.h"
 
@@ -95,7 +96,7 @@ static void kick(struct vfio_user *vu)
 	uint64_t one = 1;
 
 	if (vu->kick_fd >= 0 && write(vu->kick_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-		vfio_user_warn(vu, "%s: doorbell eventfd: %s", vu->name, strerror(errno));
+		vfio_user_warn(vu, "%s: doorbell eventfd: %s", vu->name, fd_strerror(errno));
 }
 
 static struct vfio_user_region_access access_of(const struct vfio_user *vu)

@@ -75,7 +75,7 @@ static int take_eventfd(struct vfio_user *vu, unsigned int i)
 	vu->ms.fds[i] = -1;
 	if (!fcntl(fd, F_SETFL, O_NONBLOCK | O_RDWR))
 		return fd;
-	vfio_user_warn(vu, "%s: interrupt eventfd: %s", vu->name, strerror(errno));
+	vfio_user_warn(vu, "%s: interrupt eventfd: %s", vu->name, fd_strerror(errno));
 	close(fd);
 	return -1;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "util/fd.h"
 #include "util/util.h"
 #include "vfio_user/vfio_user_internal.h"
 
@@ -283,7 +284,7 @@ void vfio_user_session_begin(struct vfio_user *vu, int fd)
 	if (rc) {
 		log_limited(&vu->limit, LOG_LEVEL_ERROR, vu->name,
 			    "%s: client refused: no memory for the doorbells: %s", vu->name,
-			    strerror(-rc));
+			    fd_strerror(-rc));
 		close(fd);
 		return;
 	}

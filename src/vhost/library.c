@@ -17,6 +17,7 @@
 
 #include <rte_vhost.h>
 
+#include "util/fd.h"
 #include "util/util.h"
 #include "vhost/vhost_internal.h"
 
@@ -196,7 +197,7 @@ static bool try_to_ask(struct library_session *s)
 	}
 	list_remove(s);
 	vhost_warn(sock, "%s: no private session with librte_vhost: %s: session closed", sock->name,
-		   strerror(-rc));
+		   fd_strerror(-rc));
 	vhost_library_answered(sock, VHOST_CLOSE, 0);
 	return false;
 }
@@ -320,7 +321,7 @@ int vhost_library_use(struct vhost_socket *sock, const char *socket_path)
 	if (rc) {
 		log_error("%s: librte_vhost cannot listen on a private socket, in the folder of "
 			  "%s or in /tmp: %s; one of them must be writable, and /proc mounted",
-			  sock->name, socket_path, strerror(-rc));
+			  sock->name, socket_path, fd_strerror(-rc));
 		free(lib);
 		return rc;
 	}

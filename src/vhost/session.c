@@ -314,12 +314,24 @@ static void on_message(void *arg)
 		finish(sock, result);
 }
 
+/* QEMU asks for a queue per vCPU unless it is told otherwise, and says nothing of that to us. */
+static void wants_more_queues(struct vhost_socket *sock)
+{
+	vhost_warn(sock,
+		   "%s: the front-end left when it heard that there are %u queues: if it wants "
+		   "more, raise the controller's key queues (64 at most) or lower num-queues (of "
+		   "vhost-user-scsi-pci num_queues) in QEMU",
+		   sock->name, sock->ops->max_vrings);
+}
+
 static void on_gone(void *arg, const char *why)
 {
 	struct vhost_socket *sock = arg;
 
 	if (why)
 		vhost_warn(sock, "%s: %s: session closed", sock->name, why);
+	else if (sock->msg.request == VHOST_USER_GET_QUEUE_NUM)
+		wants_more_queues(sock);
 	vhost_session_end(sock);
 }
 
@@ -346,6 +358,7 @@ static void on_accepted(void *arg, int fd)
 
 	sock->open = true;
 	sock->msg.nfds = 0;
+	sock->msg.request = 0;
 	sock->accepted_fd = fd;
 	sock->ops->connect(sock->arg, vhost_begin(sock, &sock->wait));
 	vhost_wait(sock, connected);

@@ -74,7 +74,7 @@ static void settle(struct vhost_socket *sock, unsigned int index)
 	v->started = !v->start_rc;
 	if (v->start_rc)
 		vhost_warn(sock, "%s: queue %u cannot start: %s", sock->name, index,
-			   strerror(-v->start_rc));
+			   fd_strerror(-v->start_rc));
 }
 
 void vhost_vrings_settle(struct vhost_socket *sock)
@@ -224,7 +224,8 @@ static struct vring_state *vring_of(struct vhost_socket *sock, const struct vhos
 		return &sock->vrings[index];
 	vhost_warn(
 		sock,
-		"%s: message %u for queue %u with %u bytes: there are %u queues, and it has %u bytes",
+		"%s: message %u for queue %u with %u bytes: there are %u queues (the controller's "
+		"key queues), and it has %u bytes",
 		sock->name, msg->request, index, msg->size, sock->ops->max_vrings, size);
 	return NULL;
 }

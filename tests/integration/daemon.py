@@ -31,7 +31,7 @@ WAIT = 60  # seconds, for what takes a moment; a sanitizer makes it slow
 await_ = functools.partial(case_runner.await_, seconds=WAIT)
 NOBODY = 65534
 
-GET_FEATURES, SET_OWNER, GET_INFO = 1, 3, 0x4e00
+GET_FEATURES, SET_OWNER, GET_QUEUE_NUM, GET_INFO = 1, 3, 17, 0x4e00
 
 CONFIG = """\
 target: {{socket_dir: {sockets}{target}}}
@@ -684,6 +684,25 @@ def without_sys(case):
     check("/sys" in said and "mount" in said and said.count("\n") <= 3, said)
 
 
+def too_few_queues(case):
+    """What QEMU does if it is to have more queues than there are: the log names the key."""
+    path = case.folder / "blk.yaml"
+    path.write_text(f"target: {{socket_dir: {case.sockets}}}\n"
+                    "bdevs: [{name: r, type: malloc, size: 1MiB}]\n"
+                    "controllers: [{name: b0, type: blk, bdev: r, queues: 4},\n"
+                    "  {name: b1, type: blk, bdev: r}]\n")
+    daemon = case.start("-c", str(path))
+    for name, want in (("b0", 4), ("b1", 64)):
+        session = Session(case.sockets / name).hello()
+        equal(struct.unpack("<Q", session.ask(GET_QUEUE_NUM))[0], want, f"queues of {name}")
+        session.close()
+    await_(lambda: "b0: the front-end left when it heard that there are 4 queues" in
+           daemon.log.read_text(), "a line")
+    line = next(line for line in daemon.log.read_text().splitlines() if " b0: the front-end left" in line)
+    check("key queues" in line and "num-queues" in line, line)
+    equal(case.end(daemon), 0, "the status")
+
+
 def inherited_journal(case):
     """The variable is a service's whose child started the daemon; its stderr is a file."""
     daemon = case.start("-c", case.config(), env={**os.environ, "JOURNAL_STREAM": "8:12345"})
@@ -699,7 +718,7 @@ CASES = [option_help, option_version, wrong_options, check_only, check_beside_a_
          lock_is_a_link, another_program_listens, mode_and_owner, owner,
          socket_dir, path_too_long, unprivileged, unwritable, not_allowed_to_give,
          messages_about_rights, any_umask, folder_of_another, hang_up, limit_of_files, other_cpus,
-         without_sys, inherited_journal]
+         without_sys, too_few_queues, inherited_journal]
 
 
 if __name__ == "__main__":
