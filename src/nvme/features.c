@@ -304,6 +304,20 @@ static const struct feature *feature_of(uint32_t fid)
 	return fid < ARRAY_SIZE(features) && features[fid].get ? &features[fid] : NULL;
 }
 
+#define SCOPE(scope)                                                                               \
+	((uint32_t)NVME_FID_SUPPORTED_EFFECTS_SCOPE_##scope                                        \
+	 << NVME_FID_SUPPORTED_EFFECTS_SCOPE_SHIFT)
+
+uint32_t vnvme_feature_effects(const struct vnvme_ctrl *ctrl, unsigned int fid)
+{
+	const struct feature *f = feature_of(fid);
+
+	if (!f || (fid == NVME_FEAT_FID_VOLATILE_WC && !vnvme_has_write_cache(ctrl)))
+		return 0;
+	return NVME_FID_SUPPORTED_EFFECTS_FSUPP |
+	       (f->capabilities & CAP_NS_SPECIFIC ? SCOPE(NS) : SCOPE(CTRL));
+}
+
 /* The value that a reset gives: read it out of a controller in that state. */
 static uint16_t get_default(struct vnvme_ctrl *ctrl, const struct feature *f, uint32_t nsid,
 			    uint32_t cdw11, uint32_t *value)
@@ -317,6 +331,24 @@ static uint16_t get_default(struct vnvme_ctrl *ctrl, const struct feature *f, ui
 	status = f->get(ctrl, nsid, cdw11, value);
 	ctrl->features = current;
 	return status;
+}
+
+/*
+ * Namespace 0 is none. But a host that asks for a feature without one is told its value, if that
+ * is the same for all; it is what real controllers do, and what programs that list all features
+ * rely on.
+ */
+static bool same_for_all(struct vnvme_ctrl *ctrl, const struct feature *f, uint32_t cdw11)
+{
+	uint32_t first = 0, value;
+	size_t i;
+
+	for (i = 0; i < ctrl->nns; i++) {
+		if (f->get(ctrl, ctrl->ns[i].nsid, cdw11, &value) || (i && value != first))
+			return false;
+		first = value;
+	}
+	return true;
 }
 
 /* NVMe 1.4, 5.21: a namespace for a feature that has none, and the other way round. */
@@ -351,6 +383,14 @@ uint16_t vnvme_admin_get_features(struct vnvme_ctrl *ctrl, struct vnvme_req *req
 		log_debug("%s: get features: %02xh is not supported", ctrl->name, cdw10 & 0xff);
 		return invalid_field();
 	}
+	/* What can be done with a feature does not depend on the namespace. */
+	if (select == SELECT_CAPABILITIES && (!nsid || nsid == NVME_NSID_ALL)) {
+		req->result = f->capabilities;
+		return 0;
+	}
+	if (!nsid && f->capabilities & CAP_NS_SPECIFIC && ctrl->nns &&
+	    (select != SELECT_CURRENT || same_for_all(ctrl, f, cdw11)))
+		nsid = ctrl->ns[0].nsid;
 	status = check_nsid(ctrl, f, nsid, false);
 	if (status)
 		return status;

@@ -155,6 +155,32 @@ static size_t fill_effects(struct vnvme_ctrl *ctrl, void *data)
 	return sizeof(*log);
 }
 
+/* --- supported log pages (00h), feature identifiers supported and effects (12h): NVMe 2.0 --- */
+
+#define LSUPP 1u
+
+static bool is_there(unsigned int id);
+
+static size_t fill_log_pages(struct vnvme_ctrl *ctrl, void *data)
+{
+	struct nvme_supported_log_pages *log = data;
+	unsigned int i;
+
+	for (i = 0; i < 256; i++)
+		log->lid_support[i] = htole32(is_there(i) ? LSUPP : 0);
+	return sizeof(*log);
+}
+
+static size_t fill_features(struct vnvme_ctrl *ctrl, void *data)
+{
+	struct nvme_fid_supported_effects_log *log = data;
+	unsigned int i;
+
+	for (i = 0; i < 256; i++)
+		log->fid_support[i] = htole32(vnvme_feature_effects(ctrl, i));
+	return sizeof(*log);
+}
+
 /* --- the command --- */
 
 #define LOG_MAX 4096
@@ -166,10 +192,12 @@ struct log_page {
 };
 
 static const struct log_page pages[] = {
+	{NVME_LOG_LID_SUPPORTED_LOG_PAGES, fill_log_pages},
 	{NVME_LOG_LID_ERROR, fill_errors},
 	{NVME_LOG_LID_SMART, fill_smart},
 	{NVME_LOG_LID_FW_SLOT, fill_firmware},
 	{NVME_LOG_LID_CMD_EFFECTS, fill_effects},
+	{NVME_LOG_LID_FID_SUPPORTED_EFFECTS, fill_features},
 };
 
 static const struct log_page *page_of(uint32_t id)
@@ -180,6 +208,11 @@ static const struct log_page *page_of(uint32_t id)
 		if (pages[i].id == id)
 			return &pages[i];
 	return NULL;
+}
+
+static bool is_there(unsigned int id)
+{
+	return page_of(id);
 }
 
 /* SMART is kept for the controller as a whole (LPA bit 0 is 0). */

@@ -647,6 +647,8 @@ bool vnvme_dbbuf_map(struct vnvme_ctrl *ctrl);
 
 /* features.c */
 void vnvme_features_reset(struct vnvme_ctrl *ctrl);
+/* What the log page of features says of each. */
+uint32_t vnvme_feature_effects(const struct vnvme_ctrl *ctrl, unsigned int fid);
 
 /* event.c */
 enum { VNVME_EVENT_ERROR = 0, VNVME_EVENT_SMART = 1, VNVME_EVENT_NOTICE = 2 };

@@ -249,7 +249,8 @@ static void log_table(void)
 		{3, 128, 0, 0, 512},
 		{5, 1024, 0, 0, 4096},
 		{5, 1024, 2048, 0, 2048},
-		{0, 1, 0, ST_CMD(NVME_SC_INVALID_LOG_PAGE), 0},
+		{0, 256, 0, 0, 1024},
+		{0x12, 256, 0, 0, 1024},
 		{4, 1, 0, ST_CMD(NVME_SC_INVALID_LOG_PAGE), 0},
 		{0x80, 1, 0, ST_CMD(NVME_SC_INVALID_LOG_PAGE), 0},
 		{0xff, 1, 0, ST_CMD(NVME_SC_INVALID_LOG_PAGE), 0},
@@ -409,6 +410,34 @@ static void effects(void)
 	host_close(h);
 }
 
+/* The pages and features that are listed are there, and no others. */
+static void lists(void)
+{
+	struct host *h = host_open(&(struct host_params){0});
+	uint64_t buf = host_alloc(h, HOST_PAGE), other = host_alloc(h, HOST_PAGE);
+	uint32_t pages[256], features[256];
+	unsigned int i, npages = 0, nfeatures = 0;
+
+	CU_ASSERT_EQUAL(host_admin(h, sqe_log(0, 256, 0, buf)), 0);
+	memcpy(pages, host_ptr(h, buf), sizeof(pages));
+	CU_ASSERT_EQUAL(host_admin(h, sqe_log(0x12, 256, 0, buf)), 0);
+	memcpy(features, host_ptr(h, buf), sizeof(features));
+	for (i = 0; i < 256; i++) {
+		struct nvme_sqe get = {.opcode = nvme_admin_get_features, .cdw10 = htole32(i)};
+
+		npages += pages[i] & 1;
+		nfeatures += features[i] & 1;
+		CU_ASSERT_EQUAL(!host_admin(h, sqe_log((uint8_t)i, 1, 0, other)), pages[i] & 1);
+		CU_ASSERT_EQUAL(!host_admin(h, get), features[i] & 1);
+	}
+	CU_ASSERT_EQUAL(npages, 6);
+	/* All that NVMe 2.2 has as mandatory: 01h, 02h, 04h, 05h, 07h to 0Bh. */
+	CU_ASSERT(nfeatures >= 9);
+	CU_ASSERT_EQUAL(le32toh(features[5]) >> 20, 1); /* a namespace's */
+	CU_ASSERT_EQUAL(le32toh(features[7]) >> 20, 2); /* the controller's */
+	host_close(h);
+}
+
 /* --- features --- */
 
 #define GET nvme_admin_get_features
@@ -442,9 +471,17 @@ static void feature_table(void)
 		{GET, 0, 0x04, 1u << 16, NVME_SC_INVALID_FIELD, ANY}, /* a sensor */
 		{GET, 0, 0x04, 2u << 20, NVME_SC_INVALID_FIELD, ANY},
 		{SET, 0, 0x04, 1u << 16, NVME_SC_INVALID_FIELD, ANY},
+		/* Without a namespace, as long as all have the same. */
+		{GET, 0, 0x05, 0, 0, 0},
+		{GET, 0, 0x105, 0, 0, 0},
+		{SET, 0, 0x05, 100, NVME_SC_INVALID_NS, ANY},
+		{GET, 0, 0x305, 0, 0, 6}, /* changeable, by namespace */
+		{GET, UINT32_MAX, 0x305, 0, 0, 6},
 		{SET, 1, 0x05, 100, 0, ANY},
 		{GET, 1, 0x05, 0, 0, 100},
 		{GET, 0, 0x05, 0, NVME_SC_INVALID_NS, ANY},
+		{GET, 0, 0x105, 0, 0, 0},
+		{GET, UINT32_MAX, 0x05, 0, NVME_SC_INVALID_NS, ANY},
 		{GET, 99, 0x05, 0, NVME_SC_INVALID_NS, ANY},
 		{SET, 1, 0x05, 1u << 16, NVME_SC_INVALID_FIELD, ANY}, /* DULBE */
 		{GET, 0, 0x07, 0, 0, (HOST_QUEUES - 1) << 16 | (HOST_QUEUES - 1)},
@@ -520,6 +557,7 @@ static const struct test_case cases[] = {
 	{"error_log", error_log},
 	{"error_log_status", error_log_status},
 	{"effects", effects},
+	{"lists", lists},
 	{"feature_table", feature_table},
 };
 
