@@ -253,7 +253,7 @@ static void run(struct reactor *r)
 		if (unlikely(r->working))
 			steps = reactor_run_jobs(r);
 		work += steps;
-		r->rounds.now++;
+		r->round++;
 		COUNTER_ADD(r->stats.rounds, 1);
 		if (unlikely(r->timers) &&
 		    (!work || steps || r->stats.rounds % TIMER_CHECK_ROUNDS == 0))

@@ -36,22 +36,18 @@ struct reactor_job;
 #define REACTOR_ROUND_NS    100000u /* what a round shall take at most */
 #define REACTOR_WEIGHT_MAX  100
 
-/* What all shares of a reactor look at. */
-struct reactor_rounds {
-	uint64_t now;	  /* the number of the round */
-	uint32_t quantum; /* units */
-};
-
 struct reactor_share {
 	/* How much of a round it gets, compared with others; 0: not a guest's, and as if 1. */
 	unsigned int weight;
 	/* private, all the reactor's */
-	uint32_t scale;	    /* of the quantum, in 1/256 */
-	int64_t credit;	    /* may be negative */
-	int64_t job_credit; /* half of what is earned while there are jobs */
-	uint64_t round;	    /* in which it earned last */
-	const struct reactor_rounds *rounds;
-	uint64_t held_back; /* rounds in which it had to stop with work left */
+	uint32_t scale;	     /* of the reactor's quantum, in 1/256 */
+	int64_t quantum;     /* what it earns in a round */
+	int64_t credit;	     /* may be negative */
+	bool halved;	     /* what it earns is: it has jobs, or paid for some */
+	int64_t job_credit;  /* half of what is earned while there are jobs */
+	uint64_t round;	     /* in which it earned last */
+	const uint64_t *now; /* the number of the round */
+	uint64_t held_back;  /* rounds in which it had to stop with work left */
 	struct reactor_job *jobs, **jobs_tail;
 	struct reactor_share *next_working, **working_prevp; /* has jobs */
 };
@@ -137,30 +133,25 @@ static inline void reactor_poller_poke(struct reactor_poller *p)
 
 /* --- shares and jobs; reactor --- */
 
-/* For a share that has jobs, or had some. */
-void reactor_share_earn_both(struct reactor_share *s, int64_t earned, int64_t quantum);
+/* With a debt, or jobs. */
+void reactor_share_earn_any(struct reactor_share *s, uint64_t rounds);
 
 static inline void reactor_share_earn(struct reactor_share *s, uint64_t now)
 {
-	int64_t quantum = (int64_t)((uint64_t)s->rounds->quantum * s->scale >> 8);
-	uint64_t passed = now - s->round;
-	/* More rounds than any debt takes are as good as any. */
-	int64_t earned = quantum * (int64_t)(passed < UINT32_MAX ? passed : UINT32_MAX);
+	uint64_t rounds = now - s->round;
 
 	s->round = now;
-	if (__builtin_expect(s->jobs || s->job_credit, 0)) {
-		reactor_share_earn_both(s, earned, quantum);
-		return;
-	}
-	s->credit += earned;
-	if (s->credit > quantum)
-		s->credit = quantum;
+	/* Nothing is saved up. */
+	if (__builtin_expect(s->credit >= 0 && !s->halved, 1))
+		s->credit = s->quantum;
+	else
+		reactor_share_earn_any(s, rounds);
 }
 
 /* What is left in this round, in units; 0 or less: it has to wait for another one. */
 static inline int64_t reactor_share_left(struct reactor_share *s)
 {
-	uint64_t now = s->rounds->now;
+	uint64_t now = *s->now;
 
 	if (now != s->round)
 		reactor_share_earn(s, now);

@@ -28,14 +28,17 @@ struct reactor {
 	pthread_t thread;
 	bool stop;
 	struct reactor_stats stats;
-	struct reactor_rounds rounds;
+	uint64_t round; /* its number */
+	uint32_t quantum;
 	struct reactor_share common; /* of what belongs to no poller */
 	struct reactor_share *payer;
 	struct reactor_share *job_share;   /* whose job runs, unless it leaves meanwhile */
 	struct reactor_share *working;	   /* shares with jobs */
 	struct reactor_share *next_worker; /* while jobs run */
 	uint64_t jobs_round, jobs_end_ns;  /* the last round with jobs, and when it ended */
-	uint64_t sample_ns;		   /* when the first round of a sample ended; 0: none */
+	uint64_t jobs_since_ns;		   /* so many such rounds ago, one after the other */
+	unsigned int jobs_rounds;
+	uint64_t sample_ns; /* when the first round of a sample ended; 0: none */
 
 	/* Written by other threads. */
 	_Alignas(CACHE_LINE) _Atomic(struct reactor_msg *) inbox; /* newest first */

@@ -31,27 +31,46 @@ void reactor_share_join(struct reactor *r, struct reactor_share *s)
 {
 	unsigned int weight = s->weight;
 
-	*s = (struct reactor_share){.weight = weight, .scale = SCALE, .rounds = &r->rounds};
+	*s = (struct reactor_share){.weight = weight, .scale = SCALE, .now = &r->round};
 	s->jobs_tail = &s->jobs;
+}
+
+static void set_quantum(struct reactor *r, uint32_t quantum)
+{
+	unsigned int i;
+
+	r->quantum = quantum;
+	r->common.quantum = quantum;
+	for (i = 0; i < r->npollers; i++) {
+		struct reactor_share *s = r->pollers[i] ? &r->pollers[i]->share : NULL;
+
+		if (s)
+			s->quantum = (int64_t)((uint64_t)quantum * s->scale / SCALE);
+	}
 }
 
 void reactor_shares_init(struct reactor *r)
 {
-	r->rounds.quantum = REACTOR_QUANTUM_MAX;
 	r->payer = &r->common;
 	reactor_share_join(r, &r->common);
+	set_quantum(r, REACTOR_QUANTUM_MAX);
 }
 
-/* Neither may starve the other: new work and jobs earn a half each, up to as much. */
-void reactor_share_earn_both(struct reactor_share *s, int64_t earned, int64_t quantum)
+/* Neither new work nor jobs may starve the other: they earn a half each, up to as much. */
+void reactor_share_earn_any(struct reactor_share *s, uint64_t rounds)
 {
-	if (!s->jobs) { /* the last one has left a debt */
-		s->credit = min_t(int64_t, s->credit + s->job_credit + earned, quantum);
-		s->job_credit = 0;
+	/* More rounds than any debt takes are as good as any. */
+	int64_t earned = s->quantum * (int64_t)min_t(uint64_t, rounds, UINT32_MAX);
+
+	if (s->jobs) {
+		s->credit = min_t(int64_t, s->credit + earned / 2, s->quantum / 2);
+		s->job_credit = min_t(int64_t, s->job_credit + earned / 2, s->quantum / 2);
 		return;
 	}
-	s->credit = min_t(int64_t, s->credit + earned / 2, quantum / 2);
-	s->job_credit = min_t(int64_t, s->job_credit + earned / 2, quantum / 2);
+	/* The last one may have left a debt. */
+	s->credit = min_t(int64_t, s->credit + s->job_credit + earned, s->quantum);
+	s->job_credit = 0;
+	s->halved = false;
 }
 
 /* Jobs have their turn after the pollers: what new work has left of its half is theirs. */
@@ -99,6 +118,7 @@ void reactor_shares_weigh(struct reactor *r)
 		if (s && s->weight)
 			s->scale = s->weight * SCALE * SCALE / unit;
 	}
+	set_quantum(r, r->quantum);
 }
 
 /* --- jobs --- */
@@ -134,6 +154,7 @@ void reactor_job_start(struct reactor *r, struct reactor_job *job)
 	job->prevp = s->jobs_tail;
 	*s->jobs_tail = job;
 	s->jobs_tail = &job->next;
+	s->halved = true;
 	if (!s->working_prevp)
 		start_working(r, s);
 }
@@ -187,22 +208,45 @@ static void run_job(struct reactor *r, struct reactor_share *s, uint64_t *now_ns
 		pay_for_job(s, (int64_t)min_t(uint64_t, ns, STEP_NS_MAX) * REACTOR_UNITS_PER_NS);
 }
 
-/* A measured round. Quickly down and slowly up, so that it stays near the limit. */
-static void adapt(struct reactor *r, uint64_t ns)
+static void measured(struct reactor *r, uint64_t round_ns)
 {
-	uint32_t quantum = r->rounds.quantum;
+	if (round_ns > r->stats.longest_round_ns)
+		COUNTER_ADD(r->stats.longest_round_ns, round_ns - r->stats.longest_round_ns);
+}
 
-	if (ns > r->stats.longest_round_ns)
-		COUNTER_ADD(r->stats.longest_round_ns, ns - r->stats.longest_round_ns);
-	if (ns > REACTOR_ROUND_NS)
+/* Quickly down and slowly up, so that rounds stay near the limit. */
+static void adapt(struct reactor *r, uint64_t round_ns)
+{
+	uint32_t quantum = r->quantum;
+
+	if (round_ns > REACTOR_ROUND_NS)
 		quantum -= quantum / 8;
-	else if (ns < REACTOR_ROUND_NS * 3 / 4)
+	else if (round_ns < REACTOR_ROUND_NS * 3 / 4)
 		quantum += quantum / 16;
 	if (quantum > REACTOR_QUANTUM_MAX)
 		quantum = REACTOR_QUANTUM_MAX;
 	if (quantum < REACTOR_QUANTUM_MIN)
 		quantum = REACTOR_QUANTUM_MIN;
-	r->rounds.quantum = quantum;
+	if (quantum != r->quantum)
+		set_quantum(r, quantum);
+}
+
+/* Rounds with jobs, one after the other. */
+static void measure_jobs(struct reactor *r, uint64_t now_ns)
+{
+	if (r->jobs_round + 1 != r->round) {
+		r->jobs_rounds = 0;
+		r->jobs_since_ns = now_ns;
+	} else {
+		measured(r, now_ns - r->jobs_end_ns);
+		if (++r->jobs_rounds == REACTOR_SAMPLE_ROUNDS) {
+			adapt(r, (now_ns - r->jobs_since_ns) / REACTOR_SAMPLE_ROUNDS);
+			r->jobs_rounds = 0;
+			r->jobs_since_ns = now_ns;
+		}
+	}
+	r->jobs_round = r->round;
+	r->jobs_end_ns = now_ns;
 }
 
 unsigned int reactor_run_jobs(struct reactor *r)
@@ -226,10 +270,7 @@ unsigned int reactor_run_jobs(struct reactor *r)
 		}
 	}
 	r->payer = &r->common;
-	if (r->jobs_round + 1 == r->rounds.now)
-		adapt(r, now_ns - r->jobs_end_ns);
-	r->jobs_round = r->rounds.now;
-	r->jobs_end_ns = now_ns;
+	measure_jobs(r, now_ns);
 	/* Who has to wait for its next round has work all the same. */
 	return n ? n : r->working != NULL;
 }
@@ -250,5 +291,6 @@ void reactor_sample(struct reactor *r, unsigned int position)
 		return;
 	ns = (now_ns - r->sample_ns) / position;
 	r->sample_ns = 0;
+	measured(r, ns);
 	adapt(r, ns);
 }
