@@ -299,14 +299,17 @@ static void run(void *arg)
 	struct bdev_emu *emu = arg;
 	struct bdev_channel *ch = emu->parent->channel;
 
-	prepare_child(emu);
-	emu->child_done = false;
-	emu->submitting = true;
-	ch->bdev->ops->submit(ch, &emu->child);
-	emu->submitting = false;
-	if (!emu->child_done)
-		return;
-	take_step(emu);
+	do {
+		prepare_child(emu);
+		emu->child_done = false;
+		emu->submitting = true;
+		ch->bdev->ops->submit(ch, &emu->child);
+		emu->submitting = false;
+		if (!emu->child_done)
+			return;
+		take_step(emu);
+		/* None: bdev_write_zeroes_by_writing() has found out how. */
+	} while (!emu->child.nblocks && !is_over(emu));
 	if (is_over(emu))
 		finish(emu);
 	else
@@ -362,6 +365,12 @@ static void wait_for_emu(struct bdev_emu_pool *pool, struct bdev_io *io)
 	pool->waiting_tail = &parent_of(io)->next;
 }
 
+/* What a backend does at once waits if its user has nothing left of the round. */
+static bool may_begin(const struct bdev_emu *emu)
+{
+	return !emu->ch->bdev->limits.step_bytes || reactor_share_left(emu->job.share) > 0;
+}
+
 static void start(struct bdev_io *io, enum bdev_emu_kind kind)
 {
 	struct bdev_emu_pool *pool = &io->channel->priv->emu;
@@ -378,7 +387,10 @@ static void start(struct bdev_io *io, enum bdev_emu_kind kind)
 		bdev_io_complete(io, BDEV_STATUS_NO_MEMORY);
 	} else {
 		init(emu, io, kind);
-		run(emu);
+		if (may_begin(emu))
+			run(emu);
+		else
+			reactor_job_start(emu->ch->reactor, &emu->job);
 	}
 }
 
@@ -476,8 +488,7 @@ bool bdev_emu_abandon(struct bdev_io *io, enum bdev_status status)
 	} else if (emu->kind == BDEV_EMU_STEPS) {
 		/* The child has the user's memory; if it ends now, so does the parent. */
 		emu->cancelled = true;
-		return ch->bdev->ops->abandon &&
-		       ch->bdev->ops->abandon(ch, &emu->child, status);
+		return ch->bdev->ops->abandon && ch->bdev->ops->abandon(ch, &emu->child, status);
 	} else {
 		leave_child(emu);
 	}

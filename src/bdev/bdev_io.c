@@ -75,11 +75,17 @@ static void pay_far(const struct bdev *bdev, const struct bdev_io *io)
 		    min_t(uint64_t, units, bdev->limits.far_step_bytes / 8));
 }
 
+/* Done at once, a long list of short ones would be as long as a long one. */
+static bool must_defer(const struct bdev *bdev)
+{
+	return bdev->limits.far_step_bytes && reactor_share_left(reactor_payer()) <= 0;
+}
+
 static void submit_far(struct bdev_channel *ch, struct bdev_io *io, uint64_t max_bytes)
 {
 	pay_far(ch->bdev, io);
 	if (exceeds(ch->bdev, io, max_bytes) ||
-	    exceeds(ch->bdev, io, ch->bdev->limits.far_step_bytes))
+	    exceeds(ch->bdev, io, ch->bdev->limits.far_step_bytes) || must_defer(ch->bdev))
 		bdev_emu_start(io, BDEV_EMU_SPLIT);
 	else
 		ch->bdev->ops->submit(ch, io);
@@ -108,13 +114,21 @@ static void submit_write_zeroes(struct bdev_channel *ch, struct bdev_io *io)
 		submit_far(ch, io, limits->max_write_zeroes_bytes);
 }
 
-/* Who submits it has paid for it, or for the first step of it. */
+/* Who submits an I/O has paid for its first step. What is not done in steps is paid for as well. */
+static inline void pay_rest(uint64_t bytes)
+{
+	if (unlikely(bytes > REACTOR_STEP_BYTES))
+		reactor_pay(bytes - REACTOR_STEP_BYTES);
+}
+
 static void submit_data(struct bdev_channel *ch, struct bdev_io *io)
 {
-	if (exceeds(ch->bdev, io, ch->bdev->limits.step_bytes))
+	if (exceeds(ch->bdev, io, ch->bdev->limits.step_bytes)) {
 		bdev_emu_start(io, BDEV_EMU_STEPS);
-	else
-		ch->bdev->ops->submit(ch, io);
+		return;
+	}
+	pay_rest((uint64_t)io->nblocks << ch->bdev->block_shift);
+	ch->bdev->ops->submit(ch, io);
 }
 
 static void submit_valid(struct bdev_channel *ch, struct bdev_io *io)
@@ -218,6 +232,7 @@ void bdev_submit(struct bdev_channel *ch, struct bdev_io *io)
 	}
 	if (unlikely(bdev_is_timed(ch, io->op)))
 		start_timing(ch, io);
+	pay_rest((uint64_t)io->nblocks << ch->bdev->block_shift);
 	ch->bdev->ops->submit(ch, io);
 }
 

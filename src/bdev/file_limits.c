@@ -157,6 +157,9 @@ static uint32_t file_granularity(const struct file_bdev *f)
 	return fs.f_frsize < f->bdev.block_size ? f->bdev.block_size : (uint32_t)fs.f_frsize;
 }
 
+/* The kernel copies, or pins, the pages of an I/O inside the reactor's system call. */
+#define STEP_BYTES (1u << 20)
+
 static uint32_t preferred_bytes(const struct file_bdev *f)
 {
 	unsigned int physical = 0;
@@ -175,6 +178,7 @@ int file_find_limits(struct file_bdev *f, char err[BDEV_ERR_MAX])
 		return rc;
 	*limits = (struct bdev_limits){
 		.buffer_align = f->mem_align,
+		.step_bytes = STEP_BYTES,
 		.preferred_bytes = preferred_bytes(f),
 		.write_zeroes = true,
 		.write_cache = !f->bdev.read_only,
