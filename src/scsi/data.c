@@ -45,6 +45,8 @@ bool scsi_data_out(struct scsi_task *task, void *buf, size_t len)
 		scsi_overrun(task);
 		return false;
 	}
+	if (len > REACTOR_STEP_BYTES) /* so much was paid when it was fetched */
+		reactor_pay(len - REACTOR_STEP_BYTES);
 	bdev_iov_copy(task->out_iov, task->out_cnt, &pos, buf, len, BDEV_IOV_TO_BUF);
 	task->xferred = len;
 	return true;
@@ -70,6 +72,7 @@ bool scsi_task_alloc(struct scsi_task *task, size_t len)
 		task->status = SCSI_STATUS_TASK_SET_FULL;
 		return false;
 	}
+	reactor_pay(len / 4); /* pages that are new, and what they are filled with */
 	task->buf = aligned_alloc(BUF_ALIGN, bytes);
 	task->buf_bytes = (uint32_t)bytes;
 	if (task->buf)

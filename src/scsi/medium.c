@@ -96,6 +96,7 @@ static void woken(void *arg)
 	struct scsi_task *task = arg;
 
 	if (!task->abort) {
+		reactor_set_payer(task->job.share);
 		scsi_task_dispatch(task);
 		return;
 	}

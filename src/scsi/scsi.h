@@ -171,10 +171,11 @@ struct scsi_task {
 	} op;
 	struct iovec iov;
 	struct reactor_msg msg;
-	uint8_t state;	 /* enum scsi_task_state */
-	uint8_t abort;	 /* enum scsi_response that an abort wants; 0: none */
-	bool queued;	 /* by medium.c, guarded by the disk's lock, as are the next two */
-	bool wants_turn; /* it is a COMPARE AND WRITE */
+	struct reactor_job job; /* the next step; its share pays for all that the task does */
+	uint8_t state;		/* enum scsi_task_state */
+	uint8_t abort;		/* enum scsi_response that an abort wants; 0: none */
+	bool queued;		/* by medium.c, guarded by the disk's lock, as are the next two */
+	bool wants_turn;	/* it is a COMPARE AND WRITE */
 	bool has_turn;
 	bool pass; /* it has waited for its turn, and may write once */
 	bool stepping, step_done;

@@ -20,8 +20,8 @@
 #define SCSI_MAX_CAW_BLOCKS	  64
 
 /* What one I/O of a long command covers: between two of them others get their turn. */
-#define SCSI_STEP_BYTES	    (1u << 20)	/* with data */
-#define SCSI_STEP_FAR_BYTES (64u << 20) /* without */
+#define SCSI_STEP_BYTES	    (256u << 10) /* with data */
+#define SCSI_STEP_FAR_BYTES (64u << 20)	 /* without */
 
 /* --- what is shared --- */
 
@@ -225,7 +225,7 @@ enum scsi_task_state {
 	SCSI_TASK_RUNNING, /* in our code, which looks at task->abort before it waits */
 	SCSI_TASK_IO,	   /* task->io is with the bdev */
 	SCSI_TASK_PARKED,  /* in the disk's queue, or a message that it is not is under way */
-	SCSI_TASK_MSG,	   /* task->msg is under way */
+	SCSI_TASK_MSG,	   /* task->msg is under way, or task->job waits */
 	SCSI_TASK_VISIT,   /* waits for a visit */
 };
 

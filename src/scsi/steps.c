@@ -7,7 +7,7 @@
 #include "bdev/bdev_now.h"
 #include "scsi/scsi_internal.h"
 
-#define INLINE_STEPS 8 /* after so many it goes on by a message to itself */
+#define INLINE_STEPS 8 /* after so many it goes on by a job */
 
 uint8_t scsi_fua(const struct scsi_task *task, bool fua)
 {
@@ -50,7 +50,7 @@ enum scsi_result scsi_submit(struct scsi_task *task, enum bdev_op op, uint8_t fl
 
 /* --- several --- */
 
-static void continue_msg(void *arg)
+static void continue_job(void *arg)
 {
 	scsi_steps_continue(arg);
 }
@@ -58,9 +58,15 @@ static void continue_msg(void *arg)
 static void yield(struct scsi_task *task)
 {
 	task->state = SCSI_TASK_MSG;
-	task->msg.fn = continue_msg;
-	task->msg.arg = task;
-	reactor_send(task->ch->reactor, &task->msg);
+	task->job.fn = continue_job;
+	task->job.arg = task;
+	reactor_job_start(task->ch->reactor, &task->job);
+}
+
+/* Steps that complete inline, one after the other. */
+static bool may_go_on(struct scsi_task *task, unsigned int steps)
+{
+	return !steps || (steps < INLINE_STEPS && reactor_share_left(task->job.share) > 0);
 }
 
 /* True: the I/O has completed inside of the step. */
@@ -93,7 +99,7 @@ void scsi_steps_continue(struct scsi_task *task)
 			scsi_fail_io(task, BDEV_STATUS_ABORTED);
 			break;
 		}
-		if (i == INLINE_STEPS) {
+		if (!may_go_on(task, i)) {
 			yield(task);
 			return;
 		}
@@ -112,6 +118,7 @@ static void step_done(struct bdev_io *io)
 	struct scsi_task *task = container_of(io, struct scsi_task, io);
 
 	task->state = SCSI_TASK_RUNNING;
+	reactor_set_payer(task->job.share);
 	if (task->stepping)
 		task->step_done = true;
 	else if (step_failed(task))
@@ -122,6 +129,11 @@ static void step_done(struct bdev_io *io)
 
 enum scsi_result scsi_submit_step(struct scsi_task *task, enum bdev_op op, uint8_t flags)
 {
+	const uint64_t bytes = task->io.iovcnt ? (uint64_t)task->io.nblocks
+							 << scsi_task_lu(task)->bdev->block_shift
+					       : 0;
+
+	reactor_pay(REACTOR_REQUEST_UNITS + min_t(uint64_t, bytes, REACTOR_STEP_BYTES));
 	task->io.done = step_done;
 	submit(task, op, flags);
 	return SCSI_PENDING;

@@ -144,6 +144,8 @@ void scsi_task_execute(struct scsi_task *task)
 	task->has_turn = false;
 	task->pass = false;
 	task->stepping = false;
+	task->job.share = reactor_payer();
+	task->job.prevp = NULL;
 	if (likely(task->ch)) {
 		list_add(task->ch, task);
 		if (likely(scsi_rw_start(task)))

@@ -132,10 +132,10 @@ static void operations(void)
 	CU_ASSERT_EQUAL(m->seen[0].op, BDEV_OP_WRITE_ZEROES);
 	CU_ASSERT_EQUAL(m->seen[0].flags, BDEV_IO_UNMAP);
 	CU_ASSERT_EQUAL(m->seen[1].flags, 0);
-	CU_ASSERT_EQUAL(m->nseen, 5);
+	CU_ASSERT_EQUAL(m->nseen, 12);
 	CU_ASSERT_EQUAL(m->seen[2].op, BDEV_OP_WRITE);
-	CU_ASSERT_EQUAL(m->seen[2].nblocks, 2048);
-	CU_ASSERT_EQUAL(m->seen[4].nblocks, 5000 - 4096);
+	CU_ASSERT_EQUAL(m->seen[2].nblocks, 512);
+	CU_ASSERT_EQUAL(m->seen[11].nblocks, 5000 - 9 * 512);
 	m->answer = BDEV_STATUS_NO_SPACE;
 	m->fail_after = 1;
 	write_same(0, 0, 5000, 512);
