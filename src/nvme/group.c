@@ -16,7 +16,6 @@ static unsigned int poll_sqs(struct vnvme_group *g)
 	uint32_t i, at = g->next_sq, n = g->nsqs;
 	unsigned int fetched = 0;
 
-	g->round_bytes = 0;
 	for (i = 0; i < n; i++, at++) {
 		if (at >= n)
 			at = 0;
@@ -24,11 +23,17 @@ static unsigned int poll_sqs(struct vnvme_group *g)
 		/* Not only at the end of the round, which may be long. */
 		if (g->sqs[at]->cq->irq_due)
 			vnvme_cq_interrupt(g->sqs[at]->cq, false);
-		if (unlikely(g->round_bytes >= VNVME_ROUND_BYTES))
+		if (unlikely(g->held))
 			break;
 	}
-	/* The next round begins behind the queue that this one ended with. */
-	g->next_sq = i < n ? at + 1 : g->next_sq + 1;
+	g->next_sq = g->next_sq + 1;
+	if (unlikely(g->held)) {
+		/* Nothing is left of the round's share. The next one begins with this queue. */
+		g->next_sq = at;
+		g->held = NULL;
+		COUNTER_ADD(g->poller.share.held_back, 1);
+		fetched++; /* there is work */
+	}
 	if (g->next_sq >= n)
 		g->next_sq = 0;
 	return fetched;
@@ -206,7 +211,6 @@ static bool group_arm(void *arg)
 		return false;
 	if (memory_lost(g))
 		return true;
-	g->round_bytes = 0;
 	for (i = 0; i < g->ncqs; i++)
 		work |= vnvme_cq_arm(g->cqs[i]);
 	for (i = 0; i < g->nsqs; i++)
@@ -246,6 +250,7 @@ void vnvme_group_start_polling(struct vnvme_group *g, struct vnvme_op *op)
 		.arm = group_arm,
 		.disarm = group_disarm,
 		.arg = g,
+		.share.weight = 1,
 	};
 	vnvme_group_update_idle(g);
 	reactor_poller_add(g->reactor, &g->poller);

@@ -26,5 +26,7 @@ vnvme_io_now_pages(struct vnvme_group *g, struct bdev_channel *ch, enum bdev_op 
 		return false; /* the long way is timed as a whole */
 	else
 		bdev_now_run_two(ch, op, lba, nblocks, first >> shift, page, second);
+	if (len > VNVME_PAGE)
+		vnvme_group_pay(g, len - VNVME_PAGE);
 	return true;
 }

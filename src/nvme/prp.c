@@ -108,6 +108,15 @@ bool vnvme_req_need_big(struct vnvme_req *req, unsigned int n)
 	return req->big;
 }
 
+/* What a command of one page costs is paid after the batch; of more, the first step is paid here.
+ */
+static inline void pay_for_data(const struct vnvme_req *req, uint32_t len)
+{
+	if (len > VNVME_PAGE)
+		vnvme_group_pay(req->sq->group,
+				min_t(uint32_t, len, REACTOR_STEP_BYTES) - VNVME_PAGE);
+}
+
 static uint16_t map_sgl(struct vnvme_req *req, uint32_t len)
 {
 	const struct nvme_sqe *sqe = &req->sqe;
@@ -116,11 +125,13 @@ static uint16_t map_sgl(struct vnvme_req *req, uint32_t len)
 
 	if (!vnvme_req_need_big(req, VNVME_MAX_IOV))
 		return VNVME_STARVED;
-	req->sq->group->round_bytes += len;
+	pay_for_data(req, len);
 	status = vnvme_sgl_map(req->sq->group->mem, le64toh(sqe->prp1), le64toh(sqe->prp2), len,
 			       req->big, VNVME_MAX_IOV, &n);
 	req->io.iov = req->big;
 	req->io.iovcnt = (uint16_t)n;
+	if (!status)
+		vnvme_group_pay(req->sq->group, n * REACTOR_SEGMENT_UNITS);
 	return status;
 }
 
@@ -140,7 +151,7 @@ uint16_t vnvme_req_map(struct vnvme_req *req, uint32_t len)
 			return VNVME_STARVED;
 		iov = req->big;
 	}
-	req->sq->group->round_bytes += len;
+	pay_for_data(req, len);
 	status = vnvme_prp_map(req->sq->group->mem, le64toh(sqe->prp1), le64toh(sqe->prp2), len,
 			       iov, &n);
 	if (unlikely(status))

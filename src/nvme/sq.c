@@ -33,8 +33,7 @@ slow_path void vnvme_sq_end_timing(struct vnvme_sq *sq)
 
 static inline bool can_fetch(const struct vnvme_sq *sq)
 {
-	return sq->free && !sq->cq->waiting && !sq->deleting && !sq->held && !sq->starved &&
-	       sq->group->round_bytes < VNVME_ROUND_BYTES;
+	return sq->free && !sq->cq->waiting && !sq->deleting && !sq->held && !sq->starved;
 }
 
 /* There is no memory for it now: it is the next one to be fetched, and nothing has happened. */
@@ -100,10 +99,13 @@ static unsigned int __attribute__((noinline)) fetch_batch(struct vnvme_sq *sq, u
 	unsigned int i;
 
 	prefetch(sq, n);
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n;) {
 		if (unlikely(check) && !can_fetch(sq))
 			break;
+		i++;
 		check = !fetch(sq);
+		if (unlikely(check) && sq->group->poller.share.credit <= 0)
+			break;
 	}
 	return i - sq->starved; /* the last one was left where it is */
 }
@@ -116,6 +118,11 @@ unsigned int vnvme_sq_run(struct vnvme_sq *sq, uint32_t tail, unsigned int burst
 	if (unlikely(tail >= sq->size)) {
 		vnvme_bad_doorbell(sq->group, "submission queue", sq->qid, sq->size, tail,
 				   &sq->bad_doorbell);
+		return 0;
+	}
+	if (unlikely(reactor_share_left(&sq->group->poller.share) <= 0)) {
+		if (!sq->group->held)
+			sq->group->held = sq;
 		return 0;
 	}
 	sq->starved = false;
@@ -134,7 +141,8 @@ unsigned int vnvme_sq_run(struct vnvme_sq *sq, uint32_t tail, unsigned int burst
 		vnvme_sq_end_timing(sq);
 	if (n) {
 		refresh_eventidx(sq, n);
-		sq->group->round_bytes += n * VNVME_PAGE; /* what is more was counted before */
+		/* What is more was paid before. */
+		vnvme_group_pay(sq->group, n * (uint64_t)(REACTOR_REQUEST_UNITS + VNVME_PAGE));
 		COUNTER_ADD(sq->stats->batches, 1);
 		COUNTER_ADD(sq->stats->commands, n);
 	}

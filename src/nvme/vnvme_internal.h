@@ -47,8 +47,6 @@
 #define VNVME_PENDING 0xffff
 /* It must be fetched again, once others have given memory back; nothing has happened. */
 #define VNVME_STARVED 0xfffe
-/* Data that one group asks for in one round, before other pollers get their turn. */
-#define VNVME_ROUND_BYTES (4u << 20)
 /* UEFI's driver makes two I/O queue pairs, whatever Number of Queues says. */
 #define VNVME_MIN_QUEUE_IDS 2u
 /*
@@ -244,8 +242,9 @@ struct vnvme_group {
 	struct vnvme_cq *cqs[VNVME_MAX_QUEUES];
 	uint32_t outstanding; /* sum over the sqs */
 	uint32_t completed;   /* since the last poll: keeps the reactor awake */
-	uint32_t round_bytes; /* of data asked for in this poll round */
-	uint32_t next_sq;     /* round robin */
+	/* The first queue that had to wait as the round's share was used up, or NULL. */
+	struct vnvme_sq *held;
+	uint32_t next_sq; /* round robin */
 	const struct guest_mem *mem;
 	struct iov_pool lists; /* of segments or ranges, of commands that have many */
 	uint16_t last_region;  /* of `mem`, where data was found */
@@ -456,6 +455,12 @@ struct vnvme_ctrl {
 	struct nvme_error_log_page errors[VNVME_ERROR_LOG];
 	uint64_t nerrors;
 };
+
+/* From its share of the round. */
+static inline void vnvme_group_pay(struct vnvme_group *g, uint64_t units)
+{
+	reactor_share_pay(&g->poller.share, units);
+}
 
 static inline uint32_t vnvme_max_qid(const struct vnvme_ctrl *ctrl)
 {
