@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a guest's driver should not do to its virtqueues. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "../frontend/fe_util.h"
 #include "flood_virtio.h"
@@ -78,6 +81,49 @@ int h_resets_virtio(const struct h_options *o)
 			err = task_management(&f);
 		if (!err)
 			err = restart_queues(&f);
+	}
+	fe_virtio_close(&f.dev);
+	return err;
+}
+
+/* --- interrupts that block --- */
+
+/*
+ * An eventfd whose counter is full, and that is made to block again once the daemon has it: whoever
+ * writes to it waits.
+ */
+static int give_full_eventfd(struct fe_vq *q)
+{
+	const uint64_t full = UINT64_MAX - 1;
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), err;
+
+	if (fd < 0)
+		return -errno;
+	err = fe_vhost_set_vring_call(&q->dev->vhost, q->index, fd);
+	if (write(fd, &full, sizeof(full)) < 0 || fcntl(fd, F_SETFL, O_RDWR) < 0)
+		err = -errno;
+	close(q->call_fd);
+	q->call_fd = fd;
+	return err;
+}
+
+int h_interrupts_virtio(const struct h_options *o)
+{
+	static struct vflood f;
+	unsigned int i, turn = 0;
+	int err = h_vflood_open(&f, o);
+
+	if (!err)
+		err = h_vflood_fill(&f, o, H_READS);
+	for (i = 0; i < f.nqueues && !err; i++) {
+		f.dev.q[f.first + i].avail[0] = 0;
+		h_vflood_submit(&f.dev.q[f.first + i]);
+	}
+	if (!err)
+		h_running();
+	while (!err && !h_over()) {
+		err = give_full_eventfd(&f.dev.q[f.first + turn++ % f.nqueues]);
+		h_vflood_pump(&f);
 	}
 	fe_virtio_close(&f.dev);
 	return err;

@@ -35,6 +35,8 @@ static const struct action {
 	 0},
 	{"lies", "broken rings, commands and doorbells, mended and broken again", ALL,
 	 h_lies_virtio, h_lies_nvme, 0},
+	{"interrupts", "eventfds that block whoever writes to them", VIRTIO, h_interrupts_virtio,
+	 NULL, 0},
 	{"churn", "I/O queues that are created and deleted", NVME, NULL, h_churn_nvme, 0},
 	{"reconnect", "attaches and goes", ALL, h_reconnect, h_reconnect, 0},
 	{"half", "connections that send half a message", ALL, h_half_messages, h_half_messages, 0},

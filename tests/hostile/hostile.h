@@ -61,7 +61,8 @@ int h_flood_nvme(const struct h_options *o, enum h_request request);
 /* abuse_virtio.c, abuse_nvme.c */
 int h_resets_virtio(const struct h_options *o); /* requests in flight, aborts, and resets */
 int h_resets_nvme(const struct h_options *o);
-int h_lies_virtio(const struct h_options *o); /* broken rings */
+int h_interrupts_virtio(const struct h_options *o); /* eventfds that block who writes */
+int h_lies_virtio(const struct h_options *o);	    /* broken rings */
 int h_lies_nvme(const struct h_options *o);
 int h_churn_nvme(const struct h_options *o); /* queues are made and deleted */
 
