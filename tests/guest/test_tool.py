@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""tools/guest with a QEMU that aborts before the guest is up."""
+"""tools/guest with a QEMU that aborts before the guest is up, and the QEMU of tools/get-qemu."""
 
 import shlex
+import subprocess
 
-from sbtools import machine
+from sbtools import get_qemu, machine
 
 RACE = "physmem.c: iotlb_to_section: Assertion `section_index < d->map.sections_nb' failed."
 OTHER = "kvm-all.c: kvm_init: Assertion `TARGET_PAGE_SIZE <= page_size' failed."
@@ -29,7 +30,16 @@ def fake(group, name, deaths):
     return path
 
 
+def unmodified(group):
+    """Whoever looks for a device lets QEMU load all its modules: none may be the host's."""
+    done = subprocess.run([get_qemu.ensure(), "-device", "help"], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, check=False)
+    group.check("get-qemu-device-help", done.returncode == 0 and not done.stderr
+                and '"vfio-user-pci"' in done.stdout, f"status {done.returncode}: {done.stderr}")
+
+
 def run(group):
+    unmodified(group)
     guest = group.guest("ok script\n", name="race", qemu=fake(group, "twice", [RACE] * 2))
     guest.finish()
     group.check("race-told", guest.errors().count("QEMU's own fault") == 2, guest.errors())
