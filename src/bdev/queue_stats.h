@@ -23,6 +23,7 @@ struct queue_stats {
 	uint64_t ios[BDEV_OP_COUNT], bytes[BDEV_OP_COUNT];
 	uint64_t interrupts;	   /* sent */
 	uint64_t interrupts_saved; /* batches that the guest did not have to be told of */
+	uint64_t held_back;	   /* rounds whose share was used up before its turn */
 	uint64_t latency_ns[LATENCY_BUCKETS];
 	uint64_t place;		/* 1 + the CPU of the reactor that polls it now; 0: none does */
 } __attribute__((aligned(64))); /* no two queues share a cache line */

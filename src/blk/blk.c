@@ -36,6 +36,7 @@ int blk_create(const struct blk_params *p, struct blk **out)
 		.nreactors = p->nreactors,
 		.idle_ns = p->idle_ns,
 		.request_memory = p->request_memory,
+		.weight = p->weight,
 		.socket = p->socket,
 	};
 	struct blk *blk;

@@ -29,7 +29,8 @@
 #define CONFIG_CONTROLLERS_MAX	  4096
 #define CONFIG_NAMESPACES_MAX	  256 /* per controller; also the highest nsid */
 #define CONFIG_IO_QUEUES_MAX	  64  /* I/O queue pairs per controller */
-#define CONFIG_QUEUES_MAX	  64  /* request virtqueues per controller */
+#define CONFIG_WEIGHT_MAX	  100
+#define CONFIG_QUEUES_MAX	  64 /* request virtqueues per controller */
 #define CONFIG_POLL_IDLE_US_MAX	  1000000
 #define CONFIG_LOG_LINES_MAX	  1000000
 #define CONFIG_REQUEST_MEMORY_MIN (UINT64_C(1) << 20)
@@ -230,6 +231,7 @@ struct config_controller {
 	struct config_cpus cpus; /* among the target's; never empty */
 	struct config_polling polling;
 	uint64_t request_memory; /* bytes */
+	uint32_t weight;	 /* 1..CONFIG_WEIGHT_MAX */
 	union {
 		struct config_nvme nvme;
 		struct config_blk blk;

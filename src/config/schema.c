@@ -272,6 +272,8 @@ static const struct config_key controller_keys[] = {
 	 .max = CONFIG_POLL_IDLE_US_MAX},
 	{"request_memory", config_read_size, FIELD(controller, request_memory), .dflt = "16MiB",
 	 .min = CONFIG_REQUEST_MEMORY_MIN, .max = CONFIG_REQUEST_MEMORY_MAX},
+	{"weight", config_read_uint32, FIELD(controller, weight), .dflt = "1", .min = 1,
+	 .max = CONFIG_WEIGHT_MAX},
 	{0},
 };
 

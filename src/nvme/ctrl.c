@@ -104,6 +104,7 @@ int vnvme_ctrl_create(const struct vnvme_params *p, struct vnvme_ctrl **out)
 	ctrl->cntlid = p->cntlid;
 	ctrl->io_queues = p->io_queues;
 	ctrl->idle_ns = p->idle_ns;
+	ctrl->weight = p->weight ? p->weight : 1;
 	ctrl->memory_in_pieces = p->memory_in_pieces;
 	ctrl->ops_tail = &ctrl->ops;
 	ctrl->power_on_ns = time_now_ns();

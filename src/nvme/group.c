@@ -30,8 +30,8 @@ static unsigned int poll_sqs(struct vnvme_group *g)
 	if (unlikely(g->held)) {
 		/* Nothing is left of the round's share. The next one begins with this queue. */
 		g->next_sq = at;
+		COUNTER_ADD(g->held->stats->held_back, 1);
 		g->held = NULL;
-		COUNTER_ADD(g->poller.share.held_back, 1);
 		fetched++; /* there is work */
 	}
 	if (g->next_sq >= n)
@@ -250,7 +250,7 @@ void vnvme_group_start_polling(struct vnvme_group *g, struct vnvme_op *op)
 		.arm = group_arm,
 		.disarm = group_disarm,
 		.arg = g,
-		.share.weight = 1,
+		.share.weight = g->ctrl->weight,
 	};
 	vnvme_group_update_idle(g);
 	reactor_poller_add(g->reactor, &g->poller);

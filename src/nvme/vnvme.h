@@ -67,6 +67,7 @@ struct vnvme_params {
 	/* How long a reactor polls on after the last work: ns, 0, or REACTOR_NEVER_SLEEP. */
 	uint64_t idle_ns;
 	uint64_t request_memory; /* bytes, for lists of segments and ranges */
+	unsigned int weight;	 /* of its share of a round, 1..REACTOR_WEIGHT_MAX; 0: 1 */
 	/*
 	 * The transport is told of the memory piece by piece. A queue, or the shadow doorbells,
 	 * that the memory table lacks for now stop until they are in it again, instead of CSTS.CFS.

@@ -389,6 +389,7 @@ struct vnvme_ctrl {
 	uint16_t cntlid;
 	uint32_t io_queues;
 	uint64_t idle_ns;
+	unsigned int weight;
 	struct vnvme_ns *ns; /* sorted by nsid */
 	size_t nns;
 	uint32_t max_nsid;

@@ -47,7 +47,6 @@ struct reactor_share {
 	int64_t job_credit;  /* half of what is earned while there are jobs */
 	uint64_t round;	     /* in which it earned last */
 	const uint64_t *now; /* the number of the round */
-	uint64_t held_back;  /* rounds in which it had to stop with work left */
 	struct reactor_job *jobs, **jobs_tail;
 	struct reactor_share *next_working, **working_prevp; /* has jobs */
 };

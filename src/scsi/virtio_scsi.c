@@ -396,6 +396,7 @@ int virtio_scsi_create(const struct virtio_scsi_params *p, struct virtio_scsi **
 		.nreactors = p->nreactors,
 		.idle_ns = p->idle_ns,
 		.request_memory = p->request_memory,
+		.weight = p->weight,
 		.socket = p->socket,
 	};
 	struct virtio_scsi *vs;

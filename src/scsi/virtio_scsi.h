@@ -31,6 +31,7 @@ struct virtio_scsi_params {
 	size_t nreactors;
 	uint64_t idle_ns;
 	uint64_t request_memory; /* bytes, for requests of many segments */
+	unsigned int weight;	 /* of its share of a round, 1..REACTOR_WEIGHT_MAX; 0: 1 */
 	const struct socket_params *socket;
 };
 

@@ -145,6 +145,7 @@ static int create_nvme(struct target *t, size_t index, const struct common *comm
 		.nreactors = c->cpus.n,
 		.idle_ns = common->idle_ns,
 		.request_memory = c->request_memory,
+		.weight = c->weight,
 	};
 	struct vnvme_ns_params *ns = calloc(p.nnamespaces + 1, sizeof(*ns));
 	size_t i;
@@ -190,6 +191,7 @@ static int create_blk(const struct config_controller *c, const struct common *co
 			.nreactors = c->cpus.n,
 			.idle_ns = common->idle_ns,
 			.request_memory = c->request_memory,
+			.weight = c->weight,
 			.socket = &common->socket,
 		},
 		out);
@@ -238,6 +240,7 @@ static int create_scsi(const struct config_controller *c, const struct common *c
 		.nreactors = c->cpus.n,
 		.idle_ns = common->idle_ns,
 		.request_memory = c->request_memory,
+		.weight = c->weight,
 		.socket = &common->socket,
 	};
 	struct virtio_scsi_lun_params *luns = calloc(p.nluns + 1, sizeof(*luns));

@@ -82,6 +82,7 @@ static void print_queue(void *arg, const char *controller, unsigned int queue,
 	for (i = 0; i < ARRAY_SIZE(columns); i++)
 		print_number(f, columns[i]);
 	print_cpu(f, s->place);
+	print_number(f, s->held_back);
 	fputc('\n', f);
 	print_latency(f, name, s->latency_ns);
 }
@@ -141,6 +142,9 @@ static void print_reactor(FILE *f, const struct reactor *r)
 	print_number(f, s.sleeps);
 	print_number(f, s.messages);
 	print_number(f, s.idle_ns / NS_PER_MS);
+	print_number(f, s.jobs);
+	print_number(f, s.longest_round_ns / NS_PER_US);
+	print_number(f, s.longest_step_ns / NS_PER_US);
 	fputc('\n', f);
 }
 
@@ -173,15 +177,16 @@ void target_print_stats(const struct target *t)
 	static const char *const queue[] = {
 		"commands", "reads",   "read_bytes", "writes",	    "write_bytes",
 		"failed",   "batches", "polls",	     "empty_polls", "doorbells",
-		"kicks",    "irqs",    "irqs_saved", "cpu",
+		"kicks",    "irqs",    "irqs_saved", "cpu",	    "held_back",
 	};
 	static const char *const memory[] = {"bytes", "peak_bytes", "waits"};
 	static const char *const bdev[] = {
 		"reads",    "read_bytes", "writes",   "write_bytes", "flushes",
 		"discards", "zeroes",	  "compares", "failed",	     "in_flight",
 	};
-	static const char *const reactor[] = {"rounds", "busy_rounds", "sleeps", "messages",
-					      "idle_ms"};
+	static const char *const reactor[] = {"rounds",		  "busy_rounds",    "sleeps",
+					      "messages",	  "idle_ms",	    "steps",
+					      "longest_round_us", "longest_step_us"};
 	char *text = NULL;
 	size_t len = 0, i;
 	FILE *f = open_memstream(&text, &len);

@@ -150,6 +150,7 @@ int virtio_dev_create(const struct virtio_params *p, struct virtio_dev **out)
 	dev->ops = p->ops;
 	dev->arg = p->arg;
 	dev->idle_ns = p->idle_ns;
+	dev->weight = p->weight ? p->weight : 1;
 	dev->disks = p->disks;
 	dev->ndisks = p->ndisks;
 	dev->queues = p->queues;

@@ -132,7 +132,8 @@ struct virtio_params {
 	struct reactor *const *reactors;
 	size_t nreactors;
 	uint64_t idle_ns;
-	uint64_t request_memory;	    /* bytes, for lists of segments */
+	uint64_t request_memory; /* bytes, for lists of segments */
+	unsigned int weight;	 /* of its share of a round, 1..REACTOR_WEIGHT_MAX; 0: 1 */
 	const struct socket_params *socket; /* NULL: none; a test plays the control thread */
 };
 

@@ -14,8 +14,8 @@ static slow_path void held_back(struct virtio_group *g)
 	for (i = 0; i < g->nvqs && g->vqs[i] != g->held; i++)
 		;
 	g->first = i < g->nvqs ? i : 0;
+	COUNTER_ADD(g->held->stats->held_back, 1);
 	g->held = NULL;
-	COUNTER_ADD(g->poller.share.held_back, 1);
 }
 
 static unsigned int group_poll(void *arg)
@@ -103,7 +103,7 @@ int virtio_group_add(struct virtio_group *g, struct virtio_vq *vq)
 			.arm = group_arm,
 			.disarm = group_disarm,
 			.arg = g,
-			.share.weight = 1,
+			.share.weight = g->dev->weight,
 		};
 		reactor_poller_add(g->reactor, &g->poller);
 	}

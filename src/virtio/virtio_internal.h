@@ -94,6 +94,7 @@ struct virtio_dev {
 	const struct virtio_ops *ops;
 	void *arg;
 	uint64_t idle_ns;
+	unsigned int weight;
 	struct bdev_desc *const *disks;
 	size_t ndisks;
 	struct virtio_group **groups;
