@@ -33,6 +33,13 @@
 #define CONFIG_QUEUES_MAX	  64 /* request virtqueues per controller */
 #define CONFIG_POLL_IDLE_US_MAX	  1000000
 #define CONFIG_LOG_LINES_MAX	  1000000
+#define CONFIG_SESSIONS_MAX	  100000
+#define CONFIG_MESSAGES_MIN	  100
+#define CONFIG_MESSAGES_MAX	  10000000
+#define CONFIG_MAPPED_MIN	  (UINT64_C(1) << 20)
+#define CONFIG_MAPPED_MAX	  (UINT64_C(1) << 46)
+#define CONFIG_REGIONS_MIN	  8
+#define CONFIG_REGIONS_MAX	  1024
 #define CONFIG_REQUEST_MEMORY_MIN (UINT64_C(1) << 20)
 #define CONFIG_REQUEST_MEMORY_MAX (UINT64_C(1) << 30)
 #define CONFIG_SERIAL_MAX	  20  /* NVMe 1.4, figure 247: SN; VIRTIO 1.2, 5.2.6: the ID */
@@ -80,6 +87,14 @@ struct config_log {
 	uint32_t object_burst, object_rate;
 };
 
+/* What a front-end may take of the control thread and the address space. */
+struct config_limits {
+	struct config_pos pos; /* line 0 if the file has no "limits" */
+	uint32_t sessions_per_second, messages_per_second;
+	uint64_t mapped_memory; /* bytes; 0: a share of the address space */
+	uint32_t regions;	/* 0: a share of what the kernel allows */
+};
+
 struct config_target {
 	struct config_pos pos; /* line 0 if the file has no "target" */
 	const char *socket_dir;
@@ -88,6 +103,7 @@ struct config_target {
 	struct config_polling polling;
 	bool balance; /* queues may change their reactor */
 	struct config_log log;
+	struct config_limits limits;
 };
 
 enum config_bdev_type {

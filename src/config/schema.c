@@ -43,6 +43,25 @@ static const struct config_section log_section = {
 	.keys = log_keys,
 };
 
+static const struct config_key limits_keys[] = {
+	{"sessions_per_second", config_read_uint32, FIELD(limits, sessions_per_second),
+	 .dflt = "500", .min = 1, .max = CONFIG_SESSIONS_MAX},
+	{"messages_per_second", config_read_uint32, FIELD(limits, messages_per_second),
+	 .dflt = "50000", .min = CONFIG_MESSAGES_MIN, .max = CONFIG_MESSAGES_MAX},
+	/* The defaults depend on the host and the number of controllers: see target/. */
+	{"mapped_memory", config_read_size, FIELD(limits, mapped_memory), .min = CONFIG_MAPPED_MIN,
+	 .max = CONFIG_MAPPED_MAX},
+	{"regions", config_read_uint32, FIELD(limits, regions), .min = CONFIG_REGIONS_MIN,
+	 .max = CONFIG_REGIONS_MAX},
+	{0},
+};
+
+static const struct config_section limits_section = {
+	.noun = "limits",
+	.size = sizeof(struct config_limits),
+	.keys = limits_keys,
+};
+
 static const struct config_key target_keys[] = {
 	{"socket_dir", config_read_path, FIELD(target, socket_dir), .dflt = "/run/shadowbell",
 	 .max = CONFIG_SOCKET_PATH_MAX},
@@ -57,6 +76,8 @@ static const struct config_key target_keys[] = {
 	 .max = CONFIG_POLL_IDLE_US_MAX},
 	{"balance", config_read_bool, FIELD(target, balance), .dflt = "true"},
 	{"log", config_read_section, FIELD(target, log), .dflt = "", .section = &log_section},
+	{"limits", config_read_section, FIELD(target, limits), .dflt = "",
+	 .section = &limits_section},
 	{0},
 };
 

@@ -33,6 +33,8 @@ static void open_spare(void)
 	spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
+static struct listener *listeners; /* main thread */
+
 /* --- connections --- */
 
 static void pause_over(void *arg)
@@ -61,7 +63,7 @@ static void no_descriptors(struct listener *l, int err)
 {
 	int fd = -1;
 
-	l->refused++;
+	COUNTER_ADD(l->stats.refused, 1);
 	log_limited(&l->limit, LOG_LEVEL_ERROR, l->name, "%s: a connection was refused: %s",
 		    l->name, fd_strerror(err));
 	if (spare_fd >= 0)
@@ -81,7 +83,7 @@ static void on_connection(void *arg)
 	int fd;
 
 	if (early) {
-		l->paused++;
+		COUNTER_ADD(l->stats.sessions_delayed, 1);
 		pause_for(l, early + PAUSE_NS / 5);
 		return;
 	}
@@ -101,7 +103,7 @@ static void on_connection(void *arg)
 	}
 	rate_charge(&l->rate, now);
 	if (busy) {
-		l->refused++;
+		COUNTER_ADD(l->stats.refused, 1);
 		log_limited(&l->limit, LOG_LEVEL_WARN, l->name,
 			    "%s: a second front-end was refused: one is connected already; give "
 			    "each guest a controller of its own",
@@ -109,7 +111,7 @@ static void on_connection(void *arg)
 		close(fd);
 		return;
 	}
-	l->accepted++;
+	COUNTER_ADD(l->stats.sessions, 1);
 	l->ops->accepted(l->arg, fd);
 }
 
@@ -166,6 +168,24 @@ static int make_socket(struct listener *l, const struct socket_params *p)
 	return rc;
 }
 
+static void link_listener(struct listener *l)
+{
+	struct listener **at = &listeners;
+
+	while (*at)
+		at = &(*at)->next;
+	*at = l;
+}
+
+void listener_visit(void (*fn)(void *arg, const char *name, const struct session_stats *s),
+		    void *arg)
+{
+	const struct listener *l;
+
+	for (l = listeners; l; l = l->next)
+		fn(arg, l->name, &l->stats);
+}
+
 int listener_open(struct listener *l, const struct socket_params *p, const struct listener_ops *ops,
 		  void *arg)
 {
@@ -186,6 +206,7 @@ int listener_open(struct listener *l, const struct socket_params *p, const struc
 	rc = l->passed ? 0 : make_socket(l, p);
 	if (rc)
 		return rc;
+	link_listener(l);
 	rc = loop_watch(l->loop, &l->source, EPOLLIN);
 	if (rc)
 		listener_close(l);
@@ -194,6 +215,11 @@ int listener_open(struct listener *l, const struct socket_params *p, const struc
 
 void listener_close(struct listener *l)
 {
+	struct listener **at = &listeners;
+
+	while (*at != l)
+		at = &(*at)->next;
+	*at = l->next;
 	close(l->source.fd);
 	if (l->passed)
 		return; /* who made the file removes it */

@@ -11,6 +11,7 @@
 
 #include "loop/loop.h"
 #include "msgsock/rate.h"
+#include "msgsock/session_stats.h"
 #include "util/log.h"
 #include "util/socket_file.h"
 
@@ -35,8 +36,8 @@ struct listener {
 	struct rate rate;
 	struct log_limit limit;
 	bool waits_for_end; /* the next peer is accepted when the session is over */
-	/* Counters. */
-	uint64_t accepted, paused, refused;
+	struct session_stats stats;
+	struct listener *next; /* in the list of all; main thread */
 };
 
 /* 0, or -errno having logged the reason. */
@@ -48,5 +49,8 @@ void listener_stop(struct listener *l);
 void listener_session_over(struct listener *l);
 /* When it has stopped, or was never watched. Main thread. */
 void listener_close(struct listener *l);
+/* Of all listeners, in the order in which they were opened. Main thread. */
+void listener_visit(void (*fn)(void *arg, const char *name, const struct session_stats *s),
+		    void *arg);
 
 #endif

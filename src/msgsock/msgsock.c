@@ -182,8 +182,8 @@ static bool pause_if_too_fast(struct msgsock *ms)
 
 	if (!early)
 		return false;
-	if (ms->paused)
-		++*ms->paused;
+	if (ms->stats)
+		COUNTER_ADD(ms->stats->messages_delayed, 1);
 	loop_watch(ms->loop, &ms->source, 0);
 	/* Not for each message: a fiftieth of a second's worth at a time. */
 	loop_timer_start(ms->loop, &ms->pause, early + NS_PER_SEC / 50);
@@ -203,6 +203,8 @@ static bool handle_one(struct msgsock *ms)
 		ms->ops->gone(ms->arg, why);
 	if (rc <= 0)
 		return false;
+	if (ms->stats)
+		COUNTER_ADD(ms->stats->messages, 1);
 	if (ms->rate.per_second)
 		rate_charge(&ms->rate, time_now_ns());
 	ms->handling = true;
@@ -286,10 +288,10 @@ int msgsock_open(struct msgsock *ms, struct loop *loop, const struct msgsock_ops
 	return rc;
 }
 
-void msgsock_limit(struct msgsock *ms, uint64_t per_second, uint64_t *paused)
+void msgsock_limit(struct msgsock *ms, uint64_t per_second, struct session_stats *stats)
 {
 	ms->rate.per_second = per_second;
-	ms->paused = paused;
+	ms->stats = stats;
 }
 
 void msgsock_close(struct msgsock *ms)

@@ -17,6 +17,7 @@
 
 #include "loop/loop.h"
 #include "msgsock/rate.h"
+#include "msgsock/session_stats.h"
 
 #define MSGSOCK_MAX_FDS 16
 
@@ -45,7 +46,7 @@ struct msgsock {
 	struct loop_source source; /* fd -1: closed */
 	struct loop_timer pause;   /* of a peer above its rate */
 	struct rate rate;
-	uint64_t *paused; /* counts the pauses; may be NULL */
+	struct session_stats *stats; /* or NULL */
 
 	uint8_t *in; /* header and payload */
 	uint32_t received, expected;
@@ -70,8 +71,9 @@ static inline bool msgsock_is_open(const struct msgsock *ms)
 	return ms->in;
 }
 
-/* At most so many messages per second, a second's worth at once; what comes faster waits. */
-void msgsock_limit(struct msgsock *ms, uint64_t per_second, uint64_t *paused);
+/* At most so many messages per second, a second's worth at once; what comes faster waits. Counted
+ * in `stats`. */
+void msgsock_limit(struct msgsock *ms, uint64_t per_second, struct session_stats *stats);
 /* Descriptors of the message that nobody took. */
 void msgsock_close_fds(struct msgsock *ms);
 /* The message has no answer: the next one. */

@@ -11,6 +11,7 @@
 #include "msgsock/passed.h"
 #include "reactor/reactor.h"
 #include "scsi/virtio_scsi.h"
+#include "target/host_limits.h"
 #include "target/target_internal.h"
 #include "util/log.h"
 #include "util/time.h"
@@ -41,6 +42,41 @@ static uint64_t idle_ns(const struct config_polling *p)
 	return p->idle_us * NS_PER_US;
 }
 
+/* Of 128 TiB, so that some sessions leave others what they need. */
+#define ADDRESS_SPACE (UINT64_C(96) << 40)
+#define MAPPED_MOST   (UINT64_C(16) << 40)
+#define MAPPED_LEAST  (UINT64_C(64) << 30)
+/* Mappings of the process itself: code, heaps, rings, bdevs. */
+#define OWN_MAPPINGS 8192
+
+static uint64_t clamp(uint64_t n, uint64_t least, uint64_t most)
+{
+	return n < least ? least : n > most ? most : n;
+}
+
+/* What the configuration leaves open is a share of what there is. */
+static struct session_limits limits_of(const struct target *t)
+{
+	const struct config_limits *l = &t->cfg->target.limits;
+	uint64_t n = t->cfg->ncontrollers, mappings;
+	struct session_limits out = {
+		.sessions_per_second = l->sessions_per_second,
+		.messages_per_second = l->messages_per_second,
+		.mapped_memory = l->mapped_memory,
+		.regions = l->regions,
+	};
+	struct host_limits host;
+
+	if (!out.mapped_memory)
+		out.mapped_memory = clamp(ADDRESS_SPACE / n, MAPPED_LEAST, MAPPED_MOST);
+	if (!out.regions) {
+		host_limits_get("", &host);
+		mappings = host.mappings > OWN_MAPPINGS ? host.mappings - OWN_MAPPINGS : 0;
+		out.regions = (uint32_t)clamp(mappings / n, 16, CONFIG_REGIONS_MAX);
+	}
+	return out;
+}
+
 static struct socket_params socket_of(const struct target *t, const struct config_controller *c)
 {
 	return (struct socket_params){
@@ -52,6 +88,7 @@ static struct socket_params socket_of(const struct target *t, const struct confi
 		.owner = c->socket.owner,
 		.group = c->socket.group,
 		.loop = t->loop,
+		.limits = t->limits,
 	};
 }
 
@@ -321,6 +358,7 @@ int target_create_controllers(struct target *t)
 	rc = make_socket_dir(t->cfg->target.socket_dir);
 	if (rc)
 		return rc;
+	t->limits = limits_of(t);
 	t->controllers = calloc(t->cfg->ncontrollers, sizeof(*t->controllers));
 	if (!t->controllers)
 		return -ENOMEM;

@@ -5,6 +5,7 @@
 
 #include "bdev/iov_pool.h"
 #include "bdev/queue_stats.h"
+#include "msgsock/listener.h"
 #include "reactor/reactor.h"
 #include "target/target_internal.h"
 #include "util/log.h"
@@ -100,6 +101,25 @@ static void print_memory(void *arg, const char *controller, const struct iov_sta
 	fputc('\n', f);
 }
 
+/* --- front-ends --- */
+
+static void print_session(void *arg, const char *controller, const struct session_stats *s)
+{
+	const uint64_t columns[] = {
+		s->sessions,	     s->messages,     s->refused, s->sessions_delayed,
+		s->messages_delayed, s->mapped_bytes, s->regions,
+	};
+	FILE *f = arg;
+	size_t i;
+
+	if (!s->sessions && !s->refused)
+		return;
+	fprintf(f, "session %-18s", controller);
+	for (i = 0; i < ARRAY_SIZE(columns); i++)
+		print_number(f, columns[i]);
+	fputc('\n', f);
+}
+
 /* --- bdevs --- */
 
 static void print_bdev(void *arg, const struct bdev *bdev, const struct bdev_stats *s,
@@ -180,6 +200,10 @@ void target_print_stats(const struct target *t)
 		"kicks",    "irqs",    "irqs_saved", "cpu",	    "held_back",
 	};
 	static const char *const memory[] = {"bytes", "peak_bytes", "waits"};
+	static const char *const session[] = {
+		"sessions",  "messages",     "refused", "held_back",
+		"held_msgs", "mapped_bytes", "regions",
+	};
 	static const char *const bdev[] = {
 		"reads",    "read_bytes", "writes",   "write_bytes", "flushes",
 		"discards", "zeroes",	  "compares", "failed",	     "in_flight",
@@ -197,6 +221,8 @@ void target_print_stats(const struct target *t)
 	queue_stats_visit(print_queue, f);
 	print_header(f, "memory", memory, ARRAY_SIZE(memory));
 	iov_stats_visit(print_memory, f);
+	print_header(f, "session", session, ARRAY_SIZE(session));
+	listener_visit(print_session, f);
 	print_header(f, "bdev", bdev, ARRAY_SIZE(bdev));
 	bdev_stats_visit(print_bdev, f);
 	print_header(f, "reactor", reactor, ARRAY_SIZE(reactor));

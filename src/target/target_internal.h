@@ -5,6 +5,7 @@
 /* Between the files of src/target. Main thread. */
 
 #include "target/target.h"
+#include "util/socket_file.h"
 
 struct balance;
 struct blk;
@@ -28,6 +29,7 @@ struct target {
 	const struct config *cfg;
 	bool vhost_started;
 	struct loop *loop; /* the control thread */
+	struct session_limits limits;
 	struct reactor **reactors; /* as cfg->target.cpus */
 	size_t nreactors;
 	struct reactor_watchdog *watchdog;

@@ -15,7 +15,7 @@ struct loop;
 /* What a session may take; 0: no limit but the protocol's. */
 struct session_limits {
 	uint64_t sessions_per_second, messages_per_second;
-	uint64_t mapped_bytes;
+	uint64_t mapped_memory; /* bytes */
 	uint32_t regions;
 };
 

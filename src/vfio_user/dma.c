@@ -76,6 +76,9 @@ static void drop(struct vfio_user *vu, struct vfio_user_map *map)
 		return;
 	guest_mem_remove(&vu->mem, map->iova);
 	guest_mem_unguard(map->guard);
+	vu->nmapped--;
+	vu->mapped_bytes -= map->map.len;
+	session_stats_memory(&vu->listener.stats, vu->mapped_bytes, vu->nmapped);
 	guest_map_drop(&map->map);
 }
 
@@ -83,6 +86,9 @@ void vfio_user_dma_drop(struct vfio_user *vu)
 {
 	while (vu->nmaps)
 		drop(vu, &vu->maps[--vu->nmaps]);
+	free(vu->maps);
+	vu->maps = NULL;
+	vu->maps_size = 0;
 	guest_mem_clear(&vu->mem);
 }
 
@@ -107,6 +113,32 @@ static int check_file(struct vfio_user *vu, const struct vfio_user_dma_map *m, s
 			       " are not within the file of %#" PRIx64 " bytes",
 			       vu->name, m->iova, m->offset, m->size, (uint64_t)st->st_size);
 		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Of the session. */
+static int check_limits(struct vfio_user *vu, const struct vfio_user_dma_map *m)
+{
+	uint64_t bytes = vu->ms.nfds ? guest_map_bytes(vu->ms.fds[0], m->offset, m->size) : 0;
+	uint64_t most = vu->limits.mapped_memory;
+
+	if (!bytes)
+		return 0;
+	if (vu->limits.regions && vu->nmapped >= vu->limits.regions) {
+		vfio_user_warn(vu,
+			       "%s: DMA_MAP refused: %u regions are mapped, the most possible "
+			       "(target.limits.regions)",
+			       vu->name, vu->nmapped);
+		return -ENOSPC;
+	}
+	if (most && (vu->mapped_bytes > most || bytes > most - vu->mapped_bytes)) {
+		vfio_user_warn(vu,
+			       "%s: DMA_MAP of %" PRIu64 " bytes refused: %" PRIu64
+			       " are mapped, and the limit is %" PRIu64
+			       " (target.limits.mapped_memory)",
+			       vu->name, bytes, vu->mapped_bytes, most);
+		return -ENOSPC;
 	}
 	return 0;
 }
@@ -137,7 +169,7 @@ static int check_map(struct vfio_user *vu, const struct vfio_user_dma_map *m)
 			       vu->name, VFIO_USER_MAX_MAPS);
 		return -ENOSPC;
 	}
-	return vu->ms.nfds ? check_file(vu, m, &st) : 0;
+	return vu->ms.nfds && check_file(vu, m, &st) ? -EINVAL : check_limits(vu, m);
 }
 
 static int map_file(struct vfio_user *vu, const struct vfio_user_dma_map *m,
@@ -153,8 +185,12 @@ static int map_file(struct vfio_user *vu, const struct vfio_user_dma_map *m,
 	if (rc) {
 		guest_mem_unguard(map->guard);
 		guest_map_drop(&map->map);
+		return rc;
 	}
-	return rc;
+	vu->nmapped++;
+	vu->mapped_bytes += map->map.len;
+	session_stats_memory(&vu->listener.stats, vu->mapped_bytes, vu->nmapped);
+	return 0;
 }
 
 /* The memory is not in use. */

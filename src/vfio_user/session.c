@@ -253,7 +253,7 @@ static int open_socket(struct vfio_user *vu)
 		return VFIO_USER_LATER;
 	}
 	vu->accepted_fd = -1;
-	msgsock_limit(&vu->ms, vu->limits.messages_per_second, &vu->messages_paused);
+	msgsock_limit(&vu->ms, vu->limits.messages_per_second, &vu->listener.stats);
 	return VFIO_USER_LATER;
 }
 

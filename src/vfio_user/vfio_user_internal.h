@@ -76,7 +76,6 @@ struct vfio_user {
 	bool message_waits;		     /* until what was begun after the last one has ended */
 	bool memory_stopped;
 	bool stopped; /* without Bus Master Enable */
-	uint64_t messages_paused;
 
 	/* The message that is handled, in ms, and its answer's payload. */
 	struct vfio_user_header hdr;
@@ -92,6 +91,8 @@ struct vfio_user {
 	/* dma.c */
 	struct vfio_user_map *maps; /* sorted by iova */
 	uint32_t nmaps, maps_size;
+	uint32_t nmapped; /* those with a mapping */
+	uint64_t mapped_bytes;
 	struct guest_mem mem;
 
 	/* bar.c */

@@ -21,13 +21,13 @@ static unsigned int max_regions(const struct vhost_socket *sock)
 
 static bool may_map(struct vhost_socket *sock, uint64_t more, uint64_t now)
 {
-	uint64_t limit = sock->limits.mapped_bytes;
+	uint64_t limit = sock->limits.mapped_memory;
 
 	if (!limit || (now <= limit && more <= limit - now))
 		return true;
 	vhost_warn(sock,
 		   "%s: %" PRIu64 " bytes of memory refused: with them the front-end would have "
-		   "%" PRIu64 " mapped, and the limit is %" PRIu64 " (target.limits.mapped_bytes)",
+		   "%" PRIu64 " mapped, and the limit is %" PRIu64 " (target.limits.mapped_memory)",
 		   sock->name, more, now + more, limit);
 	return false;
 }
@@ -54,6 +54,7 @@ static int map_region(struct vhost_socket *sock, const struct vhost_wire_region 
 	}
 	sock->mapped_bytes += region->map.len;
 	sock->nregions++;
+	session_stats_memory(&sock->listener.stats, sock->mapped_bytes, sock->nregions);
 	return 0;
 }
 
@@ -64,6 +65,7 @@ static void unmap_region(struct vhost_socket *sock, unsigned int i)
 	sock->nregions--;
 	memmove(&sock->regions[i], &sock->regions[i + 1],
 		(sock->nregions - i) * sizeof(sock->regions[0]));
+	session_stats_memory(&sock->listener.stats, sock->mapped_bytes, sock->nregions);
 }
 
 void vhost_memory_drop(struct vhost_socket *sock)

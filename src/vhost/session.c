@@ -348,7 +348,7 @@ static enum vhost_result connected(struct vhost_socket *sock)
 	if (msgsock_open(&sock->ms, sock->loop, &msgsock_ops, sock, sock->accepted_fd))
 		return VHOST_CLOSE;
 	sock->accepted_fd = -1;
-	msgsock_limit(&sock->ms, sock->limits.messages_per_second, &sock->messages_paused);
+	msgsock_limit(&sock->ms, sock->limits.messages_per_second, &sock->listener.stats);
 	return VHOST_LATER;
 }
 

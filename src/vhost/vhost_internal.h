@@ -79,7 +79,6 @@ struct vhost_socket {
 	struct vhost_own_msg own_msg;
 	struct vhost_wire_msg msg;
 	uint64_t features;
-	uint64_t messages_paused;
 
 	/* memory.c */
 	struct vhost_region *regions;

@@ -163,9 +163,9 @@ class Memory:
 class Case(case_runner.Case):
     """A folder of its own, and a daemon that is ended with it."""
 
-    def configure(self, kinds, each):
+    def configure(self, kinds, each, target=""):
         config = self.folder / "c.yaml"
-        lines = [f"target: {{socket_dir: {self.folder}/s, cpus: [{min(os.sched_getaffinity(0))}]}}",
+        lines = [f"target: {{socket_dir: {self.folder}/s, cpus: [{min(os.sched_getaffinity(0))}]{target}}}",
                  "bdevs:", "  - {name: b, type: null, size: 1GiB, block_size: 512}", "controllers:"]
         lines += [f"  - {{name: {kind}{i}, {KINDS[kind]}}}" for i in range(each) for kind in kinds]
         config.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -293,6 +293,50 @@ def no_more_files(case):
     peer.close()
 
 
+def limits(case):
+    """What a front-end may take: regions, bytes, messages; others notice nothing, and it is told."""
+    process = case.start(case.configure(["blk", "vfio"], 2, ", limits: {mapped_memory: 1GiB, "
+                                        "regions: 8, messages_per_second: 1000}"))
+    sparse = os.memfd_create("sparse")
+    case.stack.callback(os.close, sparse)
+    os.ftruncate(sparse, 1 << 46)
+    memory = Memory()
+    case.stack.callback(memory.close)
+    vfio, blk, other = Vfio(case.path("vfio", 0)), Virtio(case.path("blk", 0)), Virtio(case.path("blk", 1))
+    for peer in (vfio, blk, other):
+        case.stack.callback(peer.close)
+        peer.open(memory)
+    # Over vfio-user, where one region is mapped already.
+    for i in range(1, 8):
+        vfio.ask(2, struct.pack("<IIQQQ", 32, 3, 0, i << 30, RAM), [sparse])
+    for iova, size in ((9 << 30, RAM), (1 << 47, 1 << 46)):
+        try:
+            vfio.ask(2, struct.pack("<IIQQQ", 32, 3, 0, iova, size), [sparse])
+        except Failure as error:
+            check("error 28" in str(error), str(error))
+        else:
+            raise Failure("mapped more than the limit")
+    for size in (1 << 46, (1 << 30) + 4096):
+        blk.send(SET_MEM_TABLE, struct.pack("<IIQQQQ", 1, 0, 0, size, 0x10000000, 0), NEED_REPLY, [sparse])
+        equal(blk.answer(), struct.pack("<Q", 1), "answer to too much memory")
+    for i in range(1, 9):
+        region = struct.pack("<QQQQQ", 0, i << 30, RAM, i << 40, 0)
+        blk.send(37, region, NEED_REPLY, [sparse])
+        equal(blk.answer(), struct.pack("<Q", i == 8), f"answer to region {i}")
+    text = process.said()
+    check("target.limits.mapped_memory" in text and "target.limits.regions" in text, "no line names them")
+    began = time.monotonic()
+    for _ in range(1500):
+        blk.ping()
+    took = time.monotonic() - began
+    check(took > 0.4, f"1500 messages took {took:.2f} s at 1000 a second")
+    process.send_signal(signal.SIGUSR1)
+    await_(lambda: "session blk0" in process.said(), "the counters")
+    row = next(line for line in process.said().splitlines() if line.startswith("session blk0")).split()
+    check(row[6] != "-" and row[7:9] == [str(8 * RAM), "8"], f"counters {row}")
+    other.ping()
+
+
 # As systemd does it: descriptors from 3 on, for this process.
 PASS_SOCKETS = """
 import os, sys
@@ -333,4 +377,5 @@ def passed_sockets(case):
 
 
 if __name__ == "__main__":
-    sys.exit(case_runner.main("many", Case, [all_at_once, no_more_files, passed_sockets]))
+    sys.exit(case_runner.main("many", Case, [all_at_once, no_more_files, limits,
+                                            passed_sockets]))

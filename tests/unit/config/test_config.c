@@ -35,6 +35,11 @@ static void defaults(void)
 	CU_ASSERT_EQUAL(cfg->target.log.rate, LOG_ALL_RATE);
 	CU_ASSERT_EQUAL(cfg->target.log.object_burst, LOG_OBJECT_BURST);
 	CU_ASSERT_EQUAL(cfg->target.log.object_rate, LOG_OBJECT_RATE);
+	CU_ASSERT_EQUAL(cfg->target.limits.pos.line, 0);
+	CU_ASSERT_EQUAL(cfg->target.limits.sessions_per_second, 500);
+	CU_ASSERT_EQUAL(cfg->target.limits.messages_per_second, 50000);
+	CU_ASSERT_EQUAL(cfg->target.limits.mapped_memory, 0);
+	CU_ASSERT_EQUAL(cfg->target.limits.regions, 0);
 	CU_ASSERT_EQUAL(cfg->nbdevs, 1);
 	bdev = &cfg->bdevs[0];
 	CU_ASSERT_EQUAL(bdev->type, CONFIG_BDEV_MALLOC);
@@ -64,6 +69,7 @@ static void target_values(void)
 						 "  cpus: [1, 0]\n"
 						 "  poll: busy\n"
 						 "  log: {burst: 7, object_rate: 1000000}\n"
+						 "  limits: {mapped_memory: 2TiB, regions: 8}\n"
 						 "  poll_idle_us: 0\n" RAM CTRL);
 	const struct config_target *t;
 
@@ -80,6 +86,9 @@ static void target_values(void)
 	CU_ASSERT_EQUAL(t->cpus.cpu[1], 0);
 	CU_ASSERT_EQUAL(t->polling.mode, CONFIG_POLL_BUSY);
 	CU_ASSERT_EQUAL(t->polling.idle_us, 0);
+	CU_ASSERT_EQUAL(t->limits.mapped_memory, 2ull << 40);
+	CU_ASSERT_EQUAL(t->limits.regions, 8);
+	CU_ASSERT_EQUAL(t->limits.sessions_per_second, 500);
 	CU_ASSERT_EQUAL(t->log.burst, 7);
 	CU_ASSERT_EQUAL(t->log.rate, 50);
 	CU_ASSERT_EQUAL(t->log.object_burst, 20);

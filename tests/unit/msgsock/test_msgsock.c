@@ -33,7 +33,7 @@ static struct msgsock ms;
 static int peer;
 static atomic_uint messages, gone, turns, nfds, late;
 static atomic_int taken;
-static uint64_t paused;
+static struct session_stats stats;
 
 static int64_t payload_size(void *arg, const void *header)
 {
@@ -311,7 +311,7 @@ static void unread_answers(void)
 
 static void set_limit(void *arg)
 {
-	msgsock_limit(&ms, 100, &paused);
+	msgsock_limit(&ms, 100, &stats);
 }
 
 /* What exceeds the rate waits, and is not lost. */
@@ -326,7 +326,8 @@ static void rate(void)
 		say(SILENT);
 	wait_until(&messages, 150);
 	CU_ASSERT_TRUE(time_now_ns() - start >= 400 * NS_PER_MS);
-	CU_ASSERT_TRUE(paused > 0);
+	CU_ASSERT_TRUE(stats.messages_delayed > 0);
+	CU_ASSERT_EQUAL(stats.messages, 150);
 	end();
 }
 

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef MSGSOCK_SESSION_STATS_H
+#define MSGSOCK_SESSION_STATS_H
+
+/* What a controller's front-ends have done on their sockets. Written by the control thread with
+ * plain stores, read by others at any time. */
+
+#include <stdint.h>
+
+#include "util/counter.h"
+
+struct session_stats {
+	uint64_t sessions, messages;
+	uint64_t refused;	   /* connections: no descriptor, or one is connected already */
+	uint64_t sessions_delayed; /* times that sessions_per_second was exceeded */
+	uint64_t messages_delayed; /* times that messages_per_second was exceeded */
+	uint64_t mapped_bytes, regions; /* now */
+};
+
+static inline void session_stats_memory(struct session_stats *s, uint64_t bytes, uint64_t regions)
+{
+	__atomic_store_n(&s->mapped_bytes, bytes, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->regions, regions, __ATOMIC_RELAXED);
+}
+
+#endif
