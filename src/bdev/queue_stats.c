@@ -2,7 +2,9 @@
 /* The counters of all controllers' queues. The lock is for making, destroying and visiting. */
 #include "bdev/queue_stats.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -10,16 +12,38 @@
 #include "util/util.h"
 
 #define NAME_MAX_BYTES 64
+#define PAGE_BYTES     4096
 
 struct set {
 	struct set *next;
 	char controller[NAME_MAX_BYTES];
 	unsigned int queues;
 	struct queue_stats *stats;
+	void *map; /* that they are in */
+	size_t map_len;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct set *sets, **sets_tail = &sets;
+
+/*
+ * Pages, which take memory only once a queue on them is used: most queues never are. Where the
+ * first queue begins differs from controller to controller, as all of them at the start of a page
+ * would share a few lines of the CPU's cache.
+ */
+static int map_stats(struct set *set, unsigned int queues)
+{
+	static atomic_uint made;
+	size_t first = atomic_fetch_add(&made, 1) * sizeof(*set->stats) % PAGE_BYTES;
+
+	set->map_len = PAGE_BYTES + queues * sizeof(*set->stats);
+	set->map = mmap(NULL, set->map_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
+	if (set->map == MAP_FAILED)
+		return -ENOMEM;
+	set->stats = (struct queue_stats *)(void *)((char *)set->map + first);
+	return 0;
+}
 
 struct queue_stats *queue_stats_create(const char *controller, unsigned int queues)
 {
@@ -27,10 +51,7 @@ struct queue_stats *queue_stats_create(const char *controller, unsigned int queu
 
 	if (!set)
 		return NULL;
-	/* Pages, which take memory only once a queue on them is used: most queues never are. */
-	set->stats = mmap(NULL, queues * sizeof(*set->stats), PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (set->stats == MAP_FAILED) {
+	if (map_stats(set, queues)) {
 		free(set);
 		return NULL;
 	}
@@ -58,7 +79,7 @@ void queue_stats_destroy(struct queue_stats *stats)
 	}
 	pthread_mutex_unlock(&lock);
 	if (set)
-		munmap(stats, set->queues * sizeof(*stats));
+		munmap(set->map, set->map_len);
 	free(set);
 }
 

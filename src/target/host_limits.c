@@ -97,7 +97,7 @@ void host_limits_get(const char *root, struct host_limits *out)
 
 /* Of the process: standard files, the log, DPDK, event loops, what the C library opens for a
  * moment. And of each reactor: epoll, eventfds, an io_uring. */
-#define FILES_PROCESS 40
+#define FILES_PROCESS 24
 #define FILES_REACTOR 6
 /* Of each controller: the listening socket and its lock; of its session: the connection, the
  * in-flight region, what librte_vhost has of its own for a session. */

@@ -659,6 +659,11 @@ def limit_of_files(case):
         equal((status, out), (2 if option else 1, ""), f"{option} with a limit of 10")
         check("RLIMIT_NOFILE" in err and "LimitNOFILE" in err and "may have 10 " in err, err)
         check("writable" not in err, err)
+    # What is promised holds: with as many as it says, it starts.
+    few = int(re.search(r"takes (\d+) open files", err)[1])
+    daemon = case.start("-c", config, **limits(few, few))
+    Session(case.sockets / "nvme0").hello().works()
+    equal(case.end(daemon), 0, "the status")
 
 
 def other_cpus(case):
