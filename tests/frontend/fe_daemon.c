@@ -89,8 +89,9 @@ static int write_config(const struct fe_daemon *d, const struct fe_daemon_config
 		cfg->cpus ? cfg->cpus : "[0]", cfg->poll ? cfg->poll : "adaptive");
 	if (cfg->idle_us)
 		fprintf(f, "  poll_idle_us: %u\n", cfg->idle_us);
-	/* What a test provokes, it looks for in the log. */
-	fprintf(f, "  log: {burst: 10000, rate: 1000, object_burst: 1000, object_rate: 100}\n");
+	if (!cfg->log_limits)
+		fprintf(f,
+			"  log: {burst: 10000, rate: 1000, object_burst: 1000, object_rate: 100}\n");
 	fprintf(f, "bdevs:\n");
 	put_yaml(f, cfg->bdevs, d->dir);
 	fprintf(f, "controllers:\n");

@@ -20,6 +20,7 @@ struct fe_daemon_config {
 	/* YAML lists of "{...}", indented by two spaces; "@" stands for the private directory. */
 	const char *bdevs;
 	const char *controllers;
+	bool log_limits;    /* the daemon's own; else a test finds all that it provokes */
 	const char *option; /* one more command line option, e.g. "-v"; NULL: none */
 };
 

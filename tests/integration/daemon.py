@@ -31,7 +31,7 @@ WAIT = 60  # seconds, for what takes a moment; a sanitizer makes it slow
 await_ = functools.partial(case_runner.await_, seconds=WAIT)
 NOBODY = 65534
 
-GET_FEATURES, SET_OWNER, GET_QUEUE_NUM, GET_INFO = 1, 3, 17, 0x4e00
+GET_FEATURES, SET_OWNER, SET_VRING_KICK, GET_QUEUE_NUM, GET_INFO = 1, 3, 12, 17, 0x4e00
 
 CONFIG = """\
 target: {{socket_dir: {sockets}{target}}}
@@ -318,6 +318,21 @@ def stuck_output(case):
     equal(daemon.wait(WAIT), 0, "the status")
     with open(reader, "rb") as said:
         check(len(said.read()) <= 8192, "the pipe was no bound")
+
+
+def a_sessions_lines(case):
+    """Nor does one session: a kick without a descriptor, which says something each time."""
+    daemon = case.start("-c", case.config())
+    session = Session(case.sockets / "nvme0").hello()
+    for _ in range(300):
+        session.send(SET_VRING_KICK, struct.pack("<Q", 0x100))
+    session.works()
+    session.close()
+    equal(case.end(daemon), 0, "the status")
+    said = daemon.log.read_text()
+    seconds = len(set(re.findall(r"^\S+ (\S+)\.\d", said, re.M)))
+    lines = re.findall(r" nvme0: doorbells are mapped", said)
+    check(1 <= len(lines) <= 20 + seconds, f"{len(lines)} lines in about {seconds} s")
 
 
 def a_guests_lines(case):
@@ -718,8 +733,8 @@ def inherited_journal(case):
 
 CASES = [option_help, option_version, wrong_options, check_only, check_beside_a_running_one,
          option_socket_dir, verbosity, libraries, counters, ends_in_order, ends_with_sessions,
-         signalled_while_starting, closed_output, stuck_output, a_guests_lines, started_twice,
-         half_taken, second_front_end, stale_socket, other_files, lock_of_another,
+         signalled_while_starting, closed_output, stuck_output, a_guests_lines,
+         a_sessions_lines, started_twice, half_taken, second_front_end, stale_socket, other_files, lock_of_another,
          lock_is_a_link, another_program_listens, mode_and_owner, owner,
          socket_dir, path_too_long, unprivileged, unwritable, not_allowed_to_give,
          messages_about_rights, any_umask, folder_of_another, hang_up, limit_of_files, other_cpus,
