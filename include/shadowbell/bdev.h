@@ -169,6 +169,12 @@ struct bdev {
 /* What a channel has done, or all of a bdev together. */
 struct bdev_stats {
 	uint64_t ios[BDEV_OP_COUNT], blocks[BDEV_OP_COUNT], errors;
+	uint64_t timeouts; /* of the errors, those with TIMEOUT */
+	uint64_t bounced;  /* I/Os that the backend copied */
+	/* Parts of abandoned I/Os that went on, and those of them that have ended. */
+	uint64_t late, late_ended;
+	/* How often it began to hang, on a reactor, and how often that ended. */
+	uint64_t hangs, hangs_ended;
 	/* Of some I/Os: bucket i counts those that took at least 2^i ns, below 2^(i + 1). */
 	uint64_t latency_ns[BDEV_LATENCY_BUCKETS];
 };

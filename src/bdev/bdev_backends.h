@@ -11,6 +11,8 @@ struct bdev_params {
 	uint8_t uuid[16];
 	uint32_t block_size; /* bytes */
 	uint64_t size_bytes; /* 0: as large as the file */
+	uint32_t
+		io_timeout_s; /* an I/O that takes longer ends in TIMEOUT; 0: none; not of malloc */
 };
 
 struct bdev_malloc_params {
@@ -26,12 +28,21 @@ struct bdev_null_params {
 
 #define BDEV_NULL_LATENCY_US_MAX 60000000
 
+/* Whether the I/O of a file goes through memory of the daemon's own, so that it can be abandoned.
+ */
+enum bdev_bounce {
+	BDEV_BOUNCE_AUTO, /* what the kernel would have to wait for, and all of a file that hangs */
+	BDEV_BOUNCE_ALWAYS,
+	BDEV_BOUNCE_NEVER, /* nothing but what direct I/O can't do otherwise */
+};
+
 struct bdev_file_params {
 	struct bdev_params common;
 	const char *path;
 	bool direct; /* O_DIRECT */
 	bool create; /* make it, with size_bytes, if it doesn't exist */
 	bool read_only;
+	enum bdev_bounce bounce;
 };
 
 /* Parts of another bdev, which is claimed while there is one of them. */

@@ -17,6 +17,7 @@
 #include "bdev/bdev_internal.h"
 #include "bdev/bdev_iov.h"
 #include "reactor/reactor.h"
+#include "util/counter.h"
 #include "util/util.h"
 
 #define EMU_MAX		16	     /* emulations per channel */
@@ -332,6 +333,7 @@ static void end_late(struct bdev_emu *emu)
 
 	if (emu->fence.nblocks)
 		bdev_fence_lower(ch->priv->gate, &emu->fence);
+	COUNTER_ADD(ch->stats.late_ended, 1);
 	give(&ch->priv->emu, emu);
 	start_waiting(ch);
 	bdev_channel_put(ch);
@@ -471,6 +473,7 @@ static void leave_child(struct bdev_emu *emu)
 		bdev_fence_raise(ch->priv->gate, &emu->fence);
 	}
 	bdev_channel_hold(ch);
+	COUNTER_ADD(ch->stats.late, 1);
 	if (ch->bdev->ops->cancel)
 		ch->bdev->ops->cancel(ch, &emu->child);
 }

@@ -245,13 +245,20 @@ slow_path void bdev_now_timed(struct bdev_channel *ch, enum bdev_op op, uint64_t
 	latency_add(ch->stats.latency_ns, time_now_ns() - start);
 }
 
+static slow_path void count_error(struct bdev_channel *ch, enum bdev_status status)
+{
+	COUNTER_ADD(ch->stats.errors, 1);
+	if (status == BDEV_STATUS_TIMEOUT)
+		COUNTER_ADD(ch->stats.timeouts, 1);
+}
+
 static inline void count(struct bdev_channel *ch, const struct bdev_io *io, enum bdev_status status)
 {
 	COUNTER_ADD(ch->inflight, -1);
 	if (unlikely(ch->timed == io))
 		end_timing(ch);
 	if (unlikely(status != BDEV_STATUS_OK))
-		COUNTER_ADD(ch->stats.errors, 1);
+		count_error(ch, status);
 	if (unlikely(io->op >= BDEV_OP_COUNT))
 		return;
 	COUNTER_ADD(ch->stats.ios[io->op], 1);

@@ -7,21 +7,46 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bdev/uring.h"
+#include "bdev/file_io.h"
+#include "util/time.h"
+
+/* In all that one bdev may keep waiting on one reactor. */
+#define WORKERS_MAX 16
+
+static struct file_channel *channel_of(struct uring_user *user)
+{
+	return container_of(user, struct file_channel, user);
+}
+
+static void blocked(struct uring_user *user, uint64_t ns)
+{
+	char why[96];
+
+	snprintf(why, sizeof(why), "a reactor was kept waiting for %llu ms", ns / NS_PER_MS);
+	file_watch_blocked(channel_of(user), why);
+}
 
 static int channel_create(struct bdev *bdev, struct bdev_channel *ch)
 {
 	struct file_channel *fc = calloc(1, sizeof(*fc));
+	struct uring *ring;
 	int rc;
 
 	if (!fc)
 		return -ENOMEM;
-	rc = uring_get(&fc->ring);
+	rc = uring_get(&ring);
 	if (rc) {
 		free(fc);
 		return rc;
 	}
-	fc->fixed = uring_file_add(fc->ring, file_of(bdev)->fd);
+	fc->ch = ch;
+	fc->last = &fc->first;
+	fc->user.blocked = blocked;
+	uring_user_init(&fc->user, ring);
+	workers_init(&fc->workers, ch->reactor, WORKERS_MAX, &file_job_workers);
+	file_sync_init(&fc->sync);
+	file_watch_init(fc);
+	fc->fixed = uring_file_add(ring, file_of(bdev)->fd);
 	ch->ctx = fc;
 	return 0;
 }
@@ -29,15 +54,21 @@ static int channel_create(struct bdev *bdev, struct bdev_channel *ch)
 static void channel_destroy(struct bdev *bdev, struct bdev_channel *ch)
 {
 	struct file_channel *fc = ch->ctx;
+	struct uring *ring = fc->user.ring;
 
-	uring_file_remove(fc->ring, fc->fixed);
-	uring_put(fc->ring);
+	file_watch_fini(fc);
+	workers_fini(&fc->workers);
+	uring_file_remove(ring, fc->fixed);
+	uring_user_fini(&fc->user);
+	file_job_free_all(fc);
+	uring_put(ring);
 	free(fc);
 }
 
 static void free_file(struct file_bdev *f, bool discard)
 {
 	file_close(f, discard);
+	file_lost_fini(f);
 	free(f->path);
 	free(f);
 }
@@ -53,6 +84,7 @@ static const struct bdev_ops file_ops = {
 	.channel_destroy = channel_destroy,
 	.submit = file_io_submit,
 	.cancel = file_io_cancel,
+	.abandon = file_io_abandon,
 	.destroy = destroy,
 };
 
@@ -109,7 +141,21 @@ static struct file_bdev *make(const struct bdev_file_params *p)
 	f->bdev.block_size = p->common.block_size;
 	f->bdev.read_only = p->read_only;
 	f->bdev.ops = &file_ops;
+	f->bdev.io_timeout_ns = p->common.io_timeout_s * NS_PER_SEC;
+	f->bounce = p->bounce;
+	if (p->bounce == BDEV_BOUNCE_ALWAYS)
+		f->special = FILE_BOUNCED;
+	pthread_mutex_init(&f->lost.lock, NULL);
 	return f;
+}
+
+static int start_workers(char err[BDEV_ERR_MAX])
+{
+	int rc = workers_start_maker();
+
+	if (rc)
+		snprintf(err, BDEV_ERR_MAX, "a thread can't be made: %s", strerror(-rc));
+	return rc;
 }
 
 int bdev_file_create(const struct bdev_file_params *p, char err[BDEV_ERR_MAX])
@@ -128,9 +174,12 @@ int bdev_file_create(const struct bdev_file_params *p, char err[BDEV_ERR_MAX])
 	rc = file_open(f, p, err);
 	if (!rc)
 		rc = file_find_limits(f, err);
+	if (!rc)
+		rc = start_workers(err);
 	if (rc)
 		goto free_bdev;
 	f->bdev.nblocks = f->size_bytes / f->bdev.block_size;
+	file_lost_init(f);
 	rc = bdev_register(&f->bdev);
 	if (rc) {
 		bdev_register_error(&f->bdev, rc, err);

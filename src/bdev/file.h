@@ -4,22 +4,22 @@
 
 /* Between the files of the file backend. */
 
+#include <pthread.h>
 #include <shadowbell/bdev.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 
 #include "bdev/bdev_backends.h"
+#include "bdev/uring.h"
+#include "bdev/workers.h"
+#include "reactor/reactor.h"
 #include "util/log.h"
 
-struct uring;
-
-/* How this device's DISCARD is done; tried in this order, each until the kernel says no. */
-enum file_discard_how {
-	FILE_DISCARD_STALE, /* fallocate(), kernels before 6.8 */
-	FILE_DISCARD_CMD,   /* io_uring command, kernels from 6.12 on */
-	FILE_DISCARD_PUNCH, /* fallocate(), which must also zero */
-	FILE_DISCARD_NONE,
-};
+/* Of struct file_bdev's `special`: why its I/O may not go the short way. */
+#define FILE_BY_WORKER (1u << 0) /* submitting its I/O may block: workers do all of it */
+#define FILE_HANGS     (1u << 1) /* some of its I/O is old, and `bounce` is auto */
+#define FILE_BOUNCED   (1u << 2) /* `bounce` is always */
+#define FILE_LOST      (1u << 3) /* it became shorter: file_lost.c */
 
 struct file_bdev {
 	struct bdev bdev;
@@ -34,17 +34,55 @@ struct file_bdev {
 	uint32_t zero_align;
 	uint64_t size_bytes;
 	/* What has been found not to work; set by any reactor, never reset. */
-	atomic_bool no_zero_range, no_punch;
-	atomic_int discard_how;
+	atomic_bool no_zero_range, no_punch, no_discard;
+	enum bdev_bounce bounce;
+	atomic_uint special; /* FILE_*; set by any thread */
+	atomic_uint nhang;   /* channels that find it hanging */
+	struct {
+		pthread_mutex_t lock;
+		uint64_t from; /* data from here on is lost, but for what the table says */
+		/* The file was that long when it was last looked at, or written to. */
+		_Atomic uint64_t end;
+		unsigned int shift; /* of the table's units, which are written or not */
+		unsigned int writes;
+		uint8_t *table; /* a bit each */
+	} lost;
 	/* The list of file_lock.c. */
 	struct file_bdev *next;
 	struct stat st;
 };
 
+struct file_io;
+struct file_job;
+
+/* Linked by file_io.op. */
+struct file_sync_list {
+	struct uring_op *first, **last;
+};
+
+struct file_sync {
+	struct file_sync_list served; /* by the fdatasync() that is running */
+	struct file_sync_list waiting;
+	bool running;
+};
+
 /* ch->ctx */
 struct file_channel {
-	struct uring *ring;
+	struct uring_user user;
+	struct workers workers;
+	struct bdev_channel *ch;
 	int fixed; /* the file's number in the ring, or -1 */
+	/* Attempts in a row, of reads and of writes, that the kernel would have had to wait for. */
+	unsigned int misses[2];
+	struct file_io *first, **last; /* all I/O, in the order of submission */
+	struct file_job *late;	       /* whose I/O was abandoned */
+	struct file_job *free_jobs;
+	struct file_sync sync;
+	/* file_watch.c */
+	struct reactor_timer timer;
+	bool watching;
+	uint32_t tick;
+	bool hangs, told;
 	struct log_limit limit;
 };
 
@@ -68,8 +106,18 @@ void file_unlock(struct file_bdev *f);
 /* file_limits.c: fills the alignments and bdev.limits of an opened file. */
 int file_find_limits(struct file_bdev *f, char err[BDEV_ERR_MAX]);
 
+static inline unsigned int file_special(const struct file_bdev *f)
+{
+	return atomic_load_explicit(&f->special, memory_order_relaxed);
+}
+
+/* file_lost.c; once the size is known. */
+void file_lost_init(struct file_bdev *f);
+void file_lost_fini(struct file_bdev *f);
+
 /* file_io.c: the bdev_ops. */
 void file_io_submit(struct bdev_channel *ch, struct bdev_io *io);
 void file_io_cancel(struct bdev_channel *ch, struct bdev_io *io);
+bool file_io_abandon(struct bdev_channel *ch, struct bdev_io *io, enum bdev_status status);
 
 #endif

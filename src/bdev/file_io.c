@@ -1,234 +1,139 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * An I/O on a file: a sequence of steps, each one operation of the reactor's io_uring. Mostly it is
- * one step; more where a transfer is partial or goes through a bounce buffer, where FUA zeroes must
- * be synced, or where the kernel has to be asked in another way.
+ * An I/O on a file. A READ or WRITE is first tried from or to the guest's memory, by the ring, with
+ * the promise of the kernel that it won't wait (RWF_NOWAIT): so most are done, and what is under
+ * way then is with a device. What would have to wait (for the page cache, an allocation, a frozen
+ * file system) is done again by a worker, through memory of our own: whatever it waits for, and for
+ * however long, the I/O can be abandoned. All other operations are the workers' as well.
  *
  * All on the channel's reactor.
  */
 #include <errno.h>
 #include <limits.h>
-#include <linux/falloc.h>
 #include <linux/fs.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "bdev/bdev_iov.h"
-#include "bdev/file.h"
-#include "bdev/uring.h"
-#include "util/util.h"
+#include "bdev/file_io.h"
+#include "util/counter.h"
 
-/* Of a step that failed with EINTR or EAGAIN, before it is reported as NO_MEMORY. */
-#define RETRIES_MAX 100
 /* In one READ or WRITE; the kernel takes a little less than 2 GiB. */
 #define STEP_BYTES_MAX (1u << 30)
-
-/* The block layer's io_uring command (linux/blkdev.h, from 6.12 on). */
-#ifndef BLOCK_URING_CMD_DISCARD
-#define BLOCK_URING_CMD_DISCARD _IO(0x12, 0)
-#endif
-
-enum step {
-	STEP_TRANSFER,
-	STEP_SYNC,
-	STEP_ZERO_RANGE,
-	STEP_PUNCH,
-	STEP_DISCARD_STALE,
-	STEP_DISCARD_CMD,
-};
-
-/* In io->backend. */
-struct file_io {
-	struct uring_op op;
-	void *buf;		 /* the bounce buffer, if it has one */
-	uint64_t done_bytes;	 /* of a READ or WRITE */
-	struct bdev_iov_pos pos; /* done_bytes into the iov */
-	uint8_t step;
-	uint8_t retries;
-	bool bounce;
-	bool cancelled;
-};
-
-_Static_assert(sizeof(struct file_io) <= sizeof(((struct bdev_io *)0)->backend), "fits");
-
-static struct file_io *fio_of(struct bdev_io *io)
-{
-	return (struct file_io *)&io->backend;
-}
-
-static struct file_io *fio_of_op(struct uring_op *op)
-{
-	return container_of(op, struct file_io, op);
-}
-
-static struct bdev_io *io_of(struct file_io *fio)
-{
-	return container_of((void *)fio, struct bdev_io, backend);
-}
-
-static struct file_bdev *bdev_of(const struct bdev_io *io)
-{
-	return file_of(io->channel->bdev);
-}
-
-static struct uring *ring_of(const struct bdev_io *io)
-{
-	return ((struct file_channel *)io->channel->ctx)->ring;
-}
-
-static uint64_t offset_bytes(const struct bdev_io *io)
-{
-	return io->lba << io->channel->bdev->block_shift;
-}
-
-static uint64_t length_bytes(const struct bdev_io *io)
-{
-	return (uint64_t)io->nblocks << io->channel->bdev->block_shift;
-}
+/* The kernel does not promise more of a direct I/O: it is one request (BIO_MAX_VECS pages). */
+#define DIRECT_BYTES_MAX (1u << 20)
+/* After so many attempts in a row that would have had to wait, only each RETRY_EVERY-th is made. */
+#define MISSES_MAX  4
+#define RETRY_EVERY 8
+/*
+ * With so many reads waiting for the page cache no more are attempted: an attempt may begin to fill
+ * it, and the kernel does not promise that a hanging disk's queue takes that without waiting.
+ */
+#define FILLING_MAX 4
 
 /* --- ends --- */
 
-static void finish(struct bdev_io *io, enum bdev_status status)
+static void unlink_io(struct bdev_io *io)
 {
-	struct file_io *fio = fio_of(io);
-	void *buf = fio->buf;
+	struct file_io *fio = file_io_of(io);
 
-	fio->buf = NULL;
-	if (buf)
-		uring_buf_put(ring_of(io), buf);
-	bdev_io_complete(io, status);
+	*fio->prevp = fio->next;
+	if (unlikely(fio->next))
+		fio->next->prevp = fio->prevp;
+	else
+		file_io_channel(io)->last = fio->prevp;
 }
 
 static void log_failure(const struct bdev_io *io, const char *why)
 {
-	struct file_channel *fc = io->channel->ctx;
-
-	log_limited(&fc->limit, LOG_LEVEL_WARN, io->channel->bdev->name,
+	log_limited(&file_io_channel(io)->limit, LOG_LEVEL_WARN, io->channel->bdev->name,
 		    "bdev %s: %s of %u blocks at LBA %llu failed: %s: %s", io->channel->bdev->name,
 		    bdev_op_str(io->op), io->nblocks, (unsigned long long)io->lba,
-		    bdev_of(io)->path, why);
+		    file_io_bdev(io)->path, why);
 }
 
-static void fail(struct bdev_io *io, int res)
+/* In a file that became shorter: a READ that got something that isn't there, or a WRITE that is. */
+static slow_path enum bdev_status look_what_is_lost(const struct bdev_io *io)
+{
+	struct file_bdev *f = file_io_bdev(io);
+
+	if (io->op == BDEV_OP_WRITE)
+		file_lost_written(f, file_io_offset(io), file_io_bytes(io));
+	if (io->op != BDEV_OP_READ || !file_lost_overlaps(f, file_io_offset(io), file_io_bytes(io)))
+		return BDEV_STATUS_OK;
+	log_failure(io, "the data was lost when the file became shorter");
+	return BDEV_STATUS_MEDIUM_ERROR;
+}
+
+void file_io_finish(struct bdev_io *io, enum bdev_status status)
+{
+	if (unlikely(file_special(file_io_bdev(io)) & FILE_LOST) && status == BDEV_STATUS_OK)
+		status = look_what_is_lost(io);
+	unlink_io(io);
+	bdev_io_complete(io, status);
+}
+
+void file_io_fail(struct bdev_io *io, int res)
 {
 	enum bdev_status status = bdev_status_from_errno(res, io->op);
 
-	if (status != BDEV_STATUS_ABORTED)
+	if (status == BDEV_STATUS_ABORTED && file_io_of(io)->timed_out)
+		status = BDEV_STATUS_TIMEOUT;
+	else if (status != BDEV_STATUS_ABORTED)
 		log_failure(io, strerror(-res));
-	finish(io, status);
+	file_io_finish(io, status);
 }
 
-static void fail_short(struct bdev_io *io)
+void file_io_write_zeroes(struct bdev_io *io)
 {
-	log_failure(io, "the file is shorter than it was when it was opened");
-	finish(io, BDEV_STATUS_MEDIUM_ERROR);
+	unlink_io(io);
+	bdev_write_zeroes_by_writing(io);
 }
 
-/* --- steps --- */
-
-static void start_step(struct bdev_io *io, enum step step)
-{
-	struct file_io *fio = fio_of(io);
-
-	fio->step = (uint8_t)step;
-	uring_start(ring_of(io), &fio->op);
-}
+/* --- transfers: from and to the guest's memory --- */
 
 static void prep_one(struct bdev_io *io, struct io_uring_sqe *sqe, void *at, size_t len)
 {
-	uint64_t offset = offset_bytes(io) + fio_of(io)->done_bytes;
-	unsigned int n = (unsigned int)min_t(size_t, len, STEP_BYTES_MAX);
+	struct file_bdev *f = file_io_bdev(io);
+	uint64_t offset = file_io_offset(io) + file_io_of(io)->done_bytes;
+	size_t max = f->direct ? DIRECT_BYTES_MAX : STEP_BYTES_MAX;
+	unsigned int n = (unsigned int)min_t(size_t, len, max);
 
 	if (io->op == BDEV_OP_READ)
-		io_uring_prep_read(sqe, bdev_of(io)->fd, at, n, offset);
+		io_uring_prep_read(sqe, f->fd, at, n, offset);
 	else
-		io_uring_prep_write(sqe, bdev_of(io)->fd, at, n, offset);
+		io_uring_prep_write(sqe, f->fd, at, n, offset);
+}
+
+/* Segments that together are not above the limit; at least one. */
+static unsigned int count_segments(const struct bdev_io *io, uint32_t seg, unsigned int max)
+{
+	unsigned int n = 0;
+	size_t bytes = 0;
+
+	if (likely(!file_io_bdev(io)->direct || file_io_bytes(io) <= DIRECT_BYTES_MAX))
+		return max;
+	do
+		bytes += io->iov[seg + n].iov_len;
+	while (++n < max && bytes + io->iov[seg + n].iov_len <= DIRECT_BYTES_MAX);
+	return n;
 }
 
 static void prep_many(struct bdev_io *io, struct io_uring_sqe *sqe, uint32_t seg)
 {
-	uint64_t offset = offset_bytes(io) + fio_of(io)->done_bytes;
+	struct file_bdev *f = file_io_bdev(io);
+	uint64_t offset = file_io_offset(io) + file_io_of(io)->done_bytes;
 	unsigned int n = min_t(unsigned int, io->iovcnt - seg, IOV_MAX);
 
+	n = count_segments(io, seg, n);
 	if (io->op == BDEV_OP_READ)
-		io_uring_prep_readv(sqe, bdev_of(io)->fd, &io->iov[seg], n, offset);
+		io_uring_prep_readv(sqe, f->fd, &io->iov[seg], n, offset);
 	else
-		io_uring_prep_writev(sqe, bdev_of(io)->fd, &io->iov[seg], n, offset);
-}
-
-static void prep_bounced(struct bdev_io *io, struct io_uring_sqe *sqe)
-{
-	struct file_io *fio = fio_of(io);
-	uint64_t left = length_bytes(io) - fio->done_bytes;
-	size_t n = (size_t)min_t(uint64_t, left, URING_BUF_BYTES);
-	struct bdev_iov_pos pos = fio->pos; /* moves when it is known how much was written */
-
-	if (io->op == BDEV_OP_WRITE)
-		bdev_iov_copy(io->iov, io->iovcnt, &pos, fio->buf, n, BDEV_IOV_TO_BUF);
-	prep_one(io, sqe, fio->buf, n);
-}
-
-/*
- * As much of what is left as one operation takes. The iov is not ours to change: a transfer that
- * ended inside of a segment goes on with the rest of that segment alone.
- */
-static void prep_transfer(struct bdev_io *io, struct io_uring_sqe *sqe)
-{
-	struct file_io *fio = fio_of(io);
-	const struct iovec *seg;
-
-	bdev_iov_advance(io->iov, io->iovcnt, &fio->pos, 0);
-	seg = &io->iov[fio->pos.seg];
-	if (fio->bounce)
-		prep_bounced(io, sqe);
-	else if (fio->pos.offset || fio->pos.seg + 1 == io->iovcnt)
-		prep_one(io, sqe, (char *)seg->iov_base + fio->pos.offset,
-			 seg->iov_len - fio->pos.offset);
-	else
-		prep_many(io, sqe, fio->pos.seg);
-	if (io->op == BDEV_OP_WRITE && io->flags & BDEV_IO_FUA)
-		sqe->rw_flags = RWF_DSYNC;
-}
-
-/* Whole granules only: what is left over at the ends is not worth an error. */
-static bool discard_range(const struct bdev_io *io, uint64_t *offset, uint64_t *len)
-{
-	uint64_t granule = io->channel->bdev->limits.discard_granularity_bytes;
-	uint64_t from = offset_bytes(io), to = from + length_bytes(io);
-
-	from = (from + granule - 1) / granule * granule;
-	to = to / granule * granule;
-	*offset = from;
-	*len = to > from ? to - from : 0;
-	return *len;
-}
-
-static void prep_discard_cmd(struct bdev_io *io, struct io_uring_sqe *sqe)
-{
-	uint64_t offset, len;
-
-	discard_range(io, &offset, &len);
-	memset(sqe, 0, sizeof(*sqe));
-	sqe->opcode = IORING_OP_URING_CMD;
-	sqe->fd = bdev_of(io)->fd;
-	sqe->cmd_op = BLOCK_URING_CMD_DISCARD;
-	sqe->addr = offset;
-	sqe->addr3 = len;
-}
-
-static void prep_fallocate(struct bdev_io *io, struct io_uring_sqe *sqe, int mode)
-{
-	uint64_t offset = offset_bytes(io), len = length_bytes(io);
-
-	if (io->op == BDEV_OP_DISCARD && bdev_of(io)->block)
-		discard_range(io, &offset, &len);
-	io_uring_prep_fallocate(sqe, bdev_of(io)->fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-				(off_t)len);
+		io_uring_prep_writev(sqe, f->fd, &io->iov[seg], n, offset);
 }
 
 static void use_fixed_file(const struct bdev_io *io, struct io_uring_sqe *sqe)
 {
-	const struct file_channel *fc = io->channel->ctx;
+	const struct file_channel *fc = file_io_channel(io);
 
 	if (unlikely(fc->fixed < 0))
 		return;
@@ -236,244 +141,325 @@ static void use_fixed_file(const struct bdev_io *io, struct io_uring_sqe *sqe)
 	sqe->flags |= IOSQE_FIXED_FILE;
 }
 
+/*
+ * As much of what is left as one operation takes. The iov is not ours to change: a transfer that
+ * ended inside of a segment goes on with the rest of that segment alone.
+ */
 static void prep(struct uring_op *op, struct io_uring_sqe *sqe)
 {
-	struct file_io *fio = fio_of_op(op);
-	struct bdev_io *io = io_of(fio);
+	struct file_io *fio = container_of(op, struct file_io, op);
+	struct bdev_io *io = file_io_io(fio);
+	const struct iovec *seg;
 
-	switch ((enum step)fio->step) {
-	case STEP_TRANSFER:
-		prep_transfer(io, sqe);
-		break;
-	case STEP_SYNC:
-		io_uring_prep_fsync(sqe, bdev_of(io)->fd, IORING_FSYNC_DATASYNC);
-		break;
-	case STEP_ZERO_RANGE:
-		prep_fallocate(io, sqe, FALLOC_FL_ZERO_RANGE);
-		break;
-	case STEP_PUNCH:
-		prep_fallocate(io, sqe, FALLOC_FL_PUNCH_HOLE);
-		break;
-	case STEP_DISCARD_STALE:
-		prep_fallocate(io, sqe, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_NO_HIDE_STALE);
-		break;
-	case STEP_DISCARD_CMD:
-		prep_discard_cmd(io, sqe);
-		break;
-	}
+	bdev_iov_advance(io->iov, io->iovcnt, &fio->pos, 0);
+	seg = &io->iov[fio->pos.seg];
+	if (fio->pos.offset || fio->pos.seg + 1 == io->iovcnt)
+		prep_one(io, sqe, (char *)seg->iov_base + fio->pos.offset,
+			 seg->iov_len - fio->pos.offset);
+	else
+		prep_many(io, sqe, fio->pos.seg);
+	sqe->rw_flags = RWF_NOWAIT;
+	if (io->op == BDEV_OP_WRITE && io->flags & BDEV_IO_FUA)
+		sqe->rw_flags |= RWF_DSYNC;
 	use_fixed_file(io, sqe);
 }
 
-/* --- zeroes and discards: what comes next --- */
+/* --- which way --- */
 
-static bool zero_aligned(const struct bdev_io *io)
+/* The kernel may be asked to do it without waiting. */
+static bool may_attempt(const struct bdev_io *io)
 {
-	return !((offset_bytes(io) | length_bytes(io)) & (bdev_of(io)->zero_align - 1));
+	const struct file_bdev *f = file_io_bdev(io);
+	struct file_channel *fc = file_io_channel(io);
+	unsigned int *misses = &fc->misses[io->op == BDEV_OP_WRITE];
+
+	if (file_io_of(io)->slow || file_special(f) & FILE_BY_WORKER)
+		return false;
+	if (f->direct && (f->block || io->op == BDEV_OP_READ))
+		return true;
+	if (!f->direct && (io->flags & BDEV_IO_FUA || workers_busy(&fc->workers) >= FILLING_MAX))
+		return false;
+	return *misses < MISSES_MAX || ++*misses % RETRY_EVERY == 0;
 }
 
-static void start_zeroing(struct bdev_io *io)
+static void note_miss(struct bdev_io *io)
 {
-	struct file_bdev *f = bdev_of(io);
-	bool zero_range = zero_aligned(io) && !f->no_zero_range;
-	bool punch = zero_aligned(io) && !f->no_punch;
-	bool may_unmap = io->op == BDEV_OP_DISCARD || io->flags & BDEV_IO_UNMAP;
+	struct file_channel *fc = file_io_channel(io);
 
-	if (punch && (may_unmap || !zero_range))
-		start_step(io, STEP_PUNCH);
-	else if (zero_range)
-		start_step(io, STEP_ZERO_RANGE);
-	else
-		bdev_write_zeroes_by_writing(io);
+	file_io_of(io)->slow = true;
+	if (fc->misses[io->op == BDEV_OP_WRITE] < MISSES_MAX)
+		fc->misses[io->op == BDEV_OP_WRITE]++;
 }
 
-static void start_discard(struct bdev_io *io)
+/*
+ * Of an attempt that has failed only as it may not wait, or as the end of a file is the worker's
+ * business.
+ */
+static bool must_go_slowly(struct bdev_io *io, int res)
 {
-	uint64_t offset, len;
-
-	/* In a file a discard zeroes to the byte, and so discard_zeroes is true. */
-	if (!bdev_of(io)->block) {
-		start_zeroing(io);
-		return;
-	}
-	if (!discard_range(io, &offset, &len)) {
-		finish(io, BDEV_STATUS_OK);
-		return;
-	}
-	switch ((enum file_discard_how)bdev_of(io)->discard_how) {
-	case FILE_DISCARD_STALE:
-		start_step(io, STEP_DISCARD_STALE);
-		break;
-	case FILE_DISCARD_CMD:
-		start_step(io, STEP_DISCARD_CMD);
-		break;
-	case FILE_DISCARD_PUNCH:
-		start_step(io, STEP_PUNCH);
-		break;
-	case FILE_DISCARD_NONE:
-		finish(io, BDEV_STATUS_OK);
-		break;
-	}
+	if (likely(res > 0) || res == -ECANCELED)
+		return false;
+	if (res == -EOPNOTSUPP)
+		file_watch_blocked(file_io_channel(io),
+				   "its file system does not say when it would");
+	else if (res && res != -EAGAIN && res != -EINTR)
+		return false;
+	note_miss(io);
+	return true;
 }
 
-/* The kernel can't do the step on this file: never again. */
-static void rule_out(struct file_bdev *f, enum step step, bool discard_of_device)
+/* --- transfers: what comes next --- */
+
+static void start_transfer(struct bdev_io *io);
+
+#define MORE (-1)
+
+/* What the transfer of a part means for the I/O: its status, or MORE. */
+static int judge(struct bdev_io *io, int res)
 {
-	int how = step == STEP_DISCARD_STALE ? FILE_DISCARD_STALE
-		  : step == STEP_DISCARD_CMD ? FILE_DISCARD_CMD
-					     : FILE_DISCARD_PUNCH;
+	struct file_io *fio = file_io_of(io);
 
-	if (discard_of_device) /* unless another reactor has gone on already */
-		atomic_compare_exchange_strong(&f->discard_how, &how, how + 1);
-	else if (step == STEP_PUNCH)
-		f->no_punch = true;
-	else
-		f->no_zero_range = true;
-}
-
-static bool is_unsupported(int res)
-{
-	return res == -EOPNOTSUPP || res == -ENOSYS || res == -ENOTTY || res == -EINVAL;
-}
-
-static void allocation_done(struct bdev_io *io, int res)
-{
-	struct file_io *fio = fio_of(io);
-	struct file_bdev *f = bdev_of(io);
-	bool discard = io->op == BDEV_OP_DISCARD;
-
-	if (res >= 0 && io->flags & BDEV_IO_FUA && !discard) {
-		start_step(io, STEP_SYNC);
-	} else if (res >= 0) {
-		finish(io, BDEV_STATUS_OK);
-	} else if (is_unsupported(res)) {
-		rule_out(f, fio->step, discard && f->block);
-		if (discard)
-			start_discard(io);
-		else
-			start_zeroing(io);
-	} else {
-		fail(io, res);
-	}
-}
-
-/* --- transfers --- */
-
-static void transfer_done(struct bdev_io *io, int res)
-{
-	struct file_io *fio = fio_of(io);
-	struct file_bdev *f = bdev_of(io);
-
-	if (unlikely(res < 0)) {
-		fail(io, res);
-		return;
-	}
-	if (fio->bounce && io->op == BDEV_OP_READ)
-		bdev_iov_copy(io->iov, io->iovcnt, &fio->pos, fio->buf, (size_t)res,
-			      BDEV_IOV_FROM_BUF);
-	else
-		bdev_iov_advance(io->iov, io->iovcnt, &fio->pos, (size_t)res);
 	fio->done_bytes += (uint64_t)res;
-	if (likely(fio->done_bytes == length_bytes(io)))
-		finish(io, BDEV_STATUS_OK);
-	else if (!res ||
-		 fio->done_bytes & (f->len_align - 1)) /* O_DIRECT ends so only at the end */
-		fail_short(io);
-	else if (fio->cancelled)
-		finish(io, BDEV_STATUS_ABORTED);
+	if (likely(fio->done_bytes == file_io_bytes(io)))
+		return BDEV_STATUS_OK;
+	/* O_DIRECT ends inside of a block only at the end of the file. */
+	if (!res || fio->done_bytes & (file_io_bdev(io)->len_align - 1)) {
+		log_failure(io, "the file is shorter than it was when it was opened");
+		return BDEV_STATUS_MEDIUM_ERROR;
+	}
+	if (fio->cancelled)
+		return fio->timed_out ? BDEV_STATUS_TIMEOUT : BDEV_STATUS_ABORTED;
+	return MORE;
+}
+
+static void attempt_done(struct uring_op *op, int res)
+{
+	struct file_io *fio = container_of(op, struct file_io, op);
+	struct bdev_io *io = file_io_io(fio);
+	int status;
+
+	if (unlikely(must_go_slowly(io, res)))
+		res = fio->cancelled ? -ECANCELED : 0;
+	if (unlikely(res < 0)) {
+		file_io_fail(io, res);
+		return;
+	}
+	if (unlikely(!res)) {
+		start_transfer(io);
+		return;
+	}
+	file_io_channel(io)->misses[io->op == BDEV_OP_WRITE] = 0;
+	bdev_iov_advance(io->iov, io->iovcnt, &fio->pos, (size_t)res);
+	status = judge(io, res);
+	if (likely(status != MORE))
+		file_io_finish(io, (enum bdev_status)status);
 	else
-		start_step(io, STEP_TRANSFER);
+		start_transfer(io);
+}
+
+static void use_buf(struct file_job *job)
+{
+	struct bdev_io *io = job->io;
+	struct bdev_iov_pos pos = file_io_of(io)->pos; /* moves when it is known how far */
+
+	job->len = min_t(uint64_t, file_io_bytes(io) - file_io_of(io)->done_bytes, URING_BUF_BYTES);
+	if (job->writes)
+		bdev_iov_copy(io->iov, io->iovcnt, &pos, job->buf, job->len, BDEV_IOV_TO_BUF);
+}
+
+static void use_guest_memory(struct file_job *job)
+{
+	struct bdev_io *io = job->io;
+	struct bdev_iov_pos *pos = &file_io_of(io)->pos;
+
+	bdev_iov_advance(io->iov, io->iovcnt, pos, 0);
+	job->iov = &io->iov[pos->seg];
+	job->iovcnt = min_t(unsigned int, io->iovcnt - pos->seg, IOV_MAX);
+	if (!pos->offset)
+		return;
+	job->rest.iov_base = (char *)job->iov->iov_base + pos->offset;
+	job->rest.iov_len = job->iov->iov_len - pos->offset;
+	job->iov = &job->rest;
+	job->iovcnt = 1;
+}
+
+static void start_part(struct file_job *job)
+{
+	struct bdev_io *io = job->io;
+
+	job->step = FILE_STEP_TRANSFER;
+	job->offset = file_io_offset(io) + file_io_of(io)->done_bytes;
+	job->writes = io->op == BDEV_OP_WRITE;
+	job->sync = job->writes && io->flags & BDEV_IO_FUA;
+	if (job->buf)
+		use_buf(job);
+	else
+		use_guest_memory(job);
+	file_job_start(job, !job->buf || !may_attempt(io));
+}
+
+static void part_done(struct file_job *job, int res)
+{
+	struct bdev_io *io = job->io;
+	struct file_io *fio = file_io_of(io);
+	int status = MORE;
+
+	if (!job->by_worker && must_go_slowly(io, res))
+		res = fio->cancelled ? -ECANCELED : 0;
+	else if (res == 0)
+		status = judge(io, 0);
+	if (res > 0) {
+		if (job->buf && !job->writes)
+			bdev_iov_copy(io->iov, io->iovcnt, &fio->pos, job->buf, (size_t)res,
+				      BDEV_IOV_FROM_BUF);
+		else
+			bdev_iov_advance(io->iov, io->iovcnt, &fio->pos, (size_t)res);
+		status = judge(io, res);
+	}
+	if (res >= 0 && status == MORE) {
+		start_part(job);
+		return;
+	}
+	fio->job = NULL;
+	file_job_put(job);
+	if (res < 0)
+		file_io_fail(io, res);
+	else
+		file_io_finish(io, (enum bdev_status)status);
+}
+
+void file_io_job_done(struct file_job *job, int res)
+{
+	struct bdev_io *io = job->io;
+	enum file_step step = (enum file_step)job->step;
+
+	if (step == FILE_STEP_TRANSFER) {
+		part_done(job, res);
+		return;
+	}
+	file_io_of(io)->job = NULL;
+	file_job_put(job);
+	file_alloc_done(io, step, res);
+}
+
+static void start_with_job(struct bdev_io *io, void *buf)
+{
+	struct file_job *job = file_job_get(io->channel, io, buf);
+
+	if (!job) {
+		if (buf)
+			uring_buf_put(&file_io_channel(io)->user, buf);
+		file_io_fail(io, -ENOMEM);
+		return;
+	}
+	if (buf)
+		COUNTER_ADD(io->channel->stats.bounced, 1);
+	file_io_of(io)->job = job;
+	start_part(job);
 }
 
 static void got_buf(struct uring_op *op, void *buf)
 {
-	struct file_io *fio = fio_of_op(op);
+	start_with_job(file_io_io(container_of(op, struct file_io, op)), buf);
+}
 
-	fio->buf = buf;
-	start_step(io_of(fio), STEP_TRANSFER);
+static slow_path void start_bounced(struct bdev_io *io)
+{
+	void *buf;
+	int rc = uring_buf_get(&file_io_channel(io)->user, &file_io_of(io)->op, &buf);
+
+	if (!rc)
+		start_with_job(io, buf);
+	else if (rc != -EBUSY)
+		file_io_fail(io, rc);
+}
+
+static bool must_bounce(const struct bdev_io *io)
+{
+	const struct file_bdev *f = file_io_bdev(io);
+
+	return (f->direct && !bdev_iov_aligned(io->iov, io->iovcnt, f->mem_align, f->len_align)) ||
+	       unlikely(file_special(f) & (FILE_HANGS | FILE_BOUNCED));
 }
 
 static void start_transfer(struct bdev_io *io)
 {
-	struct file_io *fio = fio_of(io);
-	struct file_bdev *f = bdev_of(io);
-	int rc;
+	bool attempt = !must_bounce(io);
 
-	fio->bounce =
-		f->direct && !bdev_iov_aligned(io->iov, io->iovcnt, f->mem_align, f->len_align);
-	if (likely(!fio->bounce)) {
-		start_step(io, STEP_TRANSFER);
-		return;
-	}
-	rc = uring_buf_get(ring_of(io), &fio->op, &fio->buf);
-	if (!rc)
-		start_step(io, STEP_TRANSFER);
-	else if (rc != -EBUSY)
-		fail(io, rc);
+	if (likely(attempt && may_attempt(io)))
+		uring_start(&file_io_channel(io)->user, &file_io_of(io)->op);
+	else if (attempt && file_io_bdev(io)->bounce == BDEV_BOUNCE_NEVER)
+		start_with_job(io, NULL);
+	else
+		start_bounced(io);
 }
 
 /* --- */
 
-static bool retry(struct bdev_io *io, int res)
-{
-	struct file_io *fio = fio_of(io);
-
-	if (likely(res != -EINTR && res != -EAGAIN))
-		return false;
-	if (fio->cancelled || fio->retries >= RETRIES_MAX)
-		return false;
-	fio->retries++;
-	start_step(io, fio->step);
-	return true;
-}
-
-static void done(struct uring_op *op, int res)
-{
-	struct file_io *fio = fio_of_op(op);
-	struct bdev_io *io = io_of(fio);
-
-	if (retry(io, res))
-		return;
-	if (unlikely(res ==
-		     -EINTR)) /* how a worker thread of io_uring ends a cancelled operation */
-		res = fio->cancelled ? -ECANCELED : -EAGAIN;
-	if (fio->step == STEP_TRANSFER)
-		transfer_done(io, res);
-	else if (fio->step != STEP_SYNC)
-		allocation_done(io, res);
-	else if (res < 0)
-		fail(io, res);
-	else
-		finish(io, BDEV_STATUS_OK);
-}
-
-static const struct uring_op_type op_type = {.prep = prep, .done = done, .got_buf = got_buf};
+static const struct uring_op_type op_type = {
+	.prep = prep, .done = attempt_done, .got_buf = got_buf};
 
 void file_io_submit(struct bdev_channel *ch, struct bdev_io *io)
 {
-	*fio_of(io) = (struct file_io){.op.type = &op_type};
+	struct file_channel *fc = ch->ctx;
+	struct file_io *fio = file_io_of(io);
+
+	*fio = (struct file_io){.op.type = &op_type, .prevp = fc->last, .tick = fc->tick};
+	*fc->last = fio;
+	fc->last = &fio->next;
+	if (unlikely(!fc->watching))
+		file_watch_begin(fc);
 	switch ((enum bdev_op)io->op) {
 	case BDEV_OP_READ:
 	case BDEV_OP_WRITE:
 		start_transfer(io);
 		break;
 	case BDEV_OP_FLUSH:
-		start_step(io, STEP_SYNC);
+		file_sync_start(io);
 		break;
 	case BDEV_OP_DISCARD:
-		start_discard(io);
+		file_alloc_discard(io);
 		break;
 	case BDEV_OP_WRITE_ZEROES:
-		start_zeroing(io);
+		file_alloc_zero(io);
 		break;
 	default:
-		finish(io, BDEV_STATUS_UNSUPPORTED);
+		file_io_finish(io, BDEV_STATUS_UNSUPPORTED);
 	}
+}
+
+/* What has begun and is left to itself must not write, unless `fenced`. */
+static bool end_now(struct bdev_io *io, enum bdev_status status, bool fenced)
+{
+	struct file_io *fio = file_io_of(io);
+	struct file_job *job = fio->job;
+
+	if (job) {
+		if (!fenced && file_job_may_write(job))
+			return false;
+		if (!file_job_leave(job))
+			return false;
+		fio->job = NULL;
+	} else if (fio->step == FILE_STEP_SYNC) {
+		file_sync_leave(io);
+	} else if (!uring_forget(&fio->op)) {
+		return false;
+	}
+	file_io_finish(io, status);
+	return true;
+}
+
+bool file_io_abandon(struct bdev_channel *ch, struct bdev_io *io, enum bdev_status status)
+{
+	return end_now(io, status, true);
 }
 
 void file_io_cancel(struct bdev_channel *ch, struct bdev_io *io)
 {
-	struct file_io *fio = fio_of(io);
+	struct file_io *fio = file_io_of(io);
 
 	fio->cancelled = true;
-	uring_cancel(ring_of(io), &fio->op);
+	if (end_now(io, fio->timed_out ? BDEV_STATUS_TIMEOUT : BDEV_STATUS_ABORTED, false))
+		return;
+	uring_cancel(fio->job ? &fio->job->op : &fio->op);
 }

@@ -13,8 +13,8 @@
 #include "util/util.h"
 
 #define SQ_ENTRIES 512
-/* Also the most that are in flight, so that the completion queue can't overflow. */
-#define CQ_ENTRIES  4096
+/* More than are in flight, so that it can't overflow (see URING_INFLIGHT_MAX). */
+#define CQ_ENTRIES  8192
 #define BATCH	    64
 #define MAX_REAP    1024 /* in one poll round: other pollers want a turn */
 #define CANCEL_DATA 0	 /* user_data of cancel requests; no op is at this address */
@@ -30,12 +30,6 @@ static __thread struct uring *local;
 
 /* --- submission --- */
 
-/* NULL: there is no room now, in the submission queue or in the completion queue. */
-static struct io_uring_sqe *take_sqe(struct uring *u)
-{
-	return u->inflight < CQ_ENTRIES ? io_uring_get_sqe(&u->ring) : NULL;
-}
-
 static void prepare(struct uring *u, struct uring_op *op, struct io_uring_sqe *sqe)
 {
 	op->type->prep(op, sqe);
@@ -43,6 +37,7 @@ static void prepare(struct uring *u, struct uring_op *op, struct io_uring_sqe *s
 	op->state = OP_SUBMITTED;
 	u->newest = op;
 	u->inflight++;
+	op->user->inflight++;
 }
 
 /* Before ops are submitted: the newest is timed, if it is its turn. */
@@ -71,35 +66,33 @@ static slow_path void submit_first_part(struct uring *u)
 		submit_early(u);
 }
 
-void uring_start(struct uring *u, struct uring_op *op)
+bool uring_submit(struct uring_user *user, struct uring_op *op)
 {
-	struct io_uring_sqe *sqe = u->waiting.first ? NULL : take_sqe(u);
+	struct uring *u = user->ring;
+	struct io_uring_sqe *sqe;
 
+	if (unlikely(!uring_has_room(u, user)))
+		return false;
+	sqe = io_uring_get_sqe(&u->ring);
+	if (unlikely(!sqe))
+		return false;
+	prepare(u, op, sqe);
+	if (unlikely(u->inflight == FIRST_PART))
+		submit_first_part(u);
+	return true;
+}
+
+void uring_start(struct uring_user *user, struct uring_op *op)
+{
+	struct uring *u = user->ring;
+
+	op->user = user;
 	reactor_poller_poke(&u->poller);
 	/* Now, as the poller that starts it may have its turn after the ring's. */
 	if (uring_pace_slow(&u->pace))
 		reactor_no_polling_on(u->reactor);
-	if (likely(sqe)) {
-		prepare(u, op, sqe);
-		if (unlikely(u->inflight == FIRST_PART))
-			submit_first_part(u);
-		return;
-	}
-	op->state = OP_WAITS_FOR_SQE;
-	op_list_append(&u->waiting, op);
-}
-
-static unsigned int feed(struct uring *u)
-{
-	struct io_uring_sqe *sqe;
-	struct uring_op *op;
-	unsigned int n;
-
-	for (n = 0; (op = u->waiting.first) && (sqe = take_sqe(u)); n++) {
-		op_list_remove(&u->waiting, op);
-		prepare(u, op, sqe);
-	}
-	return n;
+	if (unlikely(user->waiting.first || !uring_submit(user, op)))
+		uring_wait_for_sqe(user, op);
 }
 
 /* Completions are ready in the kernel that reach the ring only with a system call of ours. */
@@ -145,6 +138,7 @@ static void complete(struct uring *u, uint64_t user_data, int res)
 	u->inflight--;
 	if (user_data == CANCEL_DATA)
 		return;
+	op->user->inflight--;
 	op->state = OP_IDLE;
 	if (unlikely(op == u->pace.timed))
 		end_timing(u);
@@ -176,11 +170,11 @@ static unsigned int poll_ring(void *arg)
 	struct uring *u = arg;
 	unsigned int n, reaped = 0, work;
 
-	if (likely(!u->inflight && !u->waiting.first))
+	if (likely(!u->inflight && !u->turns.first))
 		return 0;
 	/* A done() may put the last channel on this ring. */
 	u->refs++;
-	work = feed(u);
+	work = unlikely(u->turns.first) ? uring_feed(u) : 0;
 	work += enter(u);
 	do {
 		n = reap_batch(u);
@@ -208,7 +202,7 @@ static bool arm(void *arg)
 	}
 	/* SQEs, and waiting ops that have room, are nobody's but ours to see. */
 	return io_uring_sq_ready(&u->ring) || io_uring_cq_ready(&u->ring) ||
-	       kernel_wants_a_call(u) || (u->waiting.first && u->inflight < CQ_ENTRIES);
+	       kernel_wants_a_call(u) || uring_is_hungry(u);
 }
 
 static void disarm(void *arg)
@@ -240,23 +234,34 @@ static void cancel_submitted(struct uring *u, struct uring_op *op)
 	u->inflight++;
 }
 
-void uring_cancel(struct uring *u, struct uring_op *op)
+bool uring_runs(const struct uring_op *op)
+{
+	return op->state == OP_SUBMITTED;
+}
+
+bool uring_forget(struct uring_op *op)
 {
 	switch ((enum op_state)op->state) {
-	case OP_SUBMITTED:
-		cancel_submitted(u, op);
-		return;
 	case OP_WAITS_FOR_SQE:
-		op_list_remove(&u->waiting, op);
+		op_list_remove(&op->user->waiting, op);
 		break;
 	case OP_WAITS_FOR_BUF:
-		op_list_remove(&u->buf_waiting, op);
+		op_list_remove(&op->user->buf_waiting, op);
 		break;
+	case OP_SUBMITTED:
 	case OP_IDLE:
-		return;
+		return false;
 	}
 	op->state = OP_IDLE;
-	op->type->done(op, -ECANCELED);
+	return true;
+}
+
+void uring_cancel(struct uring_op *op)
+{
+	if (op->state == OP_SUBMITTED)
+		cancel_submitted(op->user->ring, op);
+	else if (uring_forget(op))
+		op->type->done(op, -ECANCELED);
 }
 
 /* --- the reactor's ring --- */
@@ -279,8 +284,8 @@ static int make(struct reactor *r, struct uring **out)
 	io_uring_register_ring_fd(&u->ring);
 	uring_make_file_table(u);
 	u->refs = 1;
-	op_list_init(&u->waiting);
-	op_list_init(&u->buf_waiting);
+	TURNS_INIT(&u->turns);
+	TURNS_INIT(&u->buf_turns);
 	u->poller = (struct reactor_poller){
 		.name = "io_uring", .poll = poll_ring, .arm = arm, .disarm = disarm, .arg = u};
 	reactor_poller_add(r, &u->poller);

@@ -5,7 +5,12 @@
 /*
  * One io_uring per reactor, for all file bdevs there. Operations that are started in a poll round
  * are submitted together in the next call of the ring's poller, and their completions are reaped by
- * it. More operations than the ring has room for wait in a list: starting one never fails.
+ * it. More operations than the ring has room for wait in lists: starting one never fails.
+ *
+ * Who starts operations is a user of the ring (a bdev's channel). Whatever is bounded is shared so
+ * that none of them can take it from the others: a user has as much as it likes while it has no
+ * more than is left free, and a small reserve in any case. Each waits in a list of its own, and
+ * they take turns.
  *
  * All functions: the reactor on which the ring was got, except uring_probe().
  */
@@ -17,6 +22,30 @@
 
 struct uring;
 struct uring_op;
+struct uring_user;
+
+struct uring_op_list {
+	struct uring_op *first, **lastp;
+};
+
+/* A place in the order in which users that wait take their turns. */
+struct uring_turn {
+	struct uring_user *next, **prevp; /* prevp NULL: it isn't waiting */
+};
+
+/* Embedded in its owner; all but blocked() private. */
+struct uring_user {
+	struct uring *ring;
+	/*
+	 * Submitting its operations has made the reactor sleep in the kernel, which it must not. To
+	 * be called again if that goes on. May be NULL.
+	 */
+	void (*blocked)(struct uring_user *user, uint64_t ns);
+	unsigned int inflight; /* its operations that have an SQE */
+	unsigned int bufs;     /* its bounce buffers */
+	struct uring_op_list waiting, buf_waiting;
+	struct uring_turn turn, buf_turn;
+};
 
 struct uring_op_type {
 	/* Fills an SQE, all but its user_data. Called when the op gets one, maybe again if the op
@@ -31,6 +60,7 @@ struct uring_op_type {
 /* Embedded in a request; its owner sets the type, the rest is private. */
 struct uring_op {
 	const struct uring_op_type *type;
+	struct uring_user *user;
 	struct uring_op *next, **prevp;
 	uint8_t state;
 };
@@ -53,15 +83,24 @@ void uring_put(struct uring *u);
 int uring_file_add(struct uring *u, int fd);
 void uring_file_remove(struct uring *u, int index);
 
-void uring_start(struct uring *u, struct uring_op *op);
+/* `user` is filled, but for blocked(). Before its first operation, and after its last. */
+void uring_user_init(struct uring_user *user, struct uring *u);
+void uring_user_fini(struct uring_user *user);
+
+void uring_start(struct uring_user *user, struct uring_op *op);
 /* Tries to end a started op early, or its wait for a buffer. done() may be called inside. */
-void uring_cancel(struct uring *u, struct uring_op *op);
+void uring_cancel(struct uring_op *op);
+/* An op that waits ends without done(), and has never been started. False: it doesn't wait. */
+bool uring_forget(struct uring_op *op);
+
+/* It has an SQE, and its done() follows. */
+bool uring_runs(const struct uring_op *op);
 
 /*
  * Bounce buffers of URING_BUF_BYTES, aligned to URING_BUF_ALIGN: a bounded pool per ring that grows
  * on demand. 0; -EBUSY: got_buf() follows; -ENOMEM.
  */
-int uring_buf_get(struct uring *u, struct uring_op *op, void **buf);
-void uring_buf_put(struct uring *u, void *buf);
+int uring_buf_get(struct uring_user *user, struct uring_op *op, void **buf);
+void uring_buf_put(struct uring_user *user, void *buf);
 
 #endif

@@ -20,6 +20,7 @@ struct pipe_op {
 
 static struct reactor *reactor;
 static struct uring *ring;
+static struct uring_user user;
 static int fds[2];
 static struct pipe_op ops[OPS];
 static unsigned int nended;
@@ -52,7 +53,7 @@ static void done(struct uring_op *op, int res)
 static void got_buf(struct uring_op *op, void *buf)
 {
 	((struct pipe_op *)op)->buf = buf;
-	uring_start(ring, op);
+	uring_start(&user, op);
 }
 
 static const struct uring_op_type type = {.prep = prep, .done = done, .got_buf = got_buf};
@@ -60,10 +61,12 @@ static const struct uring_op_type type = {.prep = prep, .done = done, .got_buf =
 static void get_fn(void *arg)
 {
 	*(int *)arg = uring_get(&ring);
+	uring_user_init(&user, ring);
 }
 
 static void put_fn(void *arg)
 {
+	uring_user_fini(&user);
 	uring_put(ring);
 	ring = NULL;
 }
@@ -98,7 +101,7 @@ static void start_fn(void *arg)
 	unsigned int i;
 
 	for (i = 0; i < expected; i++)
-		uring_start(ring, &ops[i].op);
+		uring_start(&user, &ops[i].op);
 }
 
 static unsigned int count_res(int res)
@@ -125,7 +128,7 @@ static void start_burst_fn(void *arg)
 
 	for (i = 0; i < expected; i++) {
 		CU_ASSERT_EQUAL(left(), i < 3 ? 8 : 5);
-		uring_start(ring, &ops[i].op);
+		uring_start(&user, &ops[i].op);
 	}
 	CU_ASSERT_EQUAL(left(), 5);
 }
@@ -169,7 +172,7 @@ static void cancel_fn(void *arg)
 	unsigned int i;
 
 	for (i = 0; i < expected; i++)
-		uring_cancel(ring, &ops[i].op);
+		uring_cancel(&ops[i].op);
 }
 
 /* Some of them are in the kernel, some have an SQE, some wait for one. */
@@ -385,14 +388,14 @@ static void take_bufs_fn(void *arg)
 	int rc;
 
 	for (i = 0; i < expected; i++) {
-		rc = uring_buf_get(ring, &ops[i].op, &ops[i].buf);
+		rc = uring_buf_get(&user, &ops[i].op, &ops[i].buf);
 		CU_ASSERT(rc == 0 || rc == -EBUSY);
 		CU_ASSERT((rc == 0) == (ops[i].buf != NULL));
 	}
 	CU_ASSERT((uintptr_t)ops[0].buf % URING_BUF_ALIGN == 0);
 	memset(ops[0].buf, 1, URING_BUF_BYTES);
 	/* One that waits for a buffer is cancelled: at once. */
-	uring_cancel(ring, &ops[expected - 1].op);
+	uring_cancel(&ops[expected - 1].op);
 	CU_ASSERT_EQUAL(ops[expected - 1].res, -ECANCELED);
 }
 
@@ -416,13 +419,13 @@ static void give_bufs_fn(void *arg)
 
 	for (i = range->from; i < range->to; i++)
 		if (ops[i].buf)
-			uring_buf_put(ring, ops[i].buf);
+			uring_buf_put(&user, ops[i].buf);
 }
 
 /* The buffers that are given back go to those who wait, in their order, who then go on. */
 static void buffers(void)
 {
-	const unsigned int n = 50;
+	const unsigned int n = 100;
 	struct range first = {0, 0}, rest = {0, n};
 	unsigned int i;
 

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "bdev/workers.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "util/util.h"
+
+#define STACK_BYTES (128u << 10)
+
+struct worker {
+	struct workers *workers; /* the reactor's */
+	struct worker *next_idle;
+	sem_t turn;
+	atomic_bool sending; /* it is about to touch the reactor, or just does */
+	struct work *work;   /* handed over by `turn`; NULL: the end */
+};
+
+/* --- making them --- */
+
+static sem_t asked;
+static _Atomic(struct workers *) asking;
+
+static void wait_for(sem_t *sem)
+{
+	while (sem_wait(sem))
+		;
+}
+
+static void *work_on(void *arg)
+{
+	struct worker *worker = arg;
+	struct work *work;
+
+	for (;;) {
+		wait_for(&worker->turn);
+		work = worker->work;
+		if (!work)
+			break;
+		work->run(work);
+		/* The worker may have its next work, and `work` be gone, before this returns. */
+		atomic_store(&worker->sending, true);
+		reactor_send(worker->workers->reactor, &work->msg);
+		atomic_store(&worker->sending, false);
+	}
+	sem_destroy(&worker->turn);
+	free(worker);
+	return NULL;
+}
+
+/* Signals are the main thread's; the CPUs are all that the process may use, not the reactors'. */
+static int make_thread(struct worker *worker)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int rc;
+
+	rc = pthread_attr_init(&attr);
+	if (rc)
+		return -rc;
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	rc = pthread_create(&thread, &attr, work_on, worker);
+	pthread_attr_destroy(&attr);
+	if (!rc)
+		pthread_setname_np(thread, "bdev-worker");
+	return -rc;
+}
+
+static void make_for(struct workers *workers)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+
+	if (worker) {
+		worker->workers = workers;
+		sem_init(&worker->turn, 0, 0);
+	}
+	if (worker && make_thread(worker)) {
+		sem_destroy(&worker->turn);
+		free(worker);
+		worker = NULL;
+	}
+	workers->made = worker;
+	atomic_store(&workers->sending, true);
+	reactor_send(workers->reactor, &workers->made_msg);
+	atomic_store(&workers->sending, false);
+}
+
+static void *make_on(void *arg)
+{
+	struct workers *workers, *next;
+
+	for (;;) {
+		wait_for(&asked);
+		for (workers = atomic_exchange(&asking, NULL); workers; workers = next) {
+			next = workers->next_asking;
+			make_for(workers);
+		}
+	}
+	return NULL;
+}
+
+static int start_maker(void)
+{
+	sigset_t all, old;
+	pthread_t thread;
+	int rc;
+
+	if (sem_init(&asked, 0, 0))
+		return -errno;
+	/* Inherited by the workers. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&thread, NULL, make_on, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (rc)
+		return -rc;
+	pthread_setname_np(thread, "bdev-workers");
+	pthread_detach(thread);
+	return 0;
+}
+
+int workers_start_maker(void)
+{
+	static pid_t started; /* threads don't survive a fork(), which tests do */
+	int rc = 0;
+
+	if (started == getpid())
+		return 0;
+	rc = start_maker();
+	if (!rc)
+		started = getpid();
+	return rc;
+}
+
+/* --- work --- */
+
+static void ask(struct workers *workers)
+{
+	struct workers *first = atomic_load(&asking);
+
+	if (workers->asked || workers->n == workers->max)
+		return;
+	workers->asked = true;
+	workers->owner->hold(workers);
+	do
+		workers->next_asking = first;
+	while (!atomic_compare_exchange_weak(&asking, &first, workers));
+	sem_post(&asked);
+}
+
+static void hand_over(struct worker *worker, struct work *work)
+{
+	if (work)
+		work->worker = worker;
+	worker->work = work;
+	sem_post(&worker->turn);
+}
+
+static void remove_waiting(struct workers *workers, struct work *work)
+{
+	*work->prevp = work->next;
+	if (work->next)
+		work->next->prevp = work->prevp;
+	else
+		workers->last = work->prevp;
+}
+
+static void give_next(struct workers *workers, struct worker *worker)
+{
+	struct work *work = workers->first;
+
+	if (work) {
+		remove_waiting(workers, work);
+		hand_over(worker, work);
+		return;
+	}
+	worker->next_idle = workers->idle;
+	workers->idle = worker;
+	workers->nidle++;
+}
+
+static void take_made(void *arg)
+{
+	struct workers *workers = arg;
+
+	workers->asked = false;
+	if (workers->made) {
+		workers->n++;
+		give_next(workers, workers->made);
+		if (workers->first)
+			ask(workers);
+	} else if (!workers->n && workers->first) {
+		workers->owner->none(workers);
+	}
+	workers->owner->put(workers); /* may be the end of `workers` */
+}
+
+static void end_work(void *arg)
+{
+	struct work *work = arg;
+	struct worker *worker = work->worker;
+
+	work->worker = NULL;
+	give_next(work->workers, worker);
+	work->done(work);
+}
+
+void workers_init(struct workers *workers, struct reactor *r, unsigned int max,
+		  const struct workers_owner *owner)
+{
+	*workers = (struct workers){.reactor = r, .max = max, .owner = owner};
+	workers->last = &workers->first;
+	workers->made_msg = (struct reactor_msg){.fn = take_made, .arg = workers};
+}
+
+void work_start(struct workers *workers, struct work *work)
+{
+	struct worker *worker = workers->idle;
+
+	work->workers = workers;
+	work->msg = (struct reactor_msg){.fn = end_work, .arg = work};
+	if (worker) {
+		workers->idle = worker->next_idle;
+		workers->nidle--;
+		workers->spare = min_t(unsigned int, workers->spare, workers->nidle);
+		hand_over(worker, work);
+		return;
+	}
+	work->worker = NULL;
+	work->next = NULL;
+	work->prevp = workers->last;
+	*workers->last = work;
+	workers->last = &work->next;
+	workers->spare = 0;
+	ask(workers);
+}
+
+bool work_stop(struct work *work)
+{
+	if (work->worker)
+		return false;
+	remove_waiting(work->workers, work);
+	return true;
+}
+
+/*
+ * A worker whose last work has been seen to be done may still be on its way out of reactor_send():
+ * a few instructions, but it needs the reactor for them.
+ */
+static void wait_for_senders(const struct workers *workers)
+{
+	const struct worker *worker;
+
+	for (worker = workers->idle; worker; worker = worker->next_idle)
+		while (atomic_load(&worker->sending))
+			sched_yield();
+	while (atomic_load(&workers->sending))
+		sched_yield();
+}
+
+static void end_idle(struct workers *workers, unsigned int n)
+{
+	struct worker *worker;
+
+	for (; n && (worker = workers->idle); n--) {
+		workers->idle = worker->next_idle;
+		workers->nidle--;
+		workers->n--;
+		hand_over(worker, NULL);
+	}
+}
+
+void workers_trim(struct workers *workers)
+{
+	wait_for_senders(workers);
+	end_idle(workers, workers->spare);
+	workers->spare = workers->nidle;
+}
+
+void workers_fini(struct workers *workers)
+{
+	wait_for_senders(workers);
+	end_idle(workers, workers->nidle);
+}
