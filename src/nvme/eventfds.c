@@ -18,7 +18,7 @@ static void irq_is_set(void *arg)
 		close(call->old);
 	/* What the old one was signalled for may not have arrived, nor that of one before. */
 	if (call->fd >= 0 && sync->ctrl->irq_replaced[call->vector])
-		reactor_signal(sync->ctrl->home, call->fd);
+		reactor_signal(sync->ctrl->home, call->fd, &sync->ctrl->wary);
 	vnvme_sync_end(sync);
 }
 
@@ -93,7 +93,7 @@ static void trigger_at_home(struct vnvme_sync *sync)
 	int fd = atomic_load(&sync->ctrl->irq_fds[call->vector]);
 
 	if (fd >= 0)
-		reactor_signal(sync->ctrl->home, fd);
+		reactor_signal(sync->ctrl->home, fd, &sync->ctrl->wary);
 	vnvme_sync_end(sync);
 }
 

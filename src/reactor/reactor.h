@@ -11,6 +11,7 @@
  * Calling thread: "any" may be called from anywhere, "reactor" only on the reactor in question.
  */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -219,10 +220,11 @@ void reactor_timer_cancel(struct reactor_timer *t);
 
 /*
  * Signals an eventfd that another process shares. That one could make the write block: then the
- * watchdog ends it. 0, also when the counter is full: the reader has been told; -EINTR: it blocked;
- * or -errno. Reactor.
+ * watchdog ends it, and `wary`, its owner's, becomes true: from then on the kernel signals what that
+ * owner has, which costs more and never waits. 0, also when the counter is full: the reader has been
+ * told; -EINTR: it blocked; or -errno. Reactor.
  */
-int reactor_signal(struct reactor *r, int fd);
+int reactor_signal(struct reactor *r, int fd, atomic_bool *wary);
 /*
  * A thread that looks at these reactors a few times per second and ends writes of reactor_signal()
  * that last. Stopped before they are destroyed; `reactors` stays the caller's. Main thread. 0 or

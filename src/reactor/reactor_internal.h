@@ -47,10 +47,14 @@ struct reactor {
 	atomic_uint signals;	       /* odd: in the write of reactor_signal() */
 	unsigned int signals_seen;     /* by the watchdog */
 	int event_fd;		       /* wakes the sleeper */
+	unsigned long aio;	       /* signal.c's; 0: none yet */
 };
 
 /* reactor.c */
 unsigned int reactor_run_messages(struct reactor *r);
+
+/* signal.c: after the reactor's last call. */
+void reactor_signal_fini(struct reactor *r);
 
 /* share.c */
 void reactor_shares_init(struct reactor *r);

@@ -35,6 +35,7 @@ int reactor_sleep_init(struct reactor *r)
 
 void reactor_sleep_fini(struct reactor *r)
 {
+	reactor_signal_fini(r);
 	close(r->event_fd);
 	close(r->epoll_fd);
 }

@@ -101,6 +101,7 @@ struct virtio_dev {
 	size_t ngroups;
 	struct vhost_ops vhost_ops;
 	struct vhost_socket *socket;
+	atomic_bool wary;	   /* an eventfd of the VMM's has blocked */
 	struct queue_stats *stats; /* by queue, kept over sessions; their reactor's */
 	struct iov_budget *lists;  /* what the groups' lists may use */
 	/* The control thread's. */

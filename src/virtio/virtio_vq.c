@@ -316,6 +316,7 @@ int virtio_vq_create(struct virtio_group *g, struct virtio_slot *slot,
 		.base = vring->base,
 		.event_idx = vring->features >> VIRTIO_F_EVENT_IDX & 1,
 		.call_fd = vring->call_fd,
+		.wary = &g->dev->wary,
 	};
 	int rc;
 

@@ -37,6 +37,7 @@ int virtq_init(struct virtq *vq, const struct virtq_params *p)
 		.size = p->size,
 		.event_idx = p->event_idx,
 		.call_fd = p->call_fd,
+		.wary = p->wary,
 		.last_avail = p->base,
 		.expected = p->used,
 	};
@@ -324,7 +325,7 @@ enum virtq_flushed virtq_flush(struct virtq *vq)
 
 void virtq_kick_guest(struct virtq *vq)
 {
-	if (vq->call_fd >= 0 && reactor_signal(reactor_self(), vq->call_fd) == -EINTR)
+	if (vq->call_fd >= 0 && reactor_signal(reactor_self(), vq->call_fd, vq->wary) == -EINTR)
 		broken(vq, "its notification eventfd blocks, as its counter is full", 0);
 }
 

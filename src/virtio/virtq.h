@@ -10,6 +10,7 @@
 
 #include <endian.h>
 #include <linux/virtio_ring.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -36,7 +37,8 @@ struct virtq {
 	struct inflight_queue *inflight; /* NULL: nobody tracks */
 	uint16_t size;
 	bool event_idx;
-	int call_fd; /* -1: the guest is not notified */
+	int call_fd;	   /* -1: the guest is not notified */
+	atomic_bool *wary; /* of reactor_signal() */
 
 	uint16_t last_avail;  /* the next available entry to take */
 	uint16_t seen_avail;  /* the available index at the last look, checked */
@@ -74,6 +76,7 @@ struct virtq_params {
 	uint16_t size, base;
 	bool event_idx;
 	int call_fd;
+	atomic_bool *wary; /* the device's, for reactor_signal() */
 };
 
 /* Starts a queue, and finds what was in flight in it. 0 or -ENOMEM. */

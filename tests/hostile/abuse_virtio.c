@@ -99,8 +99,10 @@ static int give_full_eventfd(struct fe_vq *q)
 
 	if (fd < 0)
 		return -errno;
-	err = fe_vhost_set_vring_call(&q->dev->vhost, q->index, fd);
-	if (write(fd, &full, sizeof(full)) < 0 || fcntl(fd, F_SETFL, O_RDWR) < 0)
+	err = write(fd, &full, sizeof(full)) < 0 ? -errno : 0;
+	if (!err)
+		err = fe_vhost_set_vring_call(&q->dev->vhost, q->index, fd);
+	if (!err && fcntl(fd, F_SETFL, O_RDWR) < 0)
 		err = -errno;
 	close(q->call_fd);
 	q->call_fd = fd;

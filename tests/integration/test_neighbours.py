@@ -97,6 +97,7 @@ LOADS = (
     Hostile("slow reads", "blk-reads", "hung"),
     Hostile("resets", "nvme-resets", "late"),
     Hostile("broken rings", "blk-lies"),
+    Hostile("interrupts that block", "blk-interrupts"),
     Hostile("half messages", "blk-half", more=("--connections=16",)),
     Hostile("half messages vfio-user", "vfio-half", more=("--connections=16",)),
     Hostile("full log", "blk-noise", log_full=True),

@@ -39,6 +39,7 @@ PHASES = {
     "resets": [f"{kind}-resets late" for kind in TYPES],
     "resets with a file": [f"{kind}-resets direct" for kind in TYPES],
     "broken rings": [f"{kind}-lies memory" for kind in TYPES],
+    "eventfds that block": ["blk-interrupts memory", "scsi-interrupts memory"],
     "queues that come and go": ["nvme-churn memory", "vfio-churn direct"],
     "reconnects": [f"{kind}-reconnect cached" for kind in TYPES],
     "administration": [f"{kind}-inquire memory" for kind in TYPES],
@@ -58,10 +59,13 @@ HARMLESS = [re.compile(pattern) for pattern in (
     r"(read|write)\(\d+<anon_inode:\[(eventfd|timerfd)\](>|:)",
     # Those a VMM gives are looked at when they come: nothing else is closed here.
     r"close\(\d+<anon_inode:\[(eventfd|timerfd|io_uring)\](>|:)",
-    r"epoll_ctl\(", r"futex\([^,]*, FUTEX_WAKE", r"timerfd_settime\(", r"clock_",
+    # How an eventfd is signalled that has blocked.
+    r"io_setup\(", r"io_submit\(", r"io_getevents\([^,]*, 0, ", r"kill\(", r"epoll_ctl\(", r"futex\([^,]*, FUTEX_WAKE", r"timerfd_settime\(", r"clock_",
     r"getpid\(", r"gettid\(", r"tgkill\(", r"sched_yield\(", r"rt_sigreturn\(", r"rt_sigprocmask\(",
     # Of memory: no file is waited for. A lock that mapping guest memory holds may be.
     r"(mmap|munmap|mprotect|madvise|brk)\(", r"membarrier\(", r"getcpu\(", r"restart_syscall\(",
+    # malloc()'s, once, before it first gives memory back.
+    r'openat\(.*"/proc/sys/vm/overcommit_memory"', r"(read|close)\(\d+</proc/sys/vm/overcommit_memory>",
 )]
 
 # A lock of somebody who does not wait while holding it: for no longer than a host may be held up.

@@ -80,6 +80,7 @@ LOADS = (
     Hostile("aborts and resets, nvme", "nvme-resets", "late"),
     Hostile("broken rings, blk", "blk-lies"),
     Hostile("broken rings, nvme", "nvme-lies"),
+    Hostile("eventfds that block, blk", "blk-interrupts"),
     Hostile("reconnects, blk", "blk-reconnect"),
     Hostile("reconnects, nvme over vfio-user", "vfio-reconnect"),
     Hostile("half messages, blk", "blk-half", reference=ALONE),
