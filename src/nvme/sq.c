@@ -33,7 +33,7 @@ slow_path void vnvme_sq_end_timing(struct vnvme_sq *sq)
 
 static inline bool can_fetch(const struct vnvme_sq *sq)
 {
-	return sq->free && !sq->cq->waiting && !sq->deleting && !sq->held && !sq->starved;
+	return sq->free && !sq->cq->waiting && !sq->closed;
 }
 
 /* There is no memory for it now: it is the next one to be fetched, and nothing has happened. */
@@ -92,6 +92,15 @@ static inline void prefetch(const struct vnvme_sq *sq, unsigned int n)
 	}
 }
 
+/* The command that waited for a list is tried again, once in each batch. */
+static slow_path bool try_again(struct vnvme_sq *sq, unsigned int fetched)
+{
+	if (fetched || !sq->starved)
+		return false;
+	sq->starved = false;
+	return can_fetch(sq);
+}
+
 /* Up to n commands; returns how many. Entries beyond these are still the host's to write. */
 static unsigned int __attribute__((noinline)) fetch_batch(struct vnvme_sq *sq, unsigned int n)
 {
@@ -100,14 +109,14 @@ static unsigned int __attribute__((noinline)) fetch_batch(struct vnvme_sq *sq, u
 
 	prefetch(sq, n);
 	for (i = 0; i < n;) {
-		if (unlikely(check) && !can_fetch(sq))
+		if (unlikely(check) && unlikely(!can_fetch(sq)) && !try_again(sq, i))
 			break;
 		i++;
 		check = !fetch(sq);
 		if (unlikely(check) && sq->group->poller.share.credit <= 0)
 			break;
 	}
-	return i - sq->starved; /* the last one was left where it is */
+	return unlikely(check) ? i - sq->starved : i; /* it was left where it is */
 }
 
 /* The doorbell has moved, or commands are left from before. */
@@ -125,7 +134,6 @@ unsigned int vnvme_sq_run(struct vnvme_sq *sq, uint32_t tail, unsigned int burst
 			sq->group->held = sq;
 		return 0;
 	}
-	sq->starved = false;
 	if (tail != sq->seen_tail) {
 		sq->seen_tail = tail;
 		COUNTER_ADD(sq->stats->doorbells, 1);

@@ -177,11 +177,16 @@ struct vnvme_sq {
 	uint16_t size;
 	uint16_t head;		 /* next to fetch */
 	uint16_t since_eventidx; /* fetched since EventIdx was last moved */
-	bool deleting;		 /* by command: what is left completes or is aborted */
-	bool held;		 /* about to go to another group: nothing is fetched */
-	bool dropped;		 /* by reset: nothing is posted any more */
-	bool starved;		 /* a command waits for a list of the group's */
-	uint32_t outstanding;	 /* active requests, without Asynchronous Event Requests */
+	union {
+		struct {
+			bool deleting; /* by command: what is left completes or is aborted */
+			bool held;     /* about to go to another group: nothing is fetched */
+			bool starved;  /* a command waits for a list of the group's */
+		};
+		uint32_t closed; /* any of these: for one look */
+	};
+	bool dropped;	      /* by reset: nothing is posted any more */
+	uint32_t outstanding; /* active requests, without Asynchronous Event Requests */
 	struct vnvme_req *free;
 	struct vnvme_req *reqs;
 	uint32_t made_reqs; /* of these: the others are memory that was never touched */
