@@ -213,11 +213,20 @@ close:
 	return rc;
 }
 
+/* Or somebody else's by now. */
+static bool is_still_there(const struct file_bdev *f)
+{
+	struct stat there;
+
+	return !lstat(f->path, &there) && there.st_dev == f->st.st_dev &&
+	       there.st_ino == f->st.st_ino;
+}
+
 void file_close(struct file_bdev *f, bool discard)
 {
 	if (f->fd < 0)
 		return;
-	if (discard && f->created)
+	if (discard && f->created && is_still_there(f))
 		unlink(f->path);
 	file_unlock(f);
 	close(f->fd);
