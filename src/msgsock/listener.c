@@ -177,13 +177,27 @@ static void link_listener(struct listener *l)
 	*at = l;
 }
 
+/* All members are counters, which the control thread writes. */
+static void read_stats(struct session_stats *to, const struct session_stats *from)
+{
+	const uint64_t *src = (const uint64_t *)(const void *)from;
+	uint64_t *dst = (uint64_t *)(void *)to;
+	size_t i;
+
+	for (i = 0; i < sizeof(*to) / sizeof(*dst); i++)
+		dst[i] = COUNTER_READ(src[i]);
+}
+
 void listener_visit(void (*fn)(void *arg, const char *name, const struct session_stats *s),
 		    void *arg)
 {
 	const struct listener *l;
+	struct session_stats copy;
 
-	for (l = listeners; l; l = l->next)
-		fn(arg, l->name, &l->stats);
+	for (l = listeners; l; l = l->next) {
+		read_stats(&copy, &l->stats);
+		fn(arg, l->name, &copy);
+	}
 }
 
 int listener_open(struct listener *l, const struct socket_params *p, const struct listener_ops *ops,

@@ -238,11 +238,11 @@ def counters(case):
     daemon = case.start("-c", case.config())
     for times in (1, 2):
         daemon.send_signal(signal.SIGUSR1)
-        await_(lambda n=times: daemon.log.read_text().count("# reactor") == n, "the counters")
+        await_(lambda n=times: daemon.log.read_text().count("\nlog stderr ") == n, "the counters")
     said = daemon.log.read_text()
     for row in (r"^# queue +commands +reads ", r"^# memory +bytes +peak_bytes +waits$",
                 r"^memory nvme0( +-){3}$", r"^# bdev +reads ", r"^bdev +null( +-){10}$",
-                r"^reactor cpu\d+( +[\d-]+){5}$"):
+                r"^reactor cpu\d+( +[\d-]+){8}$", r"^log stderr( +[\d-]+){3}$"):
         equal(len(re.findall(row, said, re.M)), 2, row)
     equal(case.end(daemon), 0, "the status")
 
@@ -343,7 +343,7 @@ def a_guests_lines(case):
         session.ask(GET_INFO, struct.pack("<I", 0))
         session.close()
     daemon.send_signal(signal.SIGUSR1)
-    await_(lambda: "# log" in daemon.log.read_text(), "the counters")
+    await_(lambda: "\nlog stderr " in daemon.log.read_text(), "the counters")
     equal(case.end(daemon), 0, "the status")
     said = daemon.log.read_text()
     lines = re.findall(r" nvme0: (?:front-end|the front-end)", said)
