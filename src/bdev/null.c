@@ -18,6 +18,7 @@
 struct null_bdev {
 	struct bdev bdev;
 	uint64_t latency_ns;
+	enum bdev_status status; /* with which all ends; TIMEOUT: latency_ns is the time-out */
 };
 
 /* In io->backend. */
@@ -64,6 +65,7 @@ static void timer_fired(void *arg)
 {
 	struct null_channel *nc = arg;
 	struct bdev_channel *ch = nc->ch;
+	enum bdev_status status = of(ch->bdev)->status;
 	uint64_t now = time_now_ns();
 	struct null_io *nio;
 
@@ -71,7 +73,7 @@ static void timer_fired(void *arg)
 	/* New ones that are submitted meanwhile are due later than `now`. */
 	while ((nio = nc->first) && nio->deadline_ns <= now) {
 		unlink_io(nc, nio);
-		bdev_io_complete(io_of(nio), BDEV_STATUS_OK);
+		bdev_io_complete(io_of(nio), status);
 	}
 	if (nc->first)
 		start_timer(nc, nc->first, now);
@@ -211,6 +213,11 @@ int bdev_null_create(const struct bdev_null_params *p, char err[BDEV_ERR_MAX])
 	n->bdev.block_size = p->common.block_size;
 	n->bdev.nblocks = p->common.size_bytes / p->common.block_size;
 	n->latency_ns = p->latency_us * NS_PER_US;
+	n->bdev.io_timeout_ns = p->common.io_timeout_s * NS_PER_SEC;
+	if (n->bdev.io_timeout_ns && n->latency_ns > n->bdev.io_timeout_ns) {
+		n->latency_ns = n->bdev.io_timeout_ns;
+		n->status = BDEV_STATUS_TIMEOUT;
+	}
 	n->bdev.limits = (struct bdev_limits){
 		.buffer_align = 1,
 		.discard_granularity_bytes = p->common.block_size,

@@ -132,6 +132,7 @@ static int make_part(struct split *s, unsigned int i, uint64_t nblocks, const ui
 	part->bdev.nblocks = nblocks;
 	part->bdev.read_only = base->read_only;
 	part->bdev.limits = base->limits;
+	part->bdev.io_timeout_ns = base->io_timeout_ns;
 	part->bdev.ops = &split_ops;
 	part->split = s;
 	part->first_lba = i * nblocks;

@@ -56,7 +56,22 @@ static void begin_timing(struct uring *u)
 static void submit_early(struct uring *u)
 {
 	begin_timing(u);
+	uring_block_begin(&u->block);
 	io_uring_submit(&u->ring);
+	if (unlikely(uring_block_end(&u->block)))
+		uring_block_watch(&u->block);
+}
+
+/* Others that are submitted with it were seen not to block, or are the same user's. */
+static slow_path void submit_watched(struct uring *u, struct uring_user *user)
+{
+	uint64_t ns;
+
+	uring_block_watch_begin(&u->block);
+	io_uring_submit(&u->ring);
+	ns = uring_block_watch_end(&u->block);
+	if (ns && user->blocked)
+		user->blocked(user, ns);
 }
 
 /* Nothing to do if some of them are with the kernel already. */
@@ -77,7 +92,9 @@ bool uring_submit(struct uring_user *user, struct uring_op *op)
 	if (unlikely(!sqe))
 		return false;
 	prepare(u, op, sqe);
-	if (unlikely(u->inflight == FIRST_PART))
+	if (unlikely(u->block.watched))
+		submit_watched(u, user);
+	else if (unlikely(u->inflight == FIRST_PART))
 		submit_first_part(u);
 	return true;
 }
@@ -120,7 +137,10 @@ static unsigned int enter(struct uring *u)
 	if (!pending && !kernel_wants_a_call(u))
 		return 0;
 	begin_timing(u);
+	uring_block_begin(&u->block);
 	rc = io_uring_submit_and_get_events(&u->ring);
+	if (unlikely(uring_block_end(&u->block)))
+		uring_block_watch(&u->block);
 	if (unlikely(rc < 0 && rc != -EBUSY && rc != -EAGAIN && rc != -EINTR))
 		log_limited(&u->limit, LOG_LEVEL_ERROR, "io_uring",
 			    "io_uring of the reactor of CPU %d: %u operations can't be submitted "
@@ -284,6 +304,7 @@ static int make(struct reactor *r, struct uring **out)
 	io_uring_register_ring_fd(&u->ring);
 	uring_make_file_table(u);
 	u->refs = 1;
+	uring_block_init(&u->block);
 	TURNS_INIT(&u->turns);
 	TURNS_INIT(&u->buf_turns);
 	u->poller = (struct reactor_poller){

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "bdev/uring.h"
+#include "bdev/uring_block.h"
 #include "bdev/uring_pace.h"
 #include "reactor/reactor.h"
 #include "util/log.h"
@@ -50,6 +51,7 @@ struct uring {
 	bool files[URING_FILES_MAX];
 	const struct uring_op *newest; /* of those that are to be submitted */
 	struct uring_pace pace;
+	struct uring_block block;
 	struct log_limit limit;
 };
 

@@ -119,17 +119,27 @@ struct config_bdev_malloc {
 	int32_t numa_node;   /* or CONFIG_NUMA_ANY */
 };
 
+/* Which I/O goes through memory of the daemon's own. */
+enum config_bounce {
+	CONFIG_BOUNCE_AUTO,
+	CONFIG_BOUNCE_ALWAYS,
+	CONFIG_BOUNCE_NEVER,
+};
+
 struct config_bdev_file {
 	const char *path;    /* absolute */
 	uint64_t size_bytes; /* a multiple of block_size; 0: not given, all of an existing file */
 	bool direct;	     /* O_DIRECT */
 	bool create;	     /* create the file, size_bytes long, if it does not exist */
 	bool read_only;
+	uint32_t io_timeout_s; /* an I/O that takes longer ends in an error; 0: none does */
+	enum config_bounce bounce;
 };
 
 struct config_bdev_null {
-	uint64_t size_bytes; /* a multiple of block_size, not 0 */
-	uint32_t latency_us; /* each I/O completes that much later */
+	uint64_t size_bytes;   /* a multiple of block_size, not 0 */
+	uint32_t latency_us;   /* each I/O completes that much later */
+	uint32_t io_timeout_s; /* as a file's */
 };
 
 struct config_bdev_split {

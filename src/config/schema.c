@@ -16,6 +16,7 @@
 #define MALLOC_BYTES_MAX (64 * TIB)
 #define DISK_BYTES_MAX	 (4096 * KIB * TIB)
 #define NULL_LATENCY_MAX 60000000
+#define IO_TIMEOUT_MAX	 86400
 #define NUMA_NODE_MAX	 1023
 
 static const struct config_choice poll_choices[] = {
@@ -105,12 +106,23 @@ static const struct config_key malloc_keys[] = {
 	{0},
 };
 
+static const struct config_choice bounce_choices[] = {
+	{"auto", CONFIG_BOUNCE_AUTO},
+	{"always", CONFIG_BOUNCE_ALWAYS},
+	{"never", CONFIG_BOUNCE_NEVER},
+	{0},
+};
+
 static const struct config_key file_keys[] = {
 	{"path", config_read_path, FIELD(bdev, file.path), .required = true, .max = PATH_MAX - 1},
 	{"size", config_read_size, FIELD(bdev, file.size_bytes), .min = 512, .max = DISK_BYTES_MAX},
 	{"direct", config_read_bool, FIELD(bdev, file.direct), .dflt = "true"},
 	{"create", config_read_bool, FIELD(bdev, file.create), .dflt = "false"},
 	{"read_only", config_read_bool, FIELD(bdev, file.read_only), .dflt = "false"},
+	{"io_timeout_s", config_read_uint32, FIELD(bdev, file.io_timeout_s), .dflt = "30",
+	 .max = IO_TIMEOUT_MAX},
+	{"bounce", config_read_choice, FIELD(bdev, file.bounce), .dflt = "auto",
+	 .choices = bounce_choices},
 	{0},
 };
 
@@ -119,6 +131,8 @@ static const struct config_key null_keys[] = {
 	 .max = DISK_BYTES_MAX},
 	{"latency_us", config_read_uint32, FIELD(bdev, null.latency_us), .dflt = "0",
 	 .max = NULL_LATENCY_MAX},
+	{"io_timeout_s", config_read_uint32, FIELD(bdev, null.io_timeout_s), .dflt = "0",
+	 .max = IO_TIMEOUT_MAX},
 	{0},
 };
 

@@ -8,12 +8,14 @@
 #include "target/target_internal.h"
 #include "util/log.h"
 
-static struct bdev_params common_params(const struct config_bdev *b, uint64_t size_bytes)
+static struct bdev_params common_params(const struct config_bdev *b, uint64_t size_bytes,
+					uint32_t io_timeout_s)
 {
 	struct bdev_params p = {
 		.name = b->name,
 		.block_size = b->block_size,
 		.size_bytes = size_bytes,
+		.io_timeout_s = io_timeout_s,
 	};
 
 	memcpy(p.uuid, b->uuid, sizeof(p.uuid));
@@ -44,30 +46,46 @@ static int create_split(const struct config_bdev *b, char err[BDEV_ERR_MAX])
 	return rc;
 }
 
+static enum bdev_bounce bounce_of(enum config_bounce bounce)
+{
+	switch (bounce) {
+	case CONFIG_BOUNCE_ALWAYS:
+		return BDEV_BOUNCE_ALWAYS;
+	case CONFIG_BOUNCE_NEVER:
+		return BDEV_BOUNCE_NEVER;
+	case CONFIG_BOUNCE_AUTO:
+		break;
+	}
+	return BDEV_BOUNCE_AUTO;
+}
+
 static int create_bdev(const struct config_bdev *b, char err[BDEV_ERR_MAX])
 {
 	switch (b->type) {
 	case CONFIG_BDEV_MALLOC:
 		return bdev_malloc_create(
 			&(struct bdev_malloc_params){
-				.common = common_params(b, b->malloc.size_bytes),
+				.common = common_params(b, b->malloc.size_bytes, 0),
 				.numa_node = b->malloc.numa_node,
 			},
 			err);
 	case CONFIG_BDEV_FILE:
 		return bdev_file_create(
 			&(struct bdev_file_params){
-				.common = common_params(b, b->file.size_bytes),
+				.common =
+					common_params(b, b->file.size_bytes, b->file.io_timeout_s),
 				.path = b->file.path,
 				.direct = b->file.direct,
 				.create = b->file.create,
 				.read_only = b->file.read_only,
+				.bounce = bounce_of(b->file.bounce),
 			},
 			err);
 	case CONFIG_BDEV_NULL:
 		return bdev_null_create(
 			&(struct bdev_null_params){
-				.common = common_params(b, b->null.size_bytes),
+				.common =
+					common_params(b, b->null.size_bytes, b->null.io_timeout_s),
 				.latency_us = b->null.latency_us,
 			},
 			err);

@@ -136,6 +136,12 @@ static void print_bdev(void *arg, const struct bdev *bdev, const struct bdev_sta
 		s->ios[BDEV_OP_COMPARE],
 		s->errors,
 		inflight,
+		s->timeouts,
+		s->bounced,
+		s->late,
+		s->late - s->late_ended,
+		s->hangs,
+		s->hangs - s->hangs_ended,
 	};
 	FILE *f = arg;
 	size_t i;
@@ -205,8 +211,9 @@ void target_print_stats(const struct target *t)
 		"held_msgs", "mapped_bytes", "regions",
 	};
 	static const char *const bdev[] = {
-		"reads",    "read_bytes", "writes",   "write_bytes", "flushes",
-		"discards", "zeroes",	  "compares", "failed",	     "in_flight",
+		"reads",     "read_bytes", "writes", "write_bytes", "flushes",	"discards",
+		"zeroes",    "compares",   "failed", "in_flight",   "timeouts", "bounced",
+		"abandoned", "late",	   "hangs",  "hanging",
 	};
 	static const char *const reactor[] = {"rounds",		  "busy_rounds",    "sleeps",
 					      "messages",	  "idle_ms",	    "steps",

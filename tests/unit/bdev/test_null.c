@@ -181,6 +181,36 @@ static void abandon(void)
 	end();
 }
 
+/* What would take longer than the time-out ends then; what is quicker, as ever. */
+static void timeout(void)
+{
+	struct bdev_null_params p = {
+		.common = {.name = "null",
+			   .block_size = 512,
+			   .size_bytes = 1 << 20,
+			   .io_timeout_s = 1},
+		.latency_us = 30000000,
+	};
+	uint64_t started = time_now_ns();
+	char err[BDEV_ERR_MAX];
+
+	CU_ASSERT_EQUAL(bdev_null_create(&p, err), 0);
+	reactor = test_reactor(0);
+	if (!test_disk_open(&disk, reactor, "null", true))
+		return;
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_READ, 0, 1, data), BDEV_STATUS_TIMEOUT);
+	CU_ASSERT(time_now_ns() - started >= NS_PER_SEC);
+	CU_ASSERT_EQUAL(disk.ch->stats.timeouts, 1);
+	end();
+	p.latency_us = 1000;
+	CU_ASSERT_EQUAL(bdev_null_create(&p, err), 0);
+	reactor = test_reactor(0);
+	if (!test_disk_open(&disk, reactor, "null", true))
+		return;
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_READ, 0, 1, data), BDEV_STATUS_OK);
+	end();
+}
+
 static void put_when_last(struct test_req *req)
 {
 	if (disk.ch->inflight)
@@ -230,9 +260,13 @@ static void refusals(void)
 }
 
 static const struct test_case cases[] = {
-	{"ops", ops},		{"latency", latency},
-	{"cancel", cancel},	{"cancel_every", cancel_every},
-	{"abandon", abandon},	{"removal_in_flight", removal_in_flight},
+	{"ops", ops},
+	{"latency", latency},
+	{"cancel", cancel},
+	{"cancel_every", cancel_every},
+	{"abandon", abandon},
+	{"timeout", timeout},
+	{"removal_in_flight", removal_in_flight},
 	{"refusals", refusals},
 };
 

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The ring by itself: more operations than fit, cancelling, buffers, sleeping. */
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include "bdev/uring.h"
+#include "bdev/uring_block.h"
 #include "bdev_test.h"
 
 #define OPS 10000
@@ -446,6 +451,116 @@ static void buffers(void)
 	end();
 }
 
+/* --- an operation that blocks: its memory is only there once another thread has brought it --- */
+
+#define PAGES 64
+
+static int faults;
+static char *far_away;
+
+static bool begin_far_away(void)
+{
+	struct uffdio_api api = {.api = UFFD_API};
+	struct uffdio_register range = {.mode = UFFDIO_REGISTER_MODE_MISSING};
+
+	faults = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	if (faults < 0 || ioctl(faults, UFFDIO_API, &api))
+		return false;
+	far_away = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
+	range.range.start = (uintptr_t)far_away;
+	range.range.len = PAGES * 4096;
+	return far_away != MAP_FAILED && !ioctl(faults, UFFDIO_REGISTER, &range);
+}
+
+/* Brings each page that is asked for, after a while. */
+static void *bring(void *arg)
+{
+	struct uffd_msg msg;
+
+	while (read(faults, &msg, sizeof(msg)) == sizeof(msg)) {
+		struct uffdio_zeropage page = {
+			.range = {.start = msg.arg.pagefault.address & ~4095ULL, .len = 4096}};
+
+		usleep(3 * URING_BLOCK_NS / 1000);
+		ioctl(faults, UFFDIO_ZEROPAGE, &page);
+		if (page.range.start == (uintptr_t)far_away + (PAGES - 1) * 4096)
+			break;
+	}
+	return NULL;
+}
+
+static struct uring_user innocent;
+static unsigned int nblocked, ninnocent;
+
+static void far_prep(struct uring_op *op, struct io_uring_sqe *sqe)
+{
+	io_uring_prep_write(sqe, fds[1], far_away + (size_t)((struct pipe_op *)op - ops) * 4096, 1,
+			    0);
+}
+
+static const struct uring_op_type far_type = {.prep = far_prep, .done = done};
+
+static void user_blocked(struct uring_user *u, uint64_t ns)
+{
+	CU_ASSERT(ns >= URING_BLOCK_NS);
+	if (u == &user)
+		nblocked++;
+	else
+		ninnocent++;
+}
+
+static void init_users_fn(void *arg)
+{
+	user.blocked = innocent.blocked = user_blocked;
+	uring_user_init(&innocent, ring);
+}
+
+static void start_far_fn(void *arg)
+{
+	static unsigned int ninnocents;
+	unsigned int i;
+
+	for (i = 0; i < 3; i++)
+		uring_start(&innocent, &ops[PAGES + ninnocents++].op);
+	ops[*(unsigned int *)arg].op.type = &far_type;
+	uring_start(&user, &ops[*(unsigned int *)arg].op);
+}
+
+static void fini_users_fn(void *arg)
+{
+	uring_user_fini(&innocent);
+}
+
+/* Whose operations make the reactor sleep when it submits them: they, and not others, are told. */
+static void blocking(void)
+{
+	unsigned int i, last = PAGES - 1;
+	pthread_t thread;
+
+	if (!begin_far_away()) {
+		test_skip("userfaultfd: %s", strerror(errno));
+		return;
+	}
+	begin(PAGES + 4 * 3);
+	expected = 4 + 4 * 3;
+	pthread_create(&thread, NULL, bring, NULL);
+	reactor_call(reactor, init_users_fn, NULL);
+	CU_ASSERT_EQUAL(write(fds[1], "0123456789ab", 12), 12);
+	for (i = 0; i < 3; i++)
+		reactor_call(reactor, start_far_fn, &i);
+	reactor_call(reactor, start_far_fn, &last);
+	test_wait(&all_ended, "the writes");
+	pthread_join(thread, NULL);
+	CU_ASSERT(nblocked > 0);
+	CU_ASSERT_EQUAL(ninnocent, 0);
+	reactor_call(reactor, fini_users_fn, NULL);
+	user.blocked = NULL;
+	end();
+	munmap(far_away, PAGES * 4096);
+	close(faults);
+}
+
 static void probe(void)
 {
 	int rc = uring_probe();
@@ -463,6 +578,7 @@ static const struct test_case cases[] = {
 	{"registered_files", registered_files},
 	{"polling_that_pays", polling_that_pays},
 	{"buffers", buffers},
+	{"blocking", blocking},
 };
 
 TEST_MAIN("uring", cases)

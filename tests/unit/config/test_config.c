@@ -254,9 +254,9 @@ static void bdev_values(void)
 		"bdevs:\n"
 		"  - {name: m, type: malloc, size: 4096, block_size: 4096, numa_node: any}\n"
 		"  - {name: f, type: file, path: /tmp/no.such.file, size: 1GiB, create: true, direct: "
-		"false, uuid: 6F1C2A52-8d0e-4b0c-a3f4-5e1f7a9b3c10}\n"
+		"false, uuid: 6F1C2A52-8d0e-4b0c-a3f4-5e1f7a9b3c10, io_timeout_s: 0, bounce: always}\n"
 		"  - {name: d, type: file, path: /dev/../tmp/none, size: 512, create: true}\n"
-		"  - {name: n, type: null, size: 4194304TiB, latency_us: 10}\n" EMPTY);
+		"  - {name: n, type: null, size: 4194304TiB, latency_us: 10, io_timeout_s: 86400}\n" EMPTY);
 	char uuid[37];
 
 	if (!cfg)
@@ -269,12 +269,17 @@ static void bdev_values(void)
 	CU_ASSERT_EQUAL(cfg->bdevs[1].file.create, true);
 	CU_ASSERT_EQUAL(cfg->bdevs[1].file.direct, false);
 	CU_ASSERT_EQUAL(cfg->bdevs[1].file.read_only, false);
+	CU_ASSERT_EQUAL(cfg->bdevs[1].file.io_timeout_s, 0);
+	CU_ASSERT_EQUAL(cfg->bdevs[1].file.bounce, CONFIG_BOUNCE_ALWAYS);
 	CU_ASSERT_EQUAL(cfg->bdevs[2].file.direct, true);
+	CU_ASSERT_EQUAL(cfg->bdevs[2].file.io_timeout_s, 30);
+	CU_ASSERT_EQUAL(cfg->bdevs[2].file.bounce, CONFIG_BOUNCE_AUTO);
 	config_uuid_format(cfg->bdevs[1].uuid, uuid);
 	CU_ASSERT_STRING_EQUAL(uuid, "6f1c2a52-8d0e-4b0c-a3f4-5e1f7a9b3c10");
 	CU_ASSERT_EQUAL(cfg->bdevs[3].type, CONFIG_BDEV_NULL);
 	CU_ASSERT_EQUAL(cfg->bdevs[3].null.size_bytes, UINT64_C(1) << 62);
 	CU_ASSERT_EQUAL(cfg->bdevs[3].null.latency_us, 10);
+	CU_ASSERT_EQUAL(cfg->bdevs[3].null.io_timeout_s, 86400);
 	config_free(cfg);
 }
 
