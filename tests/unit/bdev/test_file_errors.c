@@ -75,6 +75,64 @@ static void short_file_direct(void)
 	free(in);
 }
 
+static int read_block(uint64_t lba, char *in)
+{
+	return test_io(&disk, BDEV_OP_READ, lba, 1, in);
+}
+
+/* What was cut off is an error until it is written, also when a later write has left a gap. */
+static void lost_stays_lost(bool direct)
+{
+	char *in = test_buffer(MIB);
+	uint64_t i;
+
+	if (!begin_in(NULL, 4 * MIB, direct)) {
+		test_skip("%s", err);
+		return;
+	}
+	for (i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_WRITE, i * 256, 256, buf), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(truncate(path, 10 * 4096 + 100), 0);
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_WRITE, 500, 2, buf), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(read_block(9, in), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(read_block(10, in), BDEV_STATUS_MEDIUM_ERROR);
+	CU_ASSERT_EQUAL(read_block(20, in), BDEV_STATUS_MEDIUM_ERROR);
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_COMPARE, 20, 1, buf), BDEV_STATUS_MEDIUM_ERROR);
+	CU_ASSERT_EQUAL(read_block(502, in), BDEV_STATUS_MEDIUM_ERROR);
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_READ, 500, 2, in), BDEV_STATUS_OK);
+	CU_ASSERT(!memcmp(in, buf, 2 * 4096));
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_READ, 499, 2, in), BDEV_STATUS_MEDIUM_ERROR);
+	/* Written, zeroed, discarded: only the last is as lost as before. */
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_WRITE, 20, 1, buf), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_COMPARE, 20, 1, buf), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(read_block(21, in), BDEV_STATUS_MEDIUM_ERROR);
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_WRITE_ZEROES, 30, 10, NULL), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_READ, 30, 10, in), BDEV_STATUS_OK);
+	CU_ASSERT(test_all(in, 10 * 4096, 0));
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_DISCARD, 40, 10, NULL), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(read_block(45, in), BDEV_STATUS_MEDIUM_ERROR);
+	/* Once more, further in front. */
+	CU_ASSERT_EQUAL(truncate(path, 5 * 4096), 0);
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_WRITE, 600, 1, buf), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(read_block(4, in), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(read_block(5, in), BDEV_STATUS_MEDIUM_ERROR);
+	CU_ASSERT_EQUAL(read_block(20, in), BDEV_STATUS_MEDIUM_ERROR);
+	CU_ASSERT_EQUAL(read_block(500, in), BDEV_STATUS_MEDIUM_ERROR);
+	CU_ASSERT_EQUAL(read_block(600, in), BDEV_STATUS_OK);
+	end();
+	free(in);
+}
+
+static void lost_buffered(void)
+{
+	lost_stays_lost(false);
+}
+
+static void lost_direct(void)
+{
+	lost_stays_lost(true);
+}
+
 /* A file system of 2 MiB with an image of 8. */
 static void no_space(void)
 {
@@ -236,6 +294,8 @@ static void deleted_file(void)
 static const struct test_case cases[] = {
 	{"short_file", short_file},
 	{"short_file_direct", short_file_direct},
+	{"lost_buffered", lost_buffered},
+	{"lost_direct", lost_direct},
 	{"no_space", no_space},
 	{"neither_holes_nor_zero_ranges", neither_holes_nor_zero_ranges},
 	{"file_too_big", file_too_big},
