@@ -29,6 +29,36 @@ static bool vnvme_has_region(GArray *list, const VnvmeRegion *region)
     return false;
 }
 
+static uint64_t vnvme_region_end(const VnvmeRegion *region)
+{
+    return region->gpa + region->size;
+}
+
+/* The same file at the same distance from guest memory and from ours */
+static bool vnvme_same_mapping(const VnvmeRegion *a, const VnvmeRegion *b)
+{
+    return a->fd == b->fd && a->gpa - a->fd_offset == b->gpa - b->fd_offset &&
+           a->gpa - a->hva == b->gpa - b->hva;
+}
+
+static bool vnvme_is_part(const VnvmeRegion *part, const VnvmeRegion *whole)
+{
+    return vnvme_same_mapping(part, whole) && part->gpa >= whole->gpa &&
+           vnvme_region_end(part) <= vnvme_region_end(whole);
+}
+
+static bool vnvme_is_part_of_any(const VnvmeRegion *part, GArray *list)
+{
+    unsigned i;
+
+    for (i = 0; i < list->len; i++) {
+        if (vnvme_is_part(part, vnvme_region(list, i))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static VnvmeRegion vnvme_device_memory(VHostUserNvme *s)
 {
     return (VnvmeRegion) {
@@ -109,19 +139,16 @@ static bool vnvme_remove_slot(VHostUserNvme *s, const VnvmeRegion *region,
                           NULL, 0, errp);
 }
 
-/*
- * The target gets what is new and loses what has gone. What it had stays where
- * it is, also when there is more than it takes.
- */
-static bool vnvme_tell_ram(VHostUserNvme *s, Error **errp)
+/* @whole: what is only a part of a region goes, too. */
+static bool vnvme_remove_gone(VHostUserNvme *s, bool whole, Error **errp)
 {
-    bool added = true;
     unsigned i;
 
     for (i = s->told_ram->len; i-- > 0;) {
         VnvmeRegion *region = vnvme_region(s->told_ram, i);
 
-        if (vnvme_has_region(s->ram, region)) {
+        if (whole ? vnvme_has_region(s->ram, region) :
+                    vnvme_is_part_of_any(region, s->ram)) {
             continue;
         }
         if (s->by_slot && !vnvme_remove_slot(s, region, errp)) {
@@ -129,22 +156,103 @@ static bool vnvme_tell_ram(VHostUserNvme *s, Error **errp)
         }
         g_array_remove_index(s->told_ram, i);
     }
-    for (i = 0; i < s->ram->len && s->told_ram->len + 1 < s->slots; i++) {
-        VnvmeRegion *region = vnvme_region(s->ram, i);
+    return true;
+}
 
-        if (vnvme_has_region(s->told_ram, region)) {
-            continue;
-        }
-        trace_vhost_user_nvme_region(i, region->gpa, region->size,
-                                     region->fd_offset);
-        if (s->by_slot && !vnvme_add_slot(s, region, &added, errp)) {
-            return false;
-        }
-        if (added) {
-            g_array_append_val(s->told_ram, *region);
+/* The piece of @region that the target has at @gpa, or NULL */
+static VnvmeRegion *vnvme_told_at(VHostUserNvme *s, const VnvmeRegion *region,
+                                  uint64_t gpa)
+{
+    unsigned i;
+
+    for (i = 0; i < s->told_ram->len; i++) {
+        VnvmeRegion *told = vnvme_region(s->told_ram, i);
+
+        if (vnvme_is_part(told, region) && told->gpa <= gpa &&
+            gpa < vnvme_region_end(told)) {
+            return told;
         }
     }
-    return s->by_slot || vnvme_send_table(s, errp);
+    return NULL;
+}
+
+/* The first piece of @region from @gpa on that the target does not have */
+static bool vnvme_next_missing(VHostUserNvme *s, const VnvmeRegion *region,
+                               uint64_t gpa, VnvmeRegion *missing)
+{
+    uint64_t end = vnvme_region_end(region);
+    VnvmeRegion *told;
+    unsigned i;
+
+    while ((told = vnvme_told_at(s, region, gpa))) {
+        gpa = vnvme_region_end(told);
+    }
+    for (i = 0; i < s->told_ram->len; i++) {
+        told = vnvme_region(s->told_ram, i);
+        if (vnvme_is_part(told, region) && told->gpa > gpa) {
+            end = MIN(end, told->gpa);
+        }
+    }
+    *missing = *region;
+    missing->gpa = gpa;
+    missing->size = end - gpa;
+    missing->hva += gpa - region->gpa;
+    missing->fd_offset += gpa - region->gpa;
+    return gpa < vnvme_region_end(region);
+}
+
+/* @room: there was enough for all. */
+static bool vnvme_add_missing(VHostUserNvme *s, bool *room, Error **errp)
+{
+    VnvmeRegion piece;
+    bool added = true;
+    unsigned i;
+
+    *room = true;
+    for (i = 0; i < s->ram->len; i++) {
+        VnvmeRegion *region = vnvme_region(s->ram, i);
+        uint64_t gpa = region->gpa;
+
+        while (vnvme_next_missing(s, region, gpa, &piece)) {
+            if (s->told_ram->len + 1 >= s->slots) {
+                *room = false;
+                return true;
+            }
+            trace_vhost_user_nvme_region(i, piece.gpa, piece.size,
+                                         piece.fd_offset);
+            if (s->by_slot && !vnvme_add_slot(s, &piece, &added, errp)) {
+                return false;
+            }
+            if (added) {
+                g_array_append_val(s->told_ram, piece);
+            }
+            gpa = vnvme_region_end(&piece);
+        }
+    }
+    return true;
+}
+
+/*
+ * The target gets what is new and loses what has gone. What it had stays where
+ * it is, also when there is more than it takes, or when its region grows: the
+ * controller may be using it. Only for want of room pieces become one region.
+ */
+static bool vnvme_tell_ram(VHostUserNvme *s, Error **errp)
+{
+    bool room;
+
+    if (!vnvme_remove_gone(s, !s->by_slot, errp) ||
+        !vnvme_add_missing(s, &room, errp)) {
+        return false;
+    }
+    if (!s->by_slot) {
+        return vnvme_send_table(s, errp);
+    }
+    if (room || s->ram->len + 1 > s->slots) {
+        return true;
+    }
+    return vnvme_remove_gone(s, true, errp) &&
+           vnvme_add_missing(s, &room, errp);
 }
 
 bool vnvme_share_ram(VHostUserNvme *s, Error **errp)
@@ -175,9 +283,7 @@ static bool vnvme_try_merge(VnvmeRegion *last, const VnvmeRegion *sec)
 {
     uint64_t end = last->gpa + last->size;
 
-    if (last->fd != sec->fd || last->gpa - last->fd_offset !=
-        sec->gpa - sec->fd_offset || last->gpa - last->hva !=
-        sec->gpa - sec->hva || sec->gpa < end) {
+    if (!vnvme_same_mapping(last, sec) || sec->gpa < end) {
         return false;
     }
     if (sec->gpa != end && sec->gpa > VNVME_LEGACY_HOLES_END) {

@@ -115,8 +115,8 @@ static int64_t vnvme_call_ms(const VnvmeCall *call)
 static void vnvme_call_is_late(VnvmeCall *call, int64_t ms)
 {
     if (!call->late) {
-        warn_report("vhost-user-nvme: chardev '%s': the target has not answered "
-                    "%s for %" PRId64 " ms; the machine waits for it",
+        warn_report("vhost-user-nvme: chardev '%s': the target has not "
+                    "answered %s for %" PRId64 " ms; the machine waits for it",
                     call->wire.label, vnvme_request_name(call->request), ms);
         call->late = true;
     }

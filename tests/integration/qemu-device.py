@@ -783,6 +783,54 @@ def test_memory_hotplug_by_table(case):
     check_memory_hotplug(case, [SET_MEM_TABLE], [SET_MEM_TABLE], [SET_MEM_TABLE])
 
 
+def open_tseg(qemu, open_):
+    """What firmware does, and a reset: 8 MiB at the end of low memory become system management memory, or do not."""
+    value = qemu.config_read(0x9C, slot=0) & ~0x070800 | (0x050800 if open_ else 0)
+    qemu.config_write(0x9C, value, slot=0)
+
+
+def low_memory(session):
+    return [(gpa >> 20, size >> 20) for gpa, size, *_ in session.table[:-1]]
+
+
+def test_memory_that_shrinks_and_grows(case):
+    """What the target has of a region stays: the controller's queues may be there."""
+    qemu, session = case.started()
+    count = len(memory_messages(session))
+    for open_, messages_, regions in ((True, [REM_MEM_REG, ADD_MEM_REG], [(0, 120)]),
+                                      (False, [ADD_MEM_REG], [(0, 120), (120, 8)]),
+                                      (True, [REM_MEM_REG], [(0, 120)]), (False, [ADD_MEM_REG], [(0, 120), (120, 8)])):
+        open_tseg(qemu, open_)
+        equal(memory_messages(session)[count:], messages_, "messages")
+        equal(low_memory(session), regions, "MiB of regions")
+        count += len(messages_)
+    for addr in (0x1000, (120 << 20) - 4, 120 << 20, (128 << 20) - 4):
+        qemu.write(addr, addr ^ 0x55)
+        equal(session.read_guest(addr, 4), struct.pack("<I", addr ^ 0x55), f"guest memory at {addr:#x}")
+    equal(qemu.read(BAR0 + VS), 0x10400, "VS")
+
+
+def test_memory_grows_without_room(case):
+    """There is no slot for the piece that comes back: the region becomes one again."""
+    case.make_target(memory_slots=2)
+    qemu, session = case.started()
+    open_tseg(qemu, True)
+    equal(low_memory(session), [(0, 120)], "MiB of regions")
+    open_tseg(qemu, False)
+    equal(low_memory(session), [(0, 128)], "MiB of regions")
+    equal(qemu.log(), "", "what QEMU said")
+
+
+def test_memory_that_shrinks_by_table(case):
+    case.make_target(protocol_features=REPLY_ACK)
+    qemu, session = case.started()
+    open_tseg(qemu, True)
+    equal(low_memory(session), [(0, 120)], "MiB of regions")
+    open_tseg(qemu, False)
+    equal(low_memory(session), [(0, 128)], "MiB of regions")
+    equal(memory_messages(session), [SET_MEM_TABLE] * 3, "messages")
+
+
 def dimm_sizes(session):
     return [size for gpa, size, *_ in session.table if 128 << 20 <= gpa < DEVMEM_GPA]
 
