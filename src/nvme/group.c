@@ -26,7 +26,7 @@ static unsigned int poll_sqs(struct vnvme_group *g)
 		if (unlikely(g->held))
 			break;
 	}
-	g->next_sq = g->next_sq + 1;
+	/* Each had its turn: the next round has the same order, so that nobody has two in a row. */
 	if (unlikely(g->held)) {
 		/* Nothing is left of the round's share. The next one begins with this queue. */
 		g->next_sq = at;
