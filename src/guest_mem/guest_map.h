@@ -20,6 +20,8 @@ struct guest_map {
 int guest_map_file(int fd, uint64_t offset, uint64_t size, struct guest_map *map, uint8_t **host);
 /* How many bytes that takes. 0: the file can't be looked at. */
 uint64_t guest_map_bytes(int fd, uint64_t offset, uint64_t size);
+/* Nobody uses it any more. A large one is unmapped a moment later, by a thread of its own: that
+ * takes long, and the control thread has others to serve. */
 void guest_map_drop(struct guest_map *map);
 
 #endif
