@@ -28,20 +28,19 @@ struct iov_budget {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct iov_budget *budgets;
+static struct iov_budget *budgets, **budgets_tail = &budgets;
 
 struct iov_budget *iov_budget_create(const char *name, uint64_t max_bytes)
 {
-	struct iov_budget *b = calloc(1, sizeof(*b)), **at = &budgets;
+	struct iov_budget *b = calloc(1, sizeof(*b));
 
 	if (!b)
 		return NULL;
 	snprintf(b->name, sizeof(b->name), "%s", name);
 	b->max = (uint32_t)(max_bytes >> IOV_POOL_SLAB_SHIFT);
 	pthread_mutex_lock(&lock);
-	while (*at)
-		at = &(*at)->next;
-	*at = b;
+	*budgets_tail = b;
+	budgets_tail = &b->next;
 	pthread_mutex_unlock(&lock);
 	return b;
 }
@@ -56,6 +55,8 @@ void iov_budget_destroy(struct iov_budget *b)
 	while (*at != b)
 		at = &(*at)->next;
 	*at = b->next;
+	if (!*at)
+		budgets_tail = at;
 	pthread_mutex_unlock(&lock);
 	free(b);
 }

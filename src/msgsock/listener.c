@@ -33,7 +33,8 @@ static void open_spare(void)
 	spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-static struct listener *listeners; /* main thread */
+/* All of them, in the order in which they were opened. Main thread. */
+static struct listener *listeners, **listeners_end = &listeners;
 
 /* --- connections --- */
 
@@ -128,6 +129,23 @@ void listener_stop(struct listener *l)
 	loop_watch(l->loop, &l->source, 0);
 }
 
+static void stop_all(void *arg)
+{
+	struct listener *l;
+
+	for (l = listeners; l; l = l->next) {
+		listener_stop(l);
+		l->stopped = !l->ops->busy(l->arg);
+		if (!l->stopped)
+			l->ops->end(l->arg);
+	}
+}
+
+void listeners_stop(struct loop *loop)
+{
+	loop_call(loop, stop_all, NULL);
+}
+
 /* --- making and destroying; main thread --- */
 
 static int bind_and_listen(struct listener *l, const struct socket_params *p)
@@ -170,11 +188,9 @@ static int make_socket(struct listener *l, const struct socket_params *p)
 
 static void link_listener(struct listener *l)
 {
-	struct listener **at = &listeners;
-
-	while (*at)
-		at = &(*at)->next;
-	*at = l;
+	l->prevp = listeners_end;
+	*listeners_end = l;
+	listeners_end = &l->next;
 }
 
 /* All members are counters, which the control thread writes. */
@@ -229,11 +245,8 @@ int listener_open(struct listener *l, const struct socket_params *p, const struc
 
 void listener_close(struct listener *l)
 {
-	struct listener **at = &listeners;
-
-	while (*at != l)
-		at = &(*at)->next;
-	*at = l->next;
+	*l->prevp = l->next;
+	*(l->next ? &l->next->prevp : &listeners_end) = l->prevp;
 	close(l->source.fd);
 	if (l->passed)
 		return; /* who made the file removes it */

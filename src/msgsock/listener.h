@@ -22,6 +22,8 @@ struct listener_ops {
 	int (*session_fd)(void *arg);
 	/* Whether there is a session, or what is left of one. */
 	bool (*busy)(void *arg);
+	/* Begins to end the session, if there is one. */
+	void (*end)(void *arg);
 };
 
 struct listener {
@@ -36,8 +38,9 @@ struct listener {
 	struct rate rate;
 	struct log_limit limit;
 	bool waits_for_end; /* the next peer is accepted when the session is over */
+	bool stopped;	    /* and there was no session */
 	struct session_stats stats;
-	struct listener *next; /* in the list of all; main thread */
+	struct listener *next, **prevp; /* in the list of all; main thread */
 };
 
 /* 0, or -errno having logged the reason. */
@@ -47,6 +50,11 @@ int listener_open(struct listener *l, const struct socket_params *p, const struc
 void listener_stop(struct listener *l);
 /* The session is over: whoever waits may come. On the loop. */
 void listener_session_over(struct listener *l);
+/*
+ * Stops all of them and begins to end their sessions, side by side; those with l->stopped have
+ * nothing more to wait for. Main thread.
+ */
+void listeners_stop(struct loop *loop);
 /* When it has stopped, or was never watched. Main thread. */
 void listener_close(struct listener *l);
 /* Of all listeners, in the order in which they were opened. Main thread. */

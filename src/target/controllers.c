@@ -8,6 +8,7 @@
 
 #include "blk/blk.h"
 #include "config/uuid.h"
+#include "msgsock/listener.h"
 #include "msgsock/passed.h"
 #include "reactor/reactor.h"
 #include "scsi/virtio_scsi.h"
@@ -374,7 +375,13 @@ int target_create_controllers(struct target *t)
 
 void target_destroy_controllers(struct target *t)
 {
-	while (t->ncontrollers)
-		destroy(&t->controllers[--t->ncontrollers]);
+	size_t i;
+
+	/* Their sessions end side by side. */
+	if (t->ncontrollers)
+		listeners_stop(t->loop);
+	for (i = 0; i < t->ncontrollers; i++)
+		destroy(&t->controllers[i]);
+	t->ncontrollers = 0;
 	free(t->controllers);
 }

@@ -31,10 +31,16 @@ static bool is_busy(void *arg)
 	return vu->open;
 }
 
+static void end(void *arg)
+{
+	vfio_user_session_end(arg);
+}
+
 static const struct listener_ops listener_ops = {
 	.accepted = on_accepted,
 	.session_fd = session_fd,
 	.busy = is_busy,
+	.end = end,
 };
 
 void vfio_user_session_over(struct vfio_user *vu)
@@ -143,18 +149,24 @@ int vfio_user_move_queue(struct vfio_user *vu, unsigned int sqid, const struct r
 	return vnvme_move_queue(vu->ctrl, sqid, to);
 }
 
-void vfio_user_destroy(struct vfio_user *vu)
+static void close_session(struct vfio_user *vu)
 {
 	struct close_call call = {.vu = vu};
 
-	if (!vu)
-		return;
 	sem_init(&call.closed, 0, 0);
 	call.work = (struct loop_work){.fn = close_all, .arg = &call};
 	loop_post(vu->loop, &call.work);
 	while (sem_wait(&call.closed) && errno == EINTR)
 		;
 	sem_destroy(&call.closed);
+}
+
+void vfio_user_destroy(struct vfio_user *vu)
+{
+	if (!vu)
+		return;
+	if (!vu->listener.stopped)
+		close_session(vu);
 	listener_close(&vu->listener);
 	vnvme_ctrl_destroy(vu->ctrl);
 	free_buffers(vu);

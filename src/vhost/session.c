@@ -378,8 +378,14 @@ static bool is_busy(void *arg)
 	return sock->open;
 }
 
+static void end(void *arg)
+{
+	vhost_session_end(arg);
+}
+
 const struct listener_ops vhost_listener_ops = {
 	.accepted = on_accepted,
 	.session_fd = session_fd,
 	.busy = is_busy,
+	.end = end,
 };

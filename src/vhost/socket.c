@@ -68,18 +68,24 @@ static void close_all(void *arg)
 		vhost_session_over(sock);
 }
 
-void vhost_socket_destroy(struct vhost_socket *sock)
+static void close_session(struct vhost_socket *sock)
 {
 	struct close_call call = {.sock = sock};
 
-	if (!sock)
-		return;
 	sem_init(&call.closed, 0, 0);
 	call.work = (struct loop_work){.fn = close_all, .arg = &call};
 	loop_post(sock->loop, &call.work);
 	while (sem_wait(&call.closed) && errno == EINTR)
 		;
 	sem_destroy(&call.closed);
+}
+
+void vhost_socket_destroy(struct vhost_socket *sock)
+{
+	if (!sock)
+		return;
+	if (!sock->listener.stopped)
+		close_session(sock);
 	listener_close(&sock->listener);
 	vhost_vrings_destroy(sock);
 	free(sock);
