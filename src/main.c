@@ -37,7 +37,7 @@ static void print_help(FILE *to)
 	      "\n"
 	      "SIGUSR1 prints the counters; SIGHUP does nothing yet.\n"
 	      "Exit status: 0 after SIGINT or SIGTERM, 1 if something failed, 2 for a wrong\n"
-	      "command line or configuration.\n",
+	      "command line or configuration, 3 if stopping took too long for a disk.\n",
 	      to);
 }
 
@@ -197,6 +197,7 @@ static int wait_for_end(struct target *target, const sigset_t *set)
 static int run(const struct config *cfg, bool verbose)
 {
 	const struct config_log *log = &cfg->target.log;
+	struct target_deadline *deadline;
 	struct target *target;
 	sigset_t set;
 	int rc, sig;
@@ -217,12 +218,14 @@ static int run(const struct config *cfg, bool verbose)
 	}
 	log_info("ready");
 	sig = wait_for_end(target, &set);
+	log_info("%s: stopping, within %d s", strsignal(sig), TARGET_STOP_SECONDS);
+	deadline = target_deadline_begin();
 	/* A second one ends the process at once: the default action. */
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-	log_info("%s: stopping when the I/O in flight has ended", strsignal(sig));
 	if (verbose)
 		target_print_stats(target);
 	target_stop(target);
+	target_deadline_end(deadline);
 	log_info("stopped");
 	log_stop();
 	return EXIT_SUCCESS;

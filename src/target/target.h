@@ -24,6 +24,17 @@ int target_start(const struct config *cfg, struct target **out);
 /* Ends all sessions, waiting for their I/O, and frees everything. NULL is fine. */
 void target_stop(struct target *t);
 
+/*
+ * From a first to a second call the process must end its work, or is ended by TARGET_STOP_SECONDS:
+ * with its sockets removed and front-ends left, and TARGET_STOP_STATUS. No I/O is given any grace.
+ * Before target_stop(). NULL: out of memory, and there is no deadline.
+ */
+#define TARGET_STOP_SECONDS 5
+#define TARGET_STOP_STATUS  3
+struct target_deadline;
+struct target_deadline *target_deadline_begin(void);
+void target_deadline_end(struct target_deadline *d);
+
 /* Whether target_balance() does anything. */
 bool target_balances(const struct target *t);
 /*

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,9 @@
 
 #include "util/fd.h"
 #include "util/log.h"
+
+static struct socket_file *claimed;
+static pthread_mutex_t claimed_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static int lock_path(const struct socket_file *f, char *buf, size_t size)
 {
@@ -120,17 +124,40 @@ void socket_file_bound(struct socket_file *f)
 	f->ino = there.st_ino;
 }
 
-void socket_file_release(struct socket_file *f)
+/* The list is locked. */
+static void remove_files(const struct socket_file *f)
 {
 	char path[SOCKET_PATH_MAX + 16];
 
 	if (f->bound && is_ours(f))
 		unlink(f->path);
-	f->bound = false;
 	lock_path(f, path, sizeof(path));
 	if (is_still_at(f->lock_fd, path))
 		unlink(path);
+}
+
+void socket_file_release(struct socket_file *f)
+{
+	struct socket_file **at;
+
+	pthread_mutex_lock(&claimed_lock);
+	for (at = &claimed; *at != f; at = &(*at)->next)
+		;
+	*at = f->next;
+	remove_files(f);
+	f->bound = false;
 	close(f->lock_fd);
+	pthread_mutex_unlock(&claimed_lock);
+}
+
+void socket_files_remove(void)
+{
+	const struct socket_file *f;
+
+	pthread_mutex_lock(&claimed_lock);
+	for (f = claimed; f; f = f->next)
+		remove_files(f);
+	pthread_mutex_unlock(&claimed_lock);
 }
 
 static bool somebody_listens(const struct socket_file *f)
@@ -217,6 +244,10 @@ int socket_file_claim(struct socket_file *f, const struct socket_params *p)
 	rc = take_lock(f);
 	if (rc)
 		return rc;
+	pthread_mutex_lock(&claimed_lock);
+	f->next = claimed;
+	claimed = f;
+	pthread_mutex_unlock(&claimed_lock);
 	rc = clear_path(f);
 	if (rc)
 		socket_file_release(f);

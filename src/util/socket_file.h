@@ -37,6 +37,7 @@ struct socket_file {
 	bool bound;  /* and then, which file it is */
 	dev_t dev;
 	ino_t ino;
+	struct socket_file *next; /* in the list of all that are claimed */
 };
 
 /*
@@ -54,6 +55,8 @@ void socket_file_bound(struct socket_file *f);
  * stays.
  */
 void socket_file_release(struct socket_file *f);
+/* As if all were released, in a process that ends without order. Any thread. */
+void socket_files_remove(void);
 /* Makes a folder for sockets, with this mode whatever the umask is. 0, -EEXIST or another -errno.
  */
 int socket_file_make_dir(const char *path, mode_t mode);
