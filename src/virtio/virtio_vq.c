@@ -110,10 +110,19 @@ static inline unsigned int run_now(struct virtio_vq *vq, unsigned int max)
 	return vq->run_now(&vq->now, max);
 }
 
+/* A descriptor of no bytes has no segment, one of several memory regions more than one. */
+static inline uint64_t units_of_chain(const struct virtq_chain *chain)
+{
+	unsigned int segs = chain->nout + chain->nin;
+
+	return REACTOR_REQUEST_UNITS +
+	       REACTOR_SEGMENT_UNITS * (segs > chain->descs ? segs : chain->descs);
+}
+
 /* The price of a request by the long way; of much data, that of the first step. */
 static inline uint64_t units_of(const struct virtq_chain *chain)
 {
-	return REACTOR_REQUEST_UNITS + REACTOR_SEGMENT_UNITS * (chain->nout + chain->nin) +
+	return units_of_chain(chain) +
 	       min_t(uint64_t, chain->out_len + chain->in_len, REACTOR_STEP_BYTES);
 }
 
@@ -142,9 +151,7 @@ static slow_path bool not_fetched(struct virtio_vq *vq, const struct virtq_chain
 		iov_pool_put(chain->pool, chain->big);
 	vq->starved = rc == -EAGAIN;
 	if (vq->starved)
-		reactor_share_pay(vq->now.share,
-				  REACTOR_REQUEST_UNITS +
-					  REACTOR_SEGMENT_UNITS * (chain->nout + chain->nin));
+		reactor_share_pay(vq->now.share, units_of_chain(chain));
 	return false;
 }
 

@@ -164,8 +164,10 @@ static inline __attribute__((always_inline)) int walk(struct virtq *vq, struct v
 		if (unlikely(!add_plain(vq, &c, &d))) {
 			*chain = c;
 			rc = add_buffer(vq, chain, &d);
-			if (rc)
+			if (rc) {
+				chain->descs += seen + 1;
 				return rc;
+			}
 			c = *chain;
 		}
 		if (!(le16toh(d.flags) & VRING_DESC_F_NEXT)) {
@@ -175,6 +177,7 @@ static inline __attribute__((always_inline)) int walk(struct virtq *vq, struct v
 		at = le16toh(d.next);
 	}
 	*chain = c;
+	chain->descs += seen + 1;
 	return rc;
 }
 
@@ -269,7 +272,7 @@ int virtq_pop(struct virtq *vq, struct virtq_chain *c)
 
 	if (unlikely(vq->broken))
 		return -EPROTO;
-	c->nout = c->nin = 0;
+	c->nout = c->nin = c->descs = 0;
 	c->out_len = c->in_len = 0;
 	if (unlikely(vq->next_resubmit < vq->nresubmit))
 		return pop_resubmitted(vq, c);

@@ -88,6 +88,7 @@ static void zero_length_buffers_vanish(void)
 	CU_ASSERT_EQUAL(ring.c.nout, 1);
 	CU_ASSERT_EQUAL(ring.c.nin, 0);
 	CU_ASSERT_EQUAL(ring.c.in_len, 0);
+	CU_ASSERT_EQUAL(ring.c.descs, 3);
 	ring_fini(&ring);
 }
 
