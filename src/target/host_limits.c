@@ -24,8 +24,14 @@ static bool read_line(const char *path, char *text, size_t size)
 	return good;
 }
 
+/* The lowest limit that was seen, and where. */
+struct lowest {
+	uint64_t value;
+	char *from; /* of 256 bytes */
+};
+
 /* "max", and a number that is no limit, are above what is there already. */
-static void lower(struct host_limits *out, const char *path, size_t root_len)
+static void lower(struct lowest *l, const char *path, size_t root_len)
 {
 	char text[32], *end;
 	uint64_t n;
@@ -33,29 +39,29 @@ static void lower(struct host_limits *out, const char *path, size_t root_len)
 	if (!read_line(path, text, sizeof(text)))
 		return;
 	n = strtoull(text, &end, 10);
-	if (end == text || n >= out->memory)
+	if (end == text || n >= l->value)
 		return;
-	out->memory = n;
-	snprintf(out->memory_from, sizeof(out->memory_from), "%s", path + root_len);
+	l->value = n;
+	snprintf(l->from, 256, "%s", path + root_len);
 }
 
 /* The limits of a cgroup and of those that it is in. */
-static void walk_up(struct host_limits *out, const char *root, const char *base, char *group,
+static void walk_up(struct lowest *l, const char *root, const char *base, const char *group,
 		    const char *file)
 {
-	char path[4096], *slash;
+	char path[8192], up[4096], *slash = up;
 
-	for (;;) {
-		snprintf(path, sizeof(path), "%s%s%s/%s", root, base, group, file);
-		lower(out, path, strlen(root));
-		slash = strrchr(group, '/');
-		if (!slash)
-			return;
-		*slash = '\0';
+	snprintf(up, sizeof(up), "%s", group);
+	while (slash) {
+		snprintf(path, sizeof(path), "%s%s%s/%s", root, base, up, file);
+		lower(l, path, strlen(root));
+		slash = strrchr(up, '/');
+		if (slash)
+			*slash = '\0';
 	}
 }
 
-static void memory_limit(const char *root, struct host_limits *out)
+static void cgroup_limits(const char *root, struct lowest *memory, struct lowest *tasks)
 {
 	char line[4096], *group;
 	FILE *f;
@@ -70,10 +76,15 @@ static void memory_limit(const char *root, struct host_limits *out)
 		if (!group)
 			continue;
 		group++;
-		if (!strncmp(line, "0::", 3))
-			walk_up(out, root, "/sys/fs/cgroup", group, "memory.max");
-		else if (strstr(line, ":memory:"))
-			walk_up(out, root, "/sys/fs/cgroup/memory", group, "memory.limit_in_bytes");
+		if (!strncmp(line, "0::", 3)) {
+			walk_up(memory, root, "/sys/fs/cgroup", group, "memory.max");
+			walk_up(tasks, root, "/sys/fs/cgroup", group, "pids.max");
+		} else if (strstr(line, ":memory:")) {
+			walk_up(memory, root, "/sys/fs/cgroup/memory", group,
+				"memory.limit_in_bytes");
+		} else if (strstr(line, ":pids:")) {
+			walk_up(tasks, root, "/sys/fs/cgroup/pids", group, "pids.max");
+		}
 	}
 	fclose(f);
 }
@@ -81,16 +92,18 @@ static void memory_limit(const char *root, struct host_limits *out)
 void host_limits_get(const char *root, struct host_limits *out)
 {
 	uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	struct lowest memory = {.value = machine}, tasks = {.value = HOST_UNLIMITED};
 	char path[256], text[32];
 
 	*out = (struct host_limits){.files = fd_limit_hard(), .mappings = HOST_UNLIMITED};
 	snprintf(path, sizeof(path), "%s/proc/sys/vm/max_map_count", root);
 	if (read_line(path, text, sizeof(text)))
 		out->mappings = strtoull(text, NULL, 10);
-	out->memory = machine;
-	memory_limit(root, out);
-	if (!out->memory_from[0])
-		out->memory = HOST_UNLIMITED;
+	memory.from = out->memory_from;
+	tasks.from = out->tasks_from;
+	cgroup_limits(root, &memory, &tasks);
+	out->memory = out->memory_from[0] ? memory.value : HOST_UNLIMITED;
+	out->tasks = tasks.value;
 }
 
 /* --- what is needed --- */
@@ -109,6 +122,11 @@ void host_limits_get(const char *root, struct host_limits *out)
 #define MAPPINGS_CONTROLLER (REGIONS_USUAL + 8)
 #define MAPPINGS_BDEV	    2
 #define SCSI_OTHER_QUEUES   2
+/* Threads of the daemon itself; of a reactor, those of its io_uring among them; of a file whose I/O
+ * blocks. */
+#define TASKS_PROCESS 16
+#define TASKS_REACTOR 9
+#define TASKS_FILE    16
 
 /* Eventfds: of a virtqueue a kick and a call; of an NVMe controller one a vector, twice over
  * vhost-user. */
@@ -133,11 +151,15 @@ void host_needs_get(const struct config *cfg, struct host_needs *out)
 		.files_idle = FILES_PROCESS + FILES_REACTOR * cfg->target.cpus.n,
 		.mappings = MAPPINGS_PROCESS + MAPPINGS_BDEV * cfg->nbdevs +
 			    MAPPINGS_CONTROLLER * cfg->ncontrollers,
+		.tasks = TASKS_PROCESS + TASKS_REACTOR * cfg->target.cpus.n,
 	};
 	for (i = 0; i < cfg->nbdevs; i++) {
 		const struct config_bdev *b = &cfg->bdevs[i];
 
-		out->files_idle += b->type == CONFIG_BDEV_FILE;
+		if (b->type == CONFIG_BDEV_FILE) {
+			out->files_idle++;
+			out->tasks += TASKS_FILE;
+		}
 		if (b->type == CONFIG_BDEV_MALLOC)
 			out->memory += b->malloc.size_bytes;
 	}
@@ -218,6 +240,14 @@ bool host_limits_check(const struct host_limits *l, const struct host_needs *n, 
 			 "connected, and the process may have %" PRIu64 " (vm.max_map_count): "
 			 "raise it with sysctl; guests beyond it will be refused",
 			 n->mappings, l->mappings);
+		say(arg, false, text);
+	}
+	if (n->tasks > l->tasks) {
+		snprintf(text, sizeof(text),
+			 "it takes up to %" PRIu64 " threads when all files are slow at once, and "
+			 "the daemon's cgroup may have %" PRIu64 " (%s): raise it (TasksMax= of a "
+			 "systemd unit)",
+			 n->tasks, l->tasks, l->tasks_from);
 		say(arg, false, text);
 	}
 	check_memory(l, n, say, arg);

@@ -16,6 +16,8 @@ struct host_limits {
 	uint64_t mappings;     /* vm.max_map_count */
 	uint64_t memory;       /* of the memory cgroup; HOST_UNLIMITED: none below the machine's */
 	char memory_from[256]; /* the file that says so */
+	uint64_t tasks;	       /* threads of the pids cgroup; HOST_UNLIMITED: none */
+	char tasks_from[256];
 };
 
 /* `root` is "", or a test's folder with proc and sys in it. */
@@ -27,6 +29,7 @@ struct host_needs {
 	uint64_t files_all;  /* every guest is there, and uses all of its queues */
 	uint64_t mappings;   /* likewise, with the usual number of memory regions */
 	uint64_t memory;     /* of malloc bdevs */
+	uint64_t tasks;	     /* threads, when every disk that can block does */
 };
 
 void host_needs_get(const struct config *cfg, struct host_needs *out);

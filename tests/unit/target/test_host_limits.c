@@ -110,6 +110,13 @@ static void limits_of_a_cgroup(void)
 	put("/sys/fs/cgroup/memory/a/memory.limit_in_bytes", "1048576\n");
 	host_limits_get(root, &l);
 	CU_ASSERT_EQUAL(l.memory, 1048576);
+	CU_ASSERT_EQUAL(l.tasks, HOST_UNLIMITED);
+	put("/proc/self/cgroup", "4:pids:/a\n0::/\n");
+	put("/sys/fs/cgroup/pids/a/pids.max", "100\n");
+	put("/sys/fs/cgroup/pids/pids.max", "max\n");
+	host_limits_get(root, &l);
+	CU_ASSERT_EQUAL(l.tasks, 100);
+	CU_ASSERT_STRING_EQUAL(l.tasks_from, "/sys/fs/cgroup/pids/a/pids.max");
 	put("/proc/self/cgroup", "nonsense\n0::\n:\n");
 	host_limits_get(root, &l);
 	CU_ASSERT_EQUAL(l.memory, HOST_UNLIMITED);
@@ -128,6 +135,15 @@ static void say(void *arg, bool is_error, const char *text)
 	snprintf(said + len, sizeof(said) - len, "%s%s\n", is_error ? "E " : "W ", text);
 }
 
+#define ENOUGH                                                                                     \
+	{                                                                                          \
+		1024, 65530, HOST_UNLIMITED, "", 200, "/sys/t"                                     \
+	}
+#define LITTLE                                                                                     \
+	{                                                                                          \
+		1024, 65530, 256 << 20, "/sys/x", 200, "/sys/t"                                    \
+	}
+
 static void messages(void)
 {
 	static const struct {
@@ -136,25 +152,23 @@ static void messages(void)
 		bool good;
 		const char *words[5];
 	} rows[] = {
-		{{1024, 65530, HOST_UNLIMITED, ""}, {100, 1024, 65530, 1 << 20}, true, {NULL}},
-		{{1024, 65530, HOST_UNLIMITED, ""},
-		 {100, 1025, 1, 0},
+		{ENOUGH, {100, 1024, 65530, 1 << 20, 200}, true, {NULL}},
+		{ENOUGH,
+		 {.files_all = 1025},
 		 true,
 		 {"W ", "1025 ", "1024 ", "LimitNOFILE", "queues"}},
-		{{1024, 65530, HOST_UNLIMITED, ""},
-		 {1025, 1026, 1, 0},
+		{ENOUGH,
+		 {.files_idle = 1025, .files_all = 1026},
 		 false,
 		 {"E ", "1025 ", "1024 ", "RLIMIT_NOFILE", "LimitNOFILE"}},
-		{{1024, 65530, HOST_UNLIMITED, ""},
-		 {1, 1, 65531, 0},
+		{ENOUGH,
+		 {.mappings = 65531},
 		 true,
 		 {"W ", "65531", "65530", "vm.max_map_count", "sysctl"}},
-		{{1024, 65530, 256 << 20, "/sys/x"},
-		 {1, 1, 1, 0},
-		 true,
-		 {"W ", "256 MiB", "/sys/x", "prealloc=on", "MemoryMax"}},
-		{{1024, 65530, 256 << 20, "/sys/x"},
-		 {1, 1, 1, 257 << 20},
+		{ENOUGH, {.tasks = 201}, true, {"W ", "201 ", "200 ", "/sys/t", "TasksMax"}},
+		{LITTLE, {0}, true, {"W ", "256 MiB", "/sys/x", "prealloc=on", "MemoryMax"}},
+		{LITTLE,
+		 {.memory = 257 << 20},
 		 true,
 		 {"W ", "257 MiB", "256 MiB", "/sys/x", "malloc"}},
 	};
