@@ -45,18 +45,22 @@ def main():
     parser.add_argument("--transport", choices=transport.TRANSPORTS,
                         default=transport.VhostUser.name,
                         help="how the NVMe controllers are attached (default: %(default)s)")
+    parser.add_argument("--exclude", metavar="GROUP", action="append", default=[],
+                        help="all groups but this one; can be repeated")
     parser.add_argument("group", nargs="*", help="only these groups")
     options = parser.parse_args()
     transport.choose(options.transport)
     if options.list:
         print("\n".join(group_names()))
         return 0
-    unknown = set(options.group) - set(group_names())
+    unknown = {*options.group, *options.exclude} - set(group_names())
     if unknown:
         parser.error(f"no such group over {options.transport}: {', '.join(sorted(unknown))}; "
                      f"there are {', '.join(group_names())}")
     failed = 0
     for name in options.group or group_names():
+        if name in options.exclude:
+            continue
         begin = time.monotonic()
         failed += run_group(name, options.keep)
         print(f"# {name}: {time.monotonic() - begin:.0f} s", flush=True)

@@ -27,6 +27,9 @@ def device_tests(version):
             "export QEMU; exec tests/integration/qemu-device.py'")
 
 
+# Groups of guest tests that want QEMUs of which the others use one.
+GROUPS_OF_SEVERAL_QEMUS = ("backends", "hostile", "killed", "pause", "tool")
+
 STAGES = (
     Stage("deps", "Debian packages", "tools/install-deps", minutes=20),
     Stage("build", "the daemon and its tests, with gcc", "make -j2 all tests", ("deps",)),
@@ -46,9 +49,9 @@ STAGES = (
     Stage("qemu-debian", "Debian's QEMU with vfio-user-pci", "tools/get-qemu", ("deps",),
           ("guest-image",), minutes=20, guest=True),
     # The longest, so it comes as soon as it can: the others go beside it.
-    Stage("guest", "Linux guests", "tests/guest/run",
-          ("build", "qemu-10.0", "guest-image", "qemu-debian"),
-          ("qemu-7.2",), minutes=45, guest=True),
+    Stage("guest", "Linux guests",
+          " --exclude ".join(("tests/guest/run", *GROUPS_OF_SEVERAL_QEMUS)),
+          ("build", "qemu-10.0", "guest-image"), ("qemu-7.2",), minutes=45, guest=True),
     Stage("runner", "that tests/run-tests notices what is wrong", "tests/project/runner",
           ("deps",)),
     Stage("qemu-patches", "that the series are what src/ makes", "qemu-patches/regen --check",
@@ -77,6 +80,10 @@ STAGES = (
           device_tests("7.2"), ("qemu-7.2",), ("device-10.0",), minutes=15, guest=True),
     Stage("guest-vfio", "Linux guests over vfio-user", "tests/guest/run --transport vfio-user",
           ("build", "qemu-debian", "guest-image"), ("guest",), minutes=30, guest=True),
+    Stage("guest-qemus", "Linux guests of several QEMUs at once",
+          " ".join(("tests/guest/run", *GROUPS_OF_SEVERAL_QEMUS)),
+          ("build", "qemu-10.0", "qemu-debian", "guest-image"), ("guest",), minutes=30,
+          guest=True),
     Stage("demo", "the demonstration", "tools/demo", ("build", "qemu-10.0", "guest-image"),
           ("guest",), minutes=15, guest=True),
     Stage("compare-modes", "the comparison of modes, in short", "tests/project/compare-modes",
