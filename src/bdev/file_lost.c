@@ -28,7 +28,8 @@ static uint64_t nunits(const struct file_bdev *f)
 
 void file_lost_init(struct file_bdev *f)
 {
-	f->lost.from = f->lost.end = f->size_bytes;
+	f->lost.from = f->size_bytes;
+	f->lost.end = f->size_bytes;
 	f->lost.shift = f->bdev.block_size == 512 ? 9 : 12;
 	while (nunits(f) > TABLE_MAX_BYTES * UINT64_C(8))
 		f->lost.shift++;

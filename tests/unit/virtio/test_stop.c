@@ -35,10 +35,8 @@ struct slot {
 
 static uint8_t ram[BYTES] __attribute__((aligned(4096)));
 static struct ring rings[QUEUES];
-static struct {
-	struct inflight_queue q;
-	struct inflight_desc desc[SIZE];
-} inflight;
+static uint8_t inflight[sizeof(struct inflight_queue) + SIZE * sizeof(struct inflight_desc)]
+	__attribute__((aligned(64)));
 
 static struct reactor *reactors[2];
 static struct blk *blk;
@@ -152,7 +150,7 @@ static void open_blk(enum held_manner manner)
 	drain_times = (struct drain_times){300 * NS_PER_MS, 50 * NS_PER_MS, 50 * NS_PER_MS};
 	memset(rings, 0, sizeof(rings));
 	memset(base, 0, sizeof(base));
-	memset(&inflight, 0, sizeof(inflight));
+	memset(inflight, 0, sizeof(inflight));
 	held_create(manner);
 	reactors[0] = new_reactor(0);
 	CU_ASSERT_EQUAL_FATAL(blk_create(&p, &blk), 0);
@@ -278,10 +276,11 @@ static void begun_anew(void)
 
 static unsigned int marked(void)
 {
+	const struct inflight_queue *queue = (const void *)inflight;
 	unsigned int i, n = 0;
 
 	for (i = 0; i < SIZE; i++)
-		n += inflight.desc[i].inflight;
+		n += queue->desc[i].inflight;
 	return n;
 }
 
@@ -289,7 +288,7 @@ static unsigned int marked(void)
 static void base_with_region(void)
 {
 	open_blk(HELD_CANCELLED);
-	start_queue(0, &inflight);
+	start_queue(0, inflight);
 	hold(0, 3);
 	stop_queue(0, VHOST_STOP_BASE);
 	CU_ASSERT_EQUAL(used_idx(0), 0);
@@ -297,7 +296,7 @@ static void base_with_region(void)
 	CU_ASSERT_EQUAL(marked(), 3);
 	CU_ASSERT_EQUAL(base[0], 3);
 	held.answers = true;
-	start_queue(0, &inflight);
+	start_queue(0, inflight);
 	CU_ASSERT_TRUE(test_until(all_answered, &(uint16_t){3}, 20000));
 	CU_ASSERT_EQUAL(with_status(0, 3, VIRTIO_BLK_S_OK), 3);
 	stop_queue(0, VHOST_STOP_BASE);
