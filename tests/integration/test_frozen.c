@@ -19,13 +19,14 @@
 #define BLOCK 4096u /* of the data: what direct I/O takes */
 
 static struct fe_frozen storage;
-static char bdevs[512];
+static char bdevs[1024];
 static struct fe_daemon_config config = {
 	.bdevs = bdevs,
 	.controllers = "  - {name: blk, type: blk, bdev: image, queues: 1}\n"
 		       "  - {name: vfio, type: nvme, transport: vfio-user,"
 		       " namespaces: [{bdev: image}]}\n"
 		       "  - {name: vhost, type: nvme, namespaces: [{bdev: image}]}\n"
+		       "  - {name: pinned, type: blk, bdev: pinned, queues: 1}\n"
 		       "  - {name: other, type: blk, bdev: ram}\n",
 };
 
@@ -202,6 +203,63 @@ static void blk(void)
 	fe_virtio_close(&other);
 }
 
+/* --- the guest's memory is with the kernel (bounce: never) --- */
+
+static bool write_pinned(void)
+{
+	struct fe_vq *q = open_blk(&dev, "pinned", &gpa);
+
+	if (!CHECK(q) || !freeze())
+		return false;
+	fe_blk_submit(q, VIRTIO_BLK_T_OUT, 128, gpa, BLOCK);
+	fe_sleep_us(100000);
+	return true;
+}
+
+/* There is no answer before the write has ended, and the log says for what it waits. */
+static void answer_waits(void)
+{
+	struct fe_vring_state s = {0, 0};
+	struct fe_vhost_msg msg;
+	size_t mark;
+
+	REQUIRE(neighbour_attach());
+	REQUIRE(write_pinned());
+	mark = fe_daemon_log_mark(&fe_daemon);
+	CHECK_EQ(fe_vhost_send(&dev.vhost, FE_VHOST_GET_VRING_BASE, 0, &s, sizeof(s), NULL, 0), 0);
+	CHECK(FE_WAIT_FOR(fe_daemon_log_count(&fe_daemon, mark, "bdev pinned; a device may have"),
+			  FE_TIMEOUT_MS));
+	CHECK_EQ(fe_vhost_recv(&dev.vhost, &msg, FE_QUIET_MS), -ETIMEDOUT);
+	neighbour_works();
+	thaw();
+	CHECK_EQ(fe_vhost_recv(&dev.vhost, &msg, FE_TIMEOUT_MS), 0);
+	CHECK(fe_daemon_logged(&fe_daemon, mark, "have ended, after", NULL));
+	fe_virtio_close(&dev);
+	fe_virtio_close(&other);
+}
+
+static void daemon_gives_up(void)
+{
+	uint64_t start;
+	size_t mark;
+	int status;
+
+	REQUIRE(write_pinned());
+	mark = fe_daemon_log_mark(&fe_daemon);
+	start = fe_now_ns();
+	kill(fe_daemon.pid, SIGTERM);
+	CHECK(fe_vhost_closed(&dev.vhost, FE_TIMEOUT_MS));
+	CHECK(FE_WAIT_FOR(fe_daemon_log_count(&fe_daemon, mark, "stopping took longer"),
+			  FE_TIMEOUT_MS));
+	tell_time("SIGTERM, until the daemon gave up", start);
+	thaw();
+	CHECK_EQ(waitpid(fe_daemon.pid, &status, 0), fe_daemon.pid);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+	fe_daemon.pid = 0;
+	fe_virtio_close(&dev);
+	CHECK(fe_fixture_daemon());
+}
+
 /* --- the daemon --- */
 
 static bool gone(const char *path)
@@ -246,7 +304,9 @@ static const struct test_case cases[] = {
 	{"vfio", vfio},
 	{"newer_data_wins", newer_data_wins},
 	{"blk", blk},
+	{"answer_waits", answer_waits},
 	{"daemon_ends", daemon_ends},
+	{"daemon_gives_up", daemon_gives_up},
 };
 
 static void unmount(void)
@@ -265,8 +325,10 @@ int main(int argc, char **argv)
 	atexit(unmount);
 	snprintf(bdevs, sizeof(bdevs),
 		 "  - {name: image, type: file, path: %s/disk.img, size: 16MiB, create: true}\n"
+		 "  - {name: pinned, type: file, path: %s/pinned.img, size: 16MiB, create: true,"
+		 " bounce: never}\n"
 		 "  - {name: ram, type: malloc, size: 1MiB, block_size: 512}\n",
-		 storage.dir);
+		 storage.dir, storage.dir);
 	return fe_fixture_main("frozen", cases, sizeof(cases) / sizeof(cases[0]), argc, argv,
 			       &config);
 }
