@@ -73,6 +73,7 @@ static void print_queue(void *arg, const char *controller, unsigned int queue,
 		s->kicks,
 		s->interrupts,
 		s->interrupts_saved,
+		s->held_back,
 	};
 	char name[96];
 	FILE *f = arg;
@@ -83,7 +84,6 @@ static void print_queue(void *arg, const char *controller, unsigned int queue,
 	for (i = 0; i < ARRAY_SIZE(columns); i++)
 		print_number(f, columns[i]);
 	print_cpu(f, s->place);
-	print_number(f, s->held_back);
 	fputc('\n', f);
 	print_latency(f, name, s->latency_ns);
 }
@@ -203,7 +203,7 @@ void target_print_stats(const struct target *t)
 	static const char *const queue[] = {
 		"commands", "reads",   "read_bytes", "writes",	    "write_bytes",
 		"failed",   "batches", "polls",	     "empty_polls", "doorbells",
-		"kicks",    "irqs",    "irqs_saved", "cpu",	    "held_back",
+		"kicks",    "irqs",    "irqs_saved", "held_back",   "cpu",
 	};
 	static const char *const memory[] = {"bytes", "peak_bytes", "waits"};
 	static const char *const session[] = {
