@@ -161,16 +161,17 @@ static void start_verify(struct cmd *c)
 	cmd_start(c);
 }
 
-/* Each reads into a megabyte of ours: what a guest makes of it has a limit, and one always may. */
+/* Each reads into a quarter of a megabyte of ours: what a guest makes of it has a limit, and one
+ * always may. */
 static void memory_has_a_limit(void)
 {
-	const unsigned long long one = (1 << 20) + 4096;
+	const unsigned long long one = (256 << 10) + 4096;
 	struct cmd c[4];
 	unsigned int i;
 
 	host_null("d", 60000000);
 	host_open(&h, "host", NULL, "d");
-	scsi_device_limit_memory(h.dev, 3 << 20);
+	scsi_device_limit_memory(h.dev, 3 * (256 << 10));
 	for (i = 0; i < 4; i++)
 		start_verify(&c[i]);
 	CU_ASSERT_EQUAL(atomic_load(&h.dev->memory), 2 * one);
