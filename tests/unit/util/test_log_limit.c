@@ -123,7 +123,7 @@ static void of_each_object(void)
 static void of_all(void)
 {
 	static struct log_limit limits[500];
-	char name[16], *p;
+	char name[32], *p;
 	int i, told = 0;
 
 	log_limit_set((struct log_budget){20, 1}, (struct log_budget){100, 1});
