@@ -30,13 +30,16 @@ static void tell_bdev(void *arg, const struct bdev *bdev, const struct bdev_stat
 		      uint32_t inflight)
 {
 	if (inflight)
-		log_error("bdev %s: %u I/Os are in flight that can't be ended early", bdev->name,
+		log_write(LOG_LEVEL_ERROR,
+			  "bdev %s: %u I/Os are in flight that can't be ended early", bdev->name,
 			  inflight);
 }
 
 static void give_up(void)
 {
-	log_error("stopping took longer than %d s, for the I/O of some bdev: the process ends "
+	/* Guests that have used the log's budget up shall not hide it. */
+	log_write(LOG_LEVEL_ERROR,
+		  "stopping took longer than %d s, for the I/O of some bdev: the process ends "
 		  "without its last steps, as soon as the kernel lets it",
 		  TARGET_STOP_SECONDS);
 	bdev_stats_visit(tell_bdev, NULL);
