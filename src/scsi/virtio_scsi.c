@@ -33,7 +33,10 @@ struct vs_req {
 	unsigned int nresp;
 	union {
 		struct scsi_task task;
-		struct scsi_tmf tmf;
+		struct {
+			struct scsi_tmf tmf;
+			struct virtio_fence fence;
+		};
 	};
 };
 
@@ -205,12 +208,27 @@ static uint8_t tmf_response_of(const struct scsi_tmf *tmf)
 	return VIRTIO_SCSI_S_FAILURE;
 }
 
+static void answer_tmf(struct virtio_fence *fence)
+{
+	struct vs_req *r = container_of(fence, struct vs_req, fence);
+	struct virtio_scsi_ctrl_tmf_resp resp = {.response = tmf_response_of(&r->tmf)};
+
+	respond(r, &resp, sizeof(resp), 0);
+}
+
+/* The commands that it ended have completed, but maybe not for the guest. */
 static void tmf_done(struct scsi_tmf *tmf)
 {
 	struct vs_req *r = container_of(tmf, struct vs_req, tmf);
-	struct virtio_scsi_ctrl_tmf_resp resp = {.response = tmf_response_of(tmf)};
 
-	respond(r, &resp, sizeof(resp), 0);
+	virtio_fence_shown(&r->fence, &r->req, answer_tmf);
+}
+
+static void start_tmf(struct virtio_fence *fence)
+{
+	struct vs_req *r = container_of(fence, struct vs_req, fence);
+
+	scsi_tmf_start(virtio_req_group_ctx(&r->req), &r->tmf);
 }
 
 static void handle_tmf(struct vs_req *r)
@@ -240,7 +258,8 @@ static void handle_tmf(struct vs_req *r)
 	memcpy(r->tmf.lun, tmf.lun, sizeof(r->tmf.lun));
 	r->tmf.tag = le64toh(tmf.tag);
 	r->tmf.done = tmf_done;
-	scsi_tmf_start(virtio_req_group_ctx(&r->req), &r->tmf);
+	/* No command that it is about may be executed, and completed, after it was answered. */
+	virtio_fence_fetched(&r->fence, &r->req, QUEUE_REQUEST, start_tmf);
 }
 
 /* Asynchronous notification, query and subscribe: there are no such events. */

@@ -202,6 +202,31 @@ unsigned int virtio_req_queue(const struct virtio_req *req);
 void *virtio_req_arg(const struct virtio_req *req);
 /* The features that were negotiated when its queue started. */
 uint64_t virtio_req_features(const struct virtio_req *req);
+#define VIRTIO_FENCE_QUEUES 128
+/* What a request waits for in other queues of the device; it is outstanding meanwhile. */
+struct virtio_fence {
+	/* private */
+	struct virtio_dev *dev;
+	struct reactor *home;
+	void (*visit)(struct virtio_fence *f, struct virtio_vq *vq);
+	void (*passed)(struct virtio_fence *f);
+	struct reactor_msg msg;
+	struct reactor_timer timer;
+	size_t group; /* which is visited next */
+	unsigned int first_queue, looks;
+	bool behind;
+	uint64_t known[VIRTIO_FENCE_QUEUES / 64]; /* queues that ran when it came */
+	uint16_t upto[VIRTIO_FENCE_QUEUES];	  /* their available indices then */
+};
+/*
+ * Calls passed() when all that lies in the queues from `first_queue` on has been handed to
+ * handle(), or 200 ms later; on the request's reactor, possibly inside this call.
+ */
+void virtio_fence_fetched(struct virtio_fence *f, struct virtio_req *req, unsigned int first_queue,
+			  void (*passed)(struct virtio_fence *f));
+/* The same when all that has been completed is shown to the guest. */
+void virtio_fence_shown(struct virtio_fence *f, struct virtio_req *req,
+			void (*passed)(struct virtio_fence *f));
 /* The guest broke the device's rules in a way that the request can't be answered: the queue stops.
  */
 void virtio_req_break(struct virtio_req *req, const char *why);

@@ -148,6 +148,8 @@ void virtio_vq_destroy(struct virtio_vq *vq);
 /* On the reactor. */
 void virtio_req_free(struct virtio_req *req);
 unsigned int virtio_vq_poll(struct virtio_vq *vq);
+/* Shows the guest what has completed. */
+void virtio_vq_flush(struct virtio_vq *vq);
 /* Fetches a batch, with something to fetch, and flushes. */
 unsigned int virtio_vq_run(struct virtio_vq *vq);
 /* A queue that is in no group belongs to this one from now on. 0 or -ENOMEM. */

@@ -200,6 +200,11 @@ static inline void flush(struct virtio_vq *vq)
 	}
 }
 
+void virtio_vq_flush(struct virtio_vq *vq)
+{
+	flush(vq);
+}
+
 /* Runs one request at most: one that goes the short way. */
 static slow_path unsigned int start_timing(struct virtio_vq *vq)
 {

@@ -273,12 +273,14 @@ static void two_units_in_turn(void)
 
 /* --- task management --- */
 
-static int tmf(uint32_t subtype, unsigned int lun, uint64_t tag)
+static struct virtio_scsi_ctrl_tmf_resp *tmf_resp;
+
+/* The chain of one that is not submitted yet. */
+static int prepare_tmf(uint32_t subtype, unsigned int lun, uint64_t tag)
 {
-	static struct virtio_scsi_ctrl_tmf_req *req;
-	static struct virtio_scsi_ctrl_tmf_resp *resp;
+	struct virtio_scsi_ctrl_tmf_req *req;
+	struct virtio_scsi_ctrl_tmf_resp *resp;
 	struct fe_seg segs[2] = {{.len = sizeof(*req)}, {.len = sizeof(*resp), .write = true}};
-	int head;
 
 	req = fe_mem_alloc(&dev.mem, 4096, &segs[0].gpa);
 	resp = fe_mem_alloc(&dev.mem, 4096, &segs[1].gpa);
@@ -288,12 +290,22 @@ static int tmf(uint32_t subtype, unsigned int lun, uint64_t tag)
 	req->lun[3] = (uint8_t)lun;
 	req->tag = tag;
 	resp->response = 0xee;
-	head = fe_vq_chain(control, segs, 2);
+	tmf_resp = resp;
+	return fe_vq_chain(control, segs, 2);
+}
+
+static int run_tmf(int head)
+{
 	if (head < 0)
 		return head;
 	fe_vq_submit(control, (uint16_t)head);
 	head = fe_vq_wait(control, NULL, FE_TIMEOUT_MS);
-	return head < 0 ? head : resp->response;
+	return head < 0 ? head : tmf_resp->response;
+}
+
+static int tmf(uint32_t subtype, unsigned int lun, uint64_t tag)
+{
+	return run_tmf(prepare_tmf(subtype, lun, tag));
 }
 
 /* A read that takes a minute, unless it is ended. */
@@ -337,6 +349,64 @@ static void abort_in_flight(void)
 	CHECK(fe_vq_wait(q, NULL, FE_TIMEOUT_MS) >= 0);
 	CHECK_EQ(slots[1].resp->response, VIRTIO_SCSI_S_RESET);
 	CHECK_EQ(tmf(VIRTIO_SCSI_T_TMF_QUERY_TASK_SET, 2, 0), VIRTIO_SCSI_S_OK);
+}
+
+/* Reads of 256 KiB, more than a round has time for, and then one of the slow unit: its head. */
+static int fill_ring(struct fe_vq *ring, unsigned int n, uint64_t data_gpa)
+{
+	const struct slot *s = &slots[0], *slow = &slots[1];
+	const struct fe_seg fast[] = {
+		{s->req_gpa, REQ, false}, {s->resp_gpa, RESP, true}, {data_gpa, 256 << 10, true}};
+	const struct fe_seg last[] = {{slow->req_gpa, REQ, false},
+				      {slow->resp_gpa, RESP, true},
+				      {slow->data_gpa, BS, true}};
+	unsigned int i;
+	int head = -1;
+
+	fill_request(s, 0, READ_10, 0, (256 << 10) / BS);
+	fill_request(slow, 2, READ_10, 0, 1);
+	for (i = 0; i <= n; i++) {
+		head = fe_vq_chain(ring, i < n ? fast : last, 3);
+		if (head < 0)
+			return head;
+		ring->avail[2 + ((ring->avail_idx + i) & (ring->size - 1))] = (uint16_t)head;
+	}
+	ring->avail_idx = (uint16_t)(ring->avail_idx + n + 1);
+	__atomic_store_n(&ring->avail[1], ring->avail_idx, __ATOMIC_SEQ_CST);
+	fe_vq_kick(ring);
+	return head;
+}
+
+/*
+ * A reset ends what the guest had put into its ring before, whether that was taken from it already
+ * or not: no command completes after the answer.
+ */
+static void reset_ends_what_lies_in_the_ring(void)
+{
+	const unsigned int n = 40;
+	struct fe_vq *ring;
+	uint64_t data_gpa;
+	unsigned int i, k;
+	int head, slow, got;
+	bool seen;
+
+	REQUIRE(open_scsi());
+	ring = fe_vq_make(&dev, REQUESTS + 1, 1024);
+	REQUIRE_EQ(fe_vq_start(ring, 0), 0);
+	fe_mem_alloc(&dev.mem, 256 << 10, &data_gpa);
+	for (i = 0; i < 10; i++) {
+		head = prepare_tmf(VIRTIO_SCSI_T_TMF_LOGICAL_UNIT_RESET, 2, 0);
+		slow = fill_ring(ring, n, data_gpa);
+		REQUIRE(slow >= 0);
+		REQUIRE_EQ(run_tmf(head), VIRTIO_SCSI_S_OK);
+		for (k = 0, seen = false; (got = fe_vq_poll(ring, NULL)) >= 0; k++)
+			seen |= got == slow;
+		REQUIRE(seen);
+		for (; k <= n; k++)
+			REQUIRE(fe_vq_wait(ring, NULL, FE_TIMEOUT_MS) >= 0);
+		/* By the reset, or at once, as the one before is to be reported first. */
+		CHECK(slots[1].resp->response == VIRTIO_SCSI_S_RESET || slots[1].resp->status == 2);
+	}
 }
 
 /* The next command on the unit reports the reset, also one that would take the short way. */
@@ -386,9 +456,15 @@ static void unknown_control_requests(void)
 	}
 
 static const struct test_case cases[] = {
-	CASE(read_and_write),	    CASE(whole_response),	    CASE(layouts),
-	CASE(residuals_and_errors), CASE(two_units_in_turn),	    CASE(abort_in_flight),
-	CASE(reset_is_reported),    CASE(unknown_control_requests),
+	CASE(read_and_write),
+	CASE(whole_response),
+	CASE(layouts),
+	CASE(residuals_and_errors),
+	CASE(two_units_in_turn),
+	CASE(abort_in_flight),
+	CASE(reset_is_reported),
+	CASE(reset_ends_what_lies_in_the_ring),
+	CASE(unknown_control_requests),
 };
 
 FE_TEST_MAIN("scsi", cases, &config)
