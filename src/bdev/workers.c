@@ -8,11 +8,13 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "util/util.h"
 
 #define STACK_BYTES (128u << 10)
+#define WORKER_NICE 10
 
 struct worker {
 	struct workers *workers; /* the reactor's */
@@ -38,6 +40,9 @@ static void *work_on(void *arg)
 	struct worker *worker = arg;
 	struct work *work;
 
+	/* On a reactor's CPU the reactor comes first, which has all guests to serve. This thread's.
+	 */
+	setpriority(PRIO_PROCESS, 0, WORKER_NICE);
 	for (;;) {
 		wait_for(&worker->turn);
 		work = worker->work;

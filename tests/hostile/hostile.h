@@ -68,6 +68,8 @@ int h_churn_nvme(const struct h_options *o); /* queues are made and deleted */
 
 /* wire.c */
 int h_reconnect(const struct h_options *o);
+int h_knock(const struct h_options *o);
+int h_memory(const struct h_options *o);
 int h_half_messages(const struct h_options *o);
 int h_messages(const struct h_options *o); /* as many as go, with their answers */
 int h_deaf(const struct h_options *o);	   /* the same without reading the answers */

@@ -52,6 +52,60 @@ static void close_all(int *fds, unsigned int n)
 		close(fds[--n]);
 }
 
+int h_knock(const struct h_options *o)
+{
+	struct fe_vhost v;
+	int err = fe_vhost_connect(&v, o->socket);
+
+	if (err)
+		return err;
+	h_running();
+	h_counts.done++;
+	fe_vhost_close(&v);
+	return 0;
+}
+
+/* Guest memory that is given, taken away and given again. */
+static int map_vfio(const struct h_options *o)
+{
+	struct fe_mem mem;
+	struct fe_vfio vfio;
+	int err = fe_vfio_open(&vfio, o->socket);
+
+	fe_mem_init(&mem);
+	if (!err && fe_mem_add(&mem, 0, 1ull << 30) < 0)
+		err = -ENOMEM;
+	if (!err)
+		h_running();
+	while (!err && !h_over()) {
+		err = fe_vfio_map_all(&vfio, &mem);
+		if (!err)
+			err = fe_vfio_dma_unmap(&vfio, 0, 1ull << 30);
+		h_counts.done++;
+	}
+	fe_vfio_close(&vfio);
+	fe_mem_destroy(&mem);
+	return err;
+}
+
+int h_memory(const struct h_options *o)
+{
+	static struct fe_virtio dev;
+	int err;
+
+	if (o->type == H_VFIO)
+		return map_vfio(o);
+	err = fe_virtio_open(&dev, o->socket, 0);
+	if (!err)
+		h_running();
+	while (!err && !h_over()) {
+		err = fe_vhost_set_mem_table(&dev.vhost, &dev.mem);
+		h_counts.done++;
+	}
+	fe_virtio_close(&dev);
+	return err;
+}
+
 /* The first bytes of a message whose rest never comes: of its header, or all of that. */
 static int send_half(const struct h_options *o, struct fe_vhost *v, bool header)
 {

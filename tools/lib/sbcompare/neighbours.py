@@ -380,49 +380,62 @@ def marked(text, good):
     return text if good else f"**{text}**"
 
 
-def neighbours_row(results, load, titles):
-    row = [load.title, load.reference]
-    for title in titles:
-        share = min(results.shares(title, load))
-        p999 = results.latency(title, load, "p99.9_ns")
-        row += [marked(f"{share:.0%}", share >= LEAST_SHARE),
-                f"{results.total(title, load):.0%}",
-                seconds(results.latency(title, load, "p50_ns")),
-                seconds(results.latency(title, load, "p99_ns")),
-                marked(seconds(p999), p999 < MOST_P999),
-                seconds(results.latency(title, load, "max_ns"))]
-    return row
+def neighbours_cells(results, load, title):
+    """By column."""
+    share = min(results.shares(title, load))
+    p999 = results.latency(title, load, "p99.9_ns")
+    return {"least": marked(f"{share:.0%}", share >= LEAST_SHARE),
+            "in sum": f"{results.total(title, load):.0%}",
+            "p50": seconds(results.latency(title, load, "p50_ns")),
+            "p99": seconds(results.latency(title, load, "p99_ns")),
+            "p99.9": marked(seconds(p999), p999 < MOST_P999),
+            "max": seconds(results.latency(title, load, "max_ns"))}
+
+
+BRIEF = ("least", "p99.9", "max")
 
 
 def print_neighbours(results, titles, loads):
-    columns = ("least", "in sum", "p50", "p99", "p99.9", "max")
     print_table(f"{len(NEIGHBOURS)} guests that behave beside one that does not: share of their IOPS beside the "
                 "reference, and the worst one's latency",
-                ["beside", "reference"] + [f"{title}: {column}" if len(titles) > 1 else column
-                                           for title in titles for column in columns],
-                [neighbours_row(results, load, titles) for load in loads])
+                ["beside", "reference", "least", "in sum", "p50", "p99", "p99.9", "max"],
+                [[load.title, load.reference, *neighbours_cells(results, load, titles[-1]).values()]
+                 for load in loads])
+    if len(titles) > 1:
+        print_table("The same before and after",
+                    ["beside", *(f"{column}, {title}" for column in BRIEF for title in titles)],
+                    [[load.title, *(neighbours_cells(results, load, title)[column]
+                                    for column in BRIEF for title in titles)] for load in loads])
 
 
 WHATS = ("register", "reset", "attach", "detach")
+TRANSPORTS = ("vhost-user", "vfio-user")
 
 
-def control_cell(results, title, load, what, transport):
-    p99, most = (results.control(title, load, what, name, transport)
-                 for name in ("p99_ns", "max_ns"))
-    if p99 is None:
+def control_cell(results, title, load, whats, transport):
+    """p99 and maximum, of the worst of some."""
+    found = [[results.control(title, load, what, name, transport) for name in ("p99_ns", "max_ns")]
+             for what in whats]
+    if any(None in pair for pair in found):
         return "**none**"
+    p99, most = (max(column) for column in zip(*found))
     return marked(f"{seconds(p99)}, {seconds(most)}",
                   p99 < MOST_CONTROL_P99 and most < MOST_CONTROL)
 
 
 def print_control(results, titles, loads):
-    for title in titles:
-        name = f", {title}" if len(titles) > 1 else ""
-        print_table(f"{CONTROLS} controllers beside the same{name}: p99 and max, vhost-user / vfio-user",
-                    ["beside", *WHATS],
-                    [[load.title, *(" / ".join(control_cell(results, title, load, what, transport)
-                                               for transport in ("vhost-user", "vfio-user"))
-                                    for what in WHATS)] for load in loads])
+    print_table(f"{CONTROLS} controllers beside the same: p99 and max over vhost-user / over vfio-user",
+                ["beside", *WHATS],
+                [[load.title, *(" / ".join(control_cell(results, titles[-1], load, (what,), transport)
+                                           for transport in TRANSPORTS) for what in WHATS)]
+                 for load in loads])
+    if len(titles) > 1:
+        print_table("The worst of these, before and after",
+                    ["beside", *(f"{transport}, {title}" for transport in TRANSPORTS
+                                 for title in titles)],
+                    [[load.title, *(control_cell(results, title, load, WHATS, transport)
+                                    for transport in TRANSPORTS for title in titles)]
+                     for load in loads])
 
 
 def draw(results, titles, loads, path):
@@ -436,7 +449,7 @@ def neighbours(settings):
     """Guests that behave, and controllers that are reset and attached, beside hostile guests."""
     programs = {"this": settings.program}
     if settings.before:
-        programs = {"before": settings.before, "this": settings.program}
+        programs = {"before": settings.before, "after": settings.program}
     loads = [load for load in LOADS if not settings.only or settings.only in load.title]
     results = Results()
     for number in range(settings.bench_rounds):
