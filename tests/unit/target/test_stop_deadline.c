@@ -32,8 +32,9 @@ static int end_of(bool stuck)
 	d = target_deadline_begin();
 	if (!d)
 		_exit(12);
-	while (stuck)
-		pause();
+	if (stuck)
+		for (;;)
+			pause();
 	socket_file_release(&file);
 	target_deadline_end(d);
 	_exit(0);
