@@ -29,14 +29,14 @@ static int extent(int fd, uint64_t offset, uint64_t size, uint64_t *start, uint6
 
 uint64_t guest_map_bytes(int fd, uint64_t offset, uint64_t size)
 {
-	uint64_t start, len;
+	uint64_t start = 0, len = 0;
 
 	return extent(fd, offset, size, &start, &len) ? 0 : len;
 }
 
 int guest_map_file(int fd, uint64_t offset, uint64_t size, struct guest_map *map, uint8_t **host)
 {
-	uint64_t start, len;
+	uint64_t start = 0, len = 0;
 	void *addr;
 	int rc = extent(fd, offset, size, &start, &len);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is checked of a message before anything is done about it: memory tables, file descriptors. */
+/* What is checked of a message before anything is done about it: memory tables, file descriptors.
+ */
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
