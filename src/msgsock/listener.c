@@ -20,6 +20,8 @@
 
 #define BACKLOG	 64
 #define PAUSE_NS (100 * NS_PER_MS)
+/* After a rest of so long it is told again that there are no descriptors. */
+#define TELL_NS (10 * NS_PER_SEC)
 
 /*
  * One descriptor that is given up for a moment when there are no others, so that a peer is told at
@@ -42,6 +44,8 @@ static void pause_over(void *arg)
 {
 	struct listener *l = arg;
 
+	if (spare_fd < 0)
+		open_spare(); /* what was closed then leaves its number by now */
 	if (!l->waits_for_end)
 		loop_watch(l->loop, &l->source, EPOLLIN);
 }
@@ -64,15 +68,20 @@ static void no_descriptors(struct listener *l, int err)
 {
 	int fd = -1;
 
-	COUNTER_ADD(l->stats.refused, 1);
-	log_limited(&l->limit, LOG_LEVEL_ERROR, l->name, "%s: a connection was refused: %s",
-		    l->name, fd_strerror(err));
+	uint64_t now = time_now_ns();
+
+	if (!l->told_ns || now - l->told_ns > TELL_NS)
+		log_limited(&l->limit, LOG_LEVEL_ERROR, l->name,
+			    "%s: a connection is refused, or waits: %s", l->name, fd_strerror(err));
+	l->told_ns = now;
 	if (spare_fd >= 0)
 		close(spare_fd);
+	spare_fd = -1;
 	fd = accept4(l->source.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd >= 0)
-		close(fd);
-	open_spare();
+	if (fd >= 0) {
+		COUNTER_ADD(l->stats.refused, 1);
+		fd_closer_close(l->closer, fd);
+	}
 	pause_for(l, PAUSE_NS);
 }
 
@@ -83,6 +92,8 @@ static void on_connection(void *arg)
 	bool busy = l->ops->busy(l->arg);
 	int fd;
 
+	if (fd_closer_pending(l->closer) > FD_CLOSER_MOST)
+		early = PAUSE_NS;
 	if (early) {
 		COUNTER_ADD(l->stats.sessions_delayed, 1);
 		pause_for(l, early + PAUSE_NS / 5);
@@ -109,7 +120,7 @@ static void on_connection(void *arg)
 			    "%s: a second front-end was refused: one is connected already; give "
 			    "each guest a controller of its own",
 			    l->name);
-		close(fd);
+		fd_closer_close(l->closer, fd);
 		return;
 	}
 	COUNTER_ADD(l->stats.sessions, 1);
@@ -231,11 +242,16 @@ int listener_open(struct listener *l, const struct socket_params *p, const struc
 		.rate = {.per_second = p->limits.sessions_per_second},
 	};
 	snprintf(l->name, sizeof(l->name), "%s", p->name);
+	l->closer = fd_closer_create();
+	if (!l->closer)
+		return -ENOMEM;
 	l->source.fd = passed_socket_take(p->path);
 	l->passed = l->source.fd >= 0;
 	rc = l->passed ? 0 : make_socket(l, p);
-	if (rc)
+	if (rc) {
+		fd_closer_destroy(l->closer);
 		return rc;
+	}
 	link_listener(l);
 	rc = loop_watch(l->loop, &l->source, EPOLLIN);
 	if (rc)
@@ -248,6 +264,7 @@ void listener_close(struct listener *l)
 	*l->prevp = l->next;
 	*(l->next ? &l->next->prevp : &listeners_end) = l->prevp;
 	close(l->source.fd);
+	fd_closer_destroy(l->closer);
 	if (l->passed)
 		return; /* who made the file removes it */
 	socket_file_release(&l->file);

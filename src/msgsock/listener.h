@@ -12,6 +12,7 @@
 #include "loop/loop.h"
 #include "msgsock/rate.h"
 #include "msgsock/session_stats.h"
+#include "util/fd_closer.h"
 #include "util/log.h"
 #include "util/socket_file.h"
 
@@ -39,7 +40,9 @@ struct listener {
 	struct log_limit limit;
 	bool waits_for_end; /* the next peer is accepted when the session is over */
 	bool stopped;	    /* and there was no session */
+	uint64_t told_ns;   /* when there last was no descriptor for a peer */
 	struct session_stats stats;
+	struct fd_closer *closer;	/* of what came from the controller's front-ends */
 	struct listener *next, **prevp; /* in the list of all; main thread */
 };
 

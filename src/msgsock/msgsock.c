@@ -55,13 +55,21 @@ static int send_answer(struct msgsock *ms)
 
 /* --- receiving --- */
 
+static void close_fd(struct msgsock *ms, int fd)
+{
+	if (ms->closer)
+		fd_closer_close(ms->closer, fd);
+	else
+		close(fd);
+}
+
 void msgsock_close_fds(struct msgsock *ms)
 {
 	unsigned int i;
 
 	for (i = 0; i < ms->nfds; i++)
 		if (ms->fds[i] >= 0)
-			close(ms->fds[i]);
+			close_fd(ms, ms->fds[i]);
 	ms->nfds = 0;
 }
 
@@ -84,7 +92,7 @@ static bool take_fds(struct msgsock *ms, struct msghdr *msg)
 			if (ms->nfds < MSGSOCK_MAX_FDS) {
 				ms->fds[ms->nfds++] = fd;
 			} else {
-				close(fd);
+				close_fd(ms, fd);
 				ok = false;
 			}
 		}
@@ -180,6 +188,8 @@ static bool pause_if_too_fast(struct msgsock *ms)
 {
 	uint64_t early = ms->rate.per_second ? rate_early(&ms->rate, time_now_ns()) : 0;
 
+	if (ms->closer && fd_closer_pending(ms->closer) > FD_CLOSER_MOST)
+		early = NS_PER_MS;
 	if (!early)
 		return false;
 	if (ms->stats)
@@ -265,7 +275,7 @@ void msgsock_answer(struct msgsock *ms, uint32_t size, int out_fd)
 /* --- the beginning and the end --- */
 
 int msgsock_open(struct msgsock *ms, struct loop *loop, const struct msgsock_ops *ops, void *arg,
-		 int fd)
+		 int fd, struct fd_closer *closer)
 {
 	int rc;
 
@@ -277,6 +287,7 @@ int msgsock_open(struct msgsock *ms, struct loop *loop, const struct msgsock_ops
 		.pause = {.fn = pause_over, .arg = ms},
 		.expected = ops->header_size,
 		.out_fd = -1,
+		.closer = closer,
 	};
 	ms->in = malloc(ops->header_size + ops->max_payload);
 	ms->out = malloc(ops->header_size + ops->max_payload);
@@ -301,7 +312,8 @@ void msgsock_close(struct msgsock *ms)
 		msgsock_close_fds(ms);
 	if (ms->in && ms->source.fd >= 0) {
 		loop_watch(ms->loop, &ms->source, 0);
-		close(ms->source.fd);
+		shutdown(ms->source.fd, SHUT_RDWR); /* the peer is not to wait for the close */
+		close_fd(ms, ms->source.fd);
 	}
 	ms->source.fd = -1;
 	free(ms->in);

@@ -18,6 +18,7 @@
 #include "loop/loop.h"
 #include "msgsock/rate.h"
 #include "msgsock/session_stats.h"
+#include "util/fd_closer.h"
 
 #define MSGSOCK_MAX_FDS 16
 
@@ -47,6 +48,7 @@ struct msgsock {
 	struct loop_timer pause;   /* of a peer above its rate */
 	struct rate rate;
 	struct session_stats *stats; /* or NULL */
+	struct fd_closer *closer;    /* of its descriptors; NULL: the peer is trusted */
 
 	uint8_t *in; /* header and payload */
 	uint32_t received, expected;
@@ -63,7 +65,7 @@ struct msgsock {
 /* Begins to read a connected non-blocking socket, which it takes over if it returns 0; or -errno.
  */
 int msgsock_open(struct msgsock *ms, struct loop *loop, const struct msgsock_ops *ops, void *arg,
-		 int fd);
+		 int fd, struct fd_closer *closer);
 /* Closes the socket and what came over it; once more is harmless. */
 void msgsock_close(struct msgsock *ms);
 static inline bool msgsock_is_open(const struct msgsock *ms)

@@ -126,7 +126,7 @@ void vfio_user_session_end(struct vfio_user *vu)
 	vu->ending = true;
 	msgsock_close(&vu->ms);
 	if (vu->accepted_fd >= 0)
-		close(vu->accepted_fd);
+		fd_closer_close(vu->listener.closer, vu->accepted_fd);
 	vu->accepted_fd = -1;
 	if (!vu->waiting)
 		end_session(vu);
@@ -248,7 +248,8 @@ static const struct msgsock_ops msgsock_ops = {
 
 static int open_socket(struct vfio_user *vu)
 {
-	if (msgsock_open(&vu->ms, vu->loop, &msgsock_ops, vu, vu->accepted_fd)) {
+	if (msgsock_open(&vu->ms, vu->loop, &msgsock_ops, vu, vu->accepted_fd,
+			 vu->listener.closer)) {
 		vfio_user_session_end(vu);
 		return VFIO_USER_LATER;
 	}
@@ -285,7 +286,7 @@ void vfio_user_session_begin(struct vfio_user *vu, int fd)
 		log_limited(&vu->limit, LOG_LEVEL_ERROR, vu->name,
 			    "%s: client refused: no memory for the doorbells: %s", vu->name,
 			    fd_strerror(-rc));
-		close(fd);
+		fd_closer_close(vu->listener.closer, fd);
 		return;
 	}
 	vu->open = true;

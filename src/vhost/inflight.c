@@ -91,7 +91,6 @@ bool vhost_inflight_get(struct vhost_socket *sock, struct vhost_wire_msg *msg)
 	struct vhost_wire_inflight inf = msg->payload.inflight;
 	int fd;
 
-	vhost_wire_close_fds(msg);
 	/* 20 bytes on the wire, or 24 with what some compilers put behind. */
 	if (msg->size < 20 || msg->size > sizeof(inf) || any_started(sock) || !sizes_ok(sock, &inf))
 		return false;

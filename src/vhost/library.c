@@ -155,7 +155,7 @@ static int open_session(struct library_session *s)
 	fd = msgsock_connect(path);
 	if (fd < 0)
 		return fd;
-	rc = msgsock_open(&s->ms, socket_of(s)->loop, &library_ops, s, fd);
+	rc = msgsock_open(&s->ms, socket_of(s)->loop, &library_ops, s, fd, NULL);
 	if (rc) {
 		close(fd);
 		return rc;

@@ -95,9 +95,9 @@ void vhost_session_end(struct vhost_socket *sock)
 	sock->ending = true;
 	vhost_library_leave(sock);
 	msgsock_close(&sock->ms);
-	vhost_wire_close_fds(&sock->msg);
+	vhost_wire_close_fds(&sock->msg, sock->listener.closer);
 	if (sock->accepted_fd >= 0)
-		close(sock->accepted_fd);
+		fd_closer_close(sock->listener.closer, sock->accepted_fd);
 	sock->accepted_fd = -1;
 	if (!sock->waiting)
 		end_step(sock);
@@ -134,7 +134,7 @@ static void finish(struct vhost_socket *sock, enum vhost_result result)
 	struct vhost_wire_msg *msg = &sock->msg;
 
 	if (result != VHOST_REPLY)
-		vhost_wire_close_fds(msg);
+		vhost_wire_close_fds(&sock->msg, sock->listener.closer);
 	switch (result) {
 	case VHOST_REPLY:
 		send_reply(sock);
@@ -345,7 +345,8 @@ static const struct msgsock_ops msgsock_ops = {
 
 static enum vhost_result connected(struct vhost_socket *sock)
 {
-	if (msgsock_open(&sock->ms, sock->loop, &msgsock_ops, sock, sock->accepted_fd))
+	if (msgsock_open(&sock->ms, sock->loop, &msgsock_ops, sock, sock->accepted_fd,
+			 sock->listener.closer))
 		return VHOST_CLOSE;
 	sock->accepted_fd = -1;
 	msgsock_limit(&sock->ms, sock->limits.messages_per_second, &sock->listener.stats);

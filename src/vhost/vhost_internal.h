@@ -153,7 +153,7 @@ void *vhost_inflight_of(const struct vhost_socket *sock, unsigned int index, uin
 void vhost_inflight_drop(struct vhost_socket *sock);
 
 /* wire.c */
-bool vhost_wire_close_fds(struct vhost_wire_msg *msg);
+bool vhost_wire_close_fds(struct vhost_wire_msg *msg, struct fd_closer *closer);
 bool vhost_wire_check_fds(struct vhost_socket *sock, const struct vhost_wire_msg *msg);
 bool vhost_wire_check_mem_table(struct vhost_socket *sock, const struct vhost_wire_msg *msg);
 bool vhost_wire_check_region(struct vhost_socket *sock, uint32_t i,

@@ -22,7 +22,6 @@
 
 static enum vhost_result reply(struct vhost_wire_msg *msg, uint32_t size)
 {
-	vhost_wire_close_fds(msg);
 	msg->size = size;
 	return VHOST_REPLY;
 }

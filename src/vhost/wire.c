@@ -12,13 +12,15 @@
 
 #define REGION_ALIGN 4096u /* the smallest page of all guests */
 
-/* True if there were any. */
-bool vhost_wire_close_fds(struct vhost_wire_msg *msg)
+/* True if there were any. NULL: who sent them is trusted. */
+bool vhost_wire_close_fds(struct vhost_wire_msg *msg, struct fd_closer *closer)
 {
 	int i, n = msg->nfds;
 
 	for (i = 0; i < n && i < VHOST_WIRE_FDS; i++) {
-		if (msg->fds[i] >= 0)
+		if (msg->fds[i] >= 0 && closer)
+			fd_closer_close(closer, msg->fds[i]);
+		else if (msg->fds[i] >= 0)
 			close(msg->fds[i]);
 		msg->fds[i] = -1;
 	}

@@ -2,10 +2,12 @@
 /* What one front-end does on its socket costs the others nothing, and leaves nothing behind. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "../frontend/fe_virtio_hostile.h"
@@ -144,6 +146,62 @@ VHOSTILE(waits_for_slow_disks)
 		printf("# beside a %s: %.1f ms\n", what[i], (double)median_attach() / 1e6);
 		CHECK(median_attach() < MEDIAN_MS * 1000000ULL);
 	}
+}
+
+/*
+ * A TCP socket of which data is on its way that nobody takes, and whose close waits for that. It is
+ * the daemon's alone then: in a message, or in the queue of a session that ends.
+ */
+static int lingering_socket(int *peer)
+{
+	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	struct linger linger = {.l_onoff = 1, .l_linger = 20};
+	socklen_t len = sizeof(addr);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	static char data[65536];
+
+	CHECK_EQ(bind(listener, (struct sockaddr *)&addr, len) || listen(listener, 1) ||
+			 getsockname(listener, (struct sockaddr *)&addr, &len) ||
+			 connect(fd, (struct sockaddr *)&addr, len),
+		 0);
+	*peer = accept(listener, NULL, NULL);
+	close(listener);
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	while (send(fd, data, sizeof(data), MSG_DONTWAIT) > 0)
+		;
+	return fd;
+}
+
+VHOSTILE(descriptors_that_linger)
+{
+	struct fe_vhost_hdr half = {FE_VHOST_SET_MEM_TABLE, FE_VHOST_VERSION, 72};
+	struct fe_vhost v;
+	int fds[3], peers[3];
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "attacker%u", i);
+		fds[i] = lingering_socket(&peers[i]);
+		REQUIRE_EQ(fe_vhost_connect(&v, fe_daemon_socket(&fe_daemon, name)), 0);
+		if (i == 0) /* refused */
+			fe_vhost_send(&v, FE_VHOST_SET_VRING_CALL, 0, "\0\0\0\0\0\0\0", 8, &fds[i],
+				      1);
+		else if (i == 1) /* half a message */
+			fe_vhost_send_raw(&v, &half, sizeof(half), &fds[i], 1);
+		else { /* behind one that ends the session */
+			fe_vhost_send(&v, 99, 0, NULL, 0, NULL, 0);
+			fe_vhost_send(&v, 99, 0, NULL, 0, &fds[i], 1);
+		}
+		close(fds[i]);
+		fe_sleep_us(FE_QUIET_MS * 1000);
+		fe_vhost_close(&v);
+		CHECK(median_attach() < MEDIAN_MS * 1000000ULL);
+	}
+	for (i = 0; i < 3; i++)
+		close(peers[i]);
 }
 
 /* What has come so far is kept; the rest may come at any time. */
@@ -390,6 +448,7 @@ static const struct test_case cases[] = {
 	VHOSTILE_CASE(message_byte_by_byte),	    VHOSTILE_CASE(descriptors_of_bad_messages),
 	VHOSTILE_CASE(as_many_regions_as_promised), VHOSTILE_CASE(regions_changed_under_load),
 	VHOSTILE_CASE(regions_that_are_refused),    VHOSTILE_CASE(region_of_the_rings_removed),
+	VHOSTILE_CASE(descriptors_that_linger),
 };
 
 FE_TEST_MAIN("control_path", cases, &config)

@@ -119,7 +119,7 @@ HOSTILE(half_a_header_and_gone)
 	fe_vfio_send_raw(sock, "\1\0\4", 3, NULL, 0);
 	REQUIRE(talk());
 	CHECK(in_step());
-	CHECK_EQ(open_fds(), fds);
+	CHECK(FE_WAIT_FOR(open_fds() == fds, FE_TIMEOUT_MS));
 }
 
 /* A message that stops in the middle delays nobody: the bystander's I/O is checked at the end. */
@@ -379,7 +379,7 @@ HOSTILE(too_many_fds)
 	CHECK(fe_vfio_closed(sock, FE_TIMEOUT_MS));
 	CHECK(fe_bad_logged("file descriptors"));
 	REQUIRE(talk());
-	CHECK_EQ(open_fds(), before);
+	CHECK(FE_WAIT_FOR(open_fds() == before, FE_TIMEOUT_MS));
 }
 
 HOSTILE(fds_that_nobody_wants)
@@ -396,7 +396,7 @@ HOSTILE(fds_that_nobody_wants)
 		CHECK_EQ(call(FE_VFIO_SET_IRQS, payload, 20, fds, 4), ERROR_REPLY(EINVAL));
 		CHECK_EQ(call(99, payload, 20, fds, 4), ERROR_REPLY(ENOTSUP));
 	}
-	CHECK_EQ(open_fds(), before);
+	CHECK(FE_WAIT_FOR(open_fds() == before, FE_TIMEOUT_MS));
 	CHECK(in_step());
 }
 
@@ -411,7 +411,7 @@ HOSTILE(fds_of_half_a_message)
 	fe_vfio_send_raw(sock, &hdr, sizeof(hdr), fds, 2);
 	fe_sleep_us(FE_QUIET_MS * 1000);
 	REQUIRE(talk());
-	CHECK_EQ(open_fds(), before);
+	CHECK(FE_WAIT_FOR(open_fds() == before, FE_TIMEOUT_MS));
 }
 
 /* --- regions and interrupts --- */
@@ -600,7 +600,7 @@ HOSTILE(irqs_that_are_not_there)
 		if (!CHECK_EQ(call(FE_VFIO_SET_IRQS, table[k].set, 20, fds, table[k].nfds),
 			      table[k].expected))
 			printf("# row %zu\n", k);
-	CHECK_EQ(open_fds(), before);
+	CHECK(FE_WAIT_FOR(open_fds() == before, FE_TIMEOUT_MS));
 	CHECK(in_step());
 	close(fd);
 }
@@ -617,7 +617,7 @@ HOSTILE(irqs_to_what_is_no_eventfd)
 	before = open_fds();
 	for (i = 0; i < 3; i++)
 		CHECK_EQ(fe_vfio_set_vectors(sock, 0, 1, &bad[i]), ERROR_REPLY(EINVAL));
-	CHECK_EQ(open_fds(), before);
+	CHECK(FE_WAIT_FOR(open_fds() == before, FE_TIMEOUT_MS));
 	close(pipes[0]);
 	close(pipes[1]);
 	close(bad[2]);

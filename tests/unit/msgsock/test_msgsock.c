@@ -30,6 +30,7 @@ enum {
 
 static struct loop *loop;
 static struct msgsock ms;
+static struct fd_closer *closer;
 static int peer;
 static atomic_uint messages, gone, turns, nfds, late;
 static atomic_int taken;
@@ -100,13 +101,18 @@ static const struct msgsock_ops ops = {
 
 static void open_ms(void *arg)
 {
-	CU_ASSERT_EQUAL(msgsock_open(&ms, loop, &ops, NULL, *(int *)arg), 0);
+	CU_ASSERT_EQUAL(msgsock_open(&ms, loop, &ops, NULL, *(int *)arg, closer), 0);
 }
 
 static void close_ms(void *arg)
 {
 	msgsock_close(&ms);
 	msgsock_close(&ms); /* harmless */
+}
+
+static bool all_closed(void *arg)
+{
+	return !fd_closer_pending(closer);
 }
 
 static void begin(void)
@@ -121,6 +127,8 @@ static void begin(void)
 	CU_ASSERT_EQUAL(fcntl(pair[0], F_SETFL, O_NONBLOCK), 0);
 	peer = pair[1];
 	CU_ASSERT_EQUAL_FATAL(loop_start("test", &loop), 0);
+	closer = fd_closer_create();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(closer);
 	loop_call(loop, open_ms, &pair[0]);
 }
 
@@ -129,6 +137,8 @@ static void end(void)
 	loop_call(loop, close_ms, NULL);
 	loop_stop(loop);
 	close(peer);
+	CU_ASSERT_TRUE(test_until(all_closed, NULL, 20000));
+	fd_closer_destroy(closer);
 }
 
 static void wait_until(atomic_uint *what, unsigned int n)
@@ -202,6 +212,7 @@ static unsigned int open_fds(void)
 	unsigned int n = 0;
 	int fd;
 
+	CU_ASSERT_TRUE(test_until(all_closed, NULL, 20000));
 	for (fd = 0; fd < 256; fd++)
 		n += fcntl(fd, F_GETFD) >= 0;
 	return n;

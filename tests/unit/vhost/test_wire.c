@@ -239,14 +239,14 @@ static void close_fds(void)
 		msg.nfds = counts[t];
 		for (i = 0; i < VHOST_WIRE_FDS; i++)
 			fds[i] = msg.fds[i] = eventfd(0, EFD_CLOEXEC);
-		CU_ASSERT_EQUAL(vhost_wire_close_fds(&msg), counts[t] > 0);
+		CU_ASSERT_EQUAL(vhost_wire_close_fds(&msg, NULL), counts[t] > 0);
 		CU_ASSERT_EQUAL(msg.nfds, 0);
 		for (i = 0; i < VHOST_WIRE_FDS; i++) {
 			CU_ASSERT_EQUAL(is_open(fds[i]), i >= counts[t]);
 			if (i >= counts[t])
 				close(fds[i]);
 		}
-		CU_ASSERT_FALSE(vhost_wire_close_fds(&msg)); /* not twice */
+		CU_ASSERT_FALSE(vhost_wire_close_fds(&msg, NULL)); /* not twice */
 	}
 }
 
@@ -261,12 +261,12 @@ static void close_odd_fds(void)
 		msg.fds[i] = -1;
 	msg.fds[1] = fd;
 	msg.nfds = 3;
-	CU_ASSERT_TRUE(vhost_wire_close_fds(&msg));
+	CU_ASSERT_TRUE(vhost_wire_close_fds(&msg, NULL));
 	CU_ASSERT_FALSE(is_open(fd));
 	msg.nfds = -1;
-	CU_ASSERT_FALSE(vhost_wire_close_fds(&msg));
+	CU_ASSERT_FALSE(vhost_wire_close_fds(&msg, NULL));
 	msg.nfds = 1000;
-	CU_ASSERT_TRUE(vhost_wire_close_fds(&msg));
+	CU_ASSERT_TRUE(vhost_wire_close_fds(&msg, NULL));
 }
 
 static const struct test_case cases[] = {
