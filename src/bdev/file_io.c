@@ -17,10 +17,6 @@
 #include "bdev/file_io.h"
 #include "util/counter.h"
 
-/* In one READ or WRITE; the kernel takes a little less than 2 GiB. */
-#define STEP_BYTES_MAX (1u << 30)
-/* The kernel does not promise more of a direct I/O: it is one request (BIO_MAX_VECS pages). */
-#define DIRECT_BYTES_MAX (1u << 20)
 /* After so many attempts in a row that would have had to wait, only each RETRY_EVERY-th is made. */
 #define MISSES_MAX  4
 #define RETRY_EVERY 8
@@ -95,27 +91,12 @@ static void prep_one(struct bdev_io *io, struct io_uring_sqe *sqe, void *at, siz
 {
 	struct file_bdev *f = file_io_bdev(io);
 	uint64_t offset = file_io_offset(io) + file_io_of(io)->done_bytes;
-	size_t max = f->direct ? DIRECT_BYTES_MAX : STEP_BYTES_MAX;
-	unsigned int n = (unsigned int)min_t(size_t, len, max);
+	unsigned int n = (unsigned int)len; /* not above limits.step_bytes */
 
 	if (io->op == BDEV_OP_READ)
 		io_uring_prep_read(sqe, f->fd, at, n, offset);
 	else
 		io_uring_prep_write(sqe, f->fd, at, n, offset);
-}
-
-/* Segments that together are not above the limit; at least one. */
-static unsigned int count_segments(const struct bdev_io *io, uint32_t seg, unsigned int max)
-{
-	unsigned int n = 0;
-	size_t bytes = 0;
-
-	if (likely(!file_io_bdev(io)->direct || file_io_bytes(io) <= DIRECT_BYTES_MAX))
-		return max;
-	do
-		bytes += io->iov[seg + n].iov_len;
-	while (++n < max && bytes + io->iov[seg + n].iov_len <= DIRECT_BYTES_MAX);
-	return n;
 }
 
 static void prep_many(struct bdev_io *io, struct io_uring_sqe *sqe, uint32_t seg)
@@ -124,7 +105,6 @@ static void prep_many(struct bdev_io *io, struct io_uring_sqe *sqe, uint32_t seg
 	uint64_t offset = file_io_offset(io) + file_io_of(io)->done_bytes;
 	unsigned int n = min_t(unsigned int, io->iovcnt - seg, IOV_MAX);
 
-	n = count_segments(io, seg, n);
 	if (io->op == BDEV_OP_READ)
 		io_uring_prep_readv(sqe, f->fd, &io->iov[seg], n, offset);
 	else

@@ -4,6 +4,7 @@
  * never waited for by the reactor, and can be abandoned.
  */
 #include "fuse_disk.h"
+#include "util/counter.h"
 
 #define SIZE   (4u << 20)
 #define BLOCKS (SIZE / 512)
@@ -205,7 +206,7 @@ static void abandoned_reads_of(unsigned int n)
 	for (i = 0; i < n; i++)
 		CU_ASSERT_EQUAL(test_req_wait(&reqs[i]), BDEV_STATUS_ABORTED);
 	CU_ASSERT_EQUAL(bad.ch->inflight, 0);
-	CU_ASSERT(bad.ch->stats.late > 0);
+	CU_ASSERT(COUNTER_READ(bad.ch->stats.late) > 0);
 	/* Nothing is fenced by reads. */
 	if (n < 10)
 		CU_ASSERT_EQUAL(test_io(&bad, BDEV_OP_WRITE, 8, 8, buf), BDEV_STATUS_OK);
@@ -274,7 +275,7 @@ static void late_write_is_fenced(void)
 	CU_ASSERT_EQUAL(test_io(&bad, BDEV_OP_READ, 100, 1, in), BDEV_STATUS_OK); /* beside it */
 	usleep(20000);
 	CU_ASSERT_EQUAL(fuse_disk_held(slow), 1);
-	CU_ASSERT_EQUAL(FUSE_GET(reqs[1].ndone), 0);
+	CU_ASSERT(sem_trywait(&reqs[1].done) && errno == EAGAIN);
 	fuse_disk_hold(slow, 0);
 	CU_ASSERT_EQUAL(test_req_wait(&reqs[1]), BDEV_STATUS_OK);
 	CU_ASSERT_EQUAL(test_io(&bad, BDEV_OP_READ, 8, 24, in), BDEV_STATUS_OK);
@@ -300,18 +301,22 @@ static void timeout(void)
 	reactor_call(reactor, submit_n, &n);
 	for (i = 0; i < n; i++)
 		CU_ASSERT_EQUAL(test_req_wait(&reqs[i]), BDEV_STATUS_TIMEOUT);
-	CU_ASSERT_EQUAL(bad.ch->stats.timeouts, n);
-	CU_ASSERT_EQUAL(bad.ch->stats.hangs, 1);
+	CU_ASSERT_EQUAL(COUNTER_READ(bad.ch->stats.timeouts), n);
+	CU_ASSERT_EQUAL(COUNTER_READ(bad.ch->stats.hangs), 1);
 	fuse_disk_hold(slow, 0);
-	for (i = 0; i < 2000 && bad.ch->stats.late != bad.ch->stats.late_ended; i++)
+	for (i = 0;
+	     i < 2000 && COUNTER_READ(bad.ch->stats.late) != COUNTER_READ(bad.ch->stats.late_ended);
+	     i++)
 		usleep(10000);
-	CU_ASSERT_EQUAL(bad.ch->stats.late, bad.ch->stats.late_ended);
+	CU_ASSERT_EQUAL(COUNTER_READ(bad.ch->stats.late), COUNTER_READ(bad.ch->stats.late_ended));
 	CU_ASSERT_EQUAL(test_io(&bad, BDEV_OP_WRITE, 0, BLOCKS, buf), BDEV_STATUS_OK);
 	CU_ASSERT_EQUAL(test_io(&bad, BDEV_OP_READ, 0, BLOCKS, in), BDEV_STATUS_OK);
 	CU_ASSERT(!memcmp(buf, in, SIZE));
-	for (i = 0; i < 2000 && bad.ch->stats.hangs != bad.ch->stats.hangs_ended; i++)
+	for (i = 0; i < 2000 &&
+		    COUNTER_READ(bad.ch->stats.hangs) != COUNTER_READ(bad.ch->stats.hangs_ended);
+	     i++)
 		usleep(10000);
-	CU_ASSERT_EQUAL(bad.ch->stats.hangs_ended, 1);
+	CU_ASSERT_EQUAL(COUNTER_READ(bad.ch->stats.hangs_ended), 1);
 	end();
 }
 
@@ -338,7 +343,7 @@ static void bounce_always(void)
 	CU_ASSERT_EQUAL(test_io(&good, BDEV_OP_READ, 0, BLOCKS, in), BDEV_STATUS_OK);
 	memmove(buf + 1005 * 512, buf + 5 * 512, 1303 * 512);
 	CU_ASSERT(!memcmp(in, buf, SIZE));
-	CU_ASSERT(good.ch->stats.bounced >= 4);
+	CU_ASSERT(COUNTER_READ(good.ch->stats.bounced) >= 4);
 	end();
 	free(at);
 }
