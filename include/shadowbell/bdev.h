@@ -190,7 +190,10 @@ struct bdev_channel {
 	bool read_only;			   /* the bdev is, or its opener didn't ask to write */
 	void (*now)(struct bdev_channel *ch, enum bdev_op op, uint64_t lba, uint32_t nblocks,
 		    void *buf); /* ops->now */
-	/* The highest enum bdev_op that a READ or WRITE may have here, and its most blocks. */
+	/*
+	 * The highest enum bdev_op that a READ or WRITE may have here, and its most blocks. A
+	 * backend with now() may lower it, so that the next WRITE comes by submit().
+	 */
 	uint8_t plain_op;
 	uint32_t plain_blocks;
 	/* Written by the reactor; read by others as an approximation. */

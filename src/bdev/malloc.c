@@ -25,8 +25,18 @@
 /* Below this, zeroing costs less than to give pages back and to fault them in again. */
 #define GIVE_BACK_BYTES (64u << 10)
 
+/*
+ * Memory is used first in pieces as large as large pages, which the kernel fills with zeroes then,
+ * however small the write: that costs as much as copying so much.
+ */
+#define EXTENT_SHIFT 21
+#define EXTENT_UNITS (REACTOR_UNITS_PER_NS * 150000u)
+
 struct malloc_bdev {
 	struct bdev bdev;
+	/* By extent: whether it has been written to since it was last given back; a price's hint.
+	 */
+	uint8_t *used;
 	char *mem;
 	size_t len;
 	size_t page;
@@ -35,6 +45,35 @@ struct malloc_bdev {
 static struct malloc_bdev *of(struct bdev *bdev)
 {
 	return container_of(bdev, struct malloc_bdev, bdev);
+}
+
+/* The next WRITE comes by submit(), not by the short way, which does not look what a batch costs.
+ */
+static slow_path void use_first(struct bdev_channel *ch, size_t extent)
+{
+	__atomic_store_n(&of(ch->bdev)->used[extent], 1, __ATOMIC_RELAXED);
+	ch->plain_op = BDEV_OP_READ;
+	reactor_pay(EXTENT_UNITS);
+}
+
+/* Before a write of at most a step: two extents at most. */
+static inline void use(struct bdev_channel *ch, size_t offset, size_t len)
+{
+	const struct malloc_bdev *m = of(ch->bdev);
+	size_t first = offset >> EXTENT_SHIFT, last = (offset + len - 1) >> EXTENT_SHIFT;
+
+	if (unlikely(!__atomic_load_n(&m->used[first], __ATOMIC_RELAXED)))
+		use_first(ch, first);
+	if (unlikely(!__atomic_load_n(&m->used[last], __ATOMIC_RELAXED)))
+		use_first(ch, last);
+}
+
+static void unuse(struct malloc_bdev *m, size_t offset, size_t len)
+{
+	size_t extent = (offset + (1u << EXTENT_SHIFT) - 1) >> EXTENT_SHIFT;
+
+	for (; (extent + 1) << EXTENT_SHIFT <= offset + len; extent++)
+		__atomic_store_n(&m->used[extent], 0, __ATOMIC_RELAXED);
 }
 
 /* Whole pages of [at, at + len) go back to the kernel and read as zeroes. */
@@ -58,10 +97,12 @@ static void copy_now(struct bdev_channel *ch, enum bdev_op op, uint64_t lba, uin
 	char *at = of(ch->bdev)->mem + (lba << ch->bdev->block_shift);
 	size_t len = (size_t)nblocks << ch->bdev->block_shift;
 
-	if (op == BDEV_OP_READ)
+	if (op == BDEV_OP_READ) {
 		memcpy(buf, at, len);
-	else
+	} else {
+		use(ch, lba << ch->bdev->block_shift, len);
 		memcpy(at, buf, len);
+	}
 }
 
 static void submit(struct bdev_channel *ch, struct bdev_io *io)
@@ -77,6 +118,8 @@ static void submit(struct bdev_channel *ch, struct bdev_io *io)
 		bdev_iov_copy(io->iov, io->iovcnt, &pos, at, len, BDEV_IOV_FROM_BUF);
 		break;
 	case BDEV_OP_WRITE:
+		ch->plain_op = BDEV_OP_WRITE;
+		use(ch, (size_t)(at - m->mem), len);
 		bdev_iov_copy(io->iov, io->iovcnt, &pos, at, len, BDEV_IOV_TO_BUF);
 		break;
 	case BDEV_OP_COMPARE:
@@ -86,6 +129,7 @@ static void submit(struct bdev_channel *ch, struct bdev_io *io)
 	case BDEV_OP_DISCARD:
 	case BDEV_OP_WRITE_ZEROES:
 		give_back(m, at, len);
+		unuse(m, (size_t)(at - m->mem), len);
 		break;
 	case BDEV_OP_FLUSH:
 		break;
@@ -100,6 +144,7 @@ static void destroy(struct bdev *bdev)
 	struct malloc_bdev *m = of(bdev);
 
 	munmap(m->mem, m->len);
+	free(m->used);
 	free(m);
 }
 
@@ -212,6 +257,12 @@ int bdev_malloc_create(const struct bdev_malloc_params *p, char err[BDEV_ERR_MAX
 	rc = get_memory(m, err);
 	if (rc)
 		goto free_bdev;
+	m->used = calloc((m->len >> EXTENT_SHIFT) + 1, 1);
+	if (!m->used) {
+		snprintf(err, BDEV_ERR_MAX, "out of memory");
+		rc = -ENOMEM;
+		goto unmap;
+	}
 	rc = bind_to_node(m, p->numa_node, err);
 	if (rc)
 		goto unmap;
@@ -225,6 +276,7 @@ int bdev_malloc_create(const struct bdev_malloc_params *p, char err[BDEV_ERR_MAX
 unmap:
 	munmap(m->mem, m->len);
 free_bdev:
+	free(m->used);
 	free(m);
 	return rc;
 }

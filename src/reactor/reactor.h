@@ -170,7 +170,7 @@ static inline void reactor_share_pay(struct reactor_share *s, uint64_t units)
  */
 struct reactor_share *reactor_payer(void);
 void reactor_set_payer(struct reactor_share *s);
-/* It pays for what is not done within a job, which costs its time. */
+/* It pays; within a job not, as that costs its time. */
 void reactor_pay(uint64_t units);
 
 /*

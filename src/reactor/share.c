@@ -22,7 +22,10 @@ void reactor_set_payer(struct reactor_share *s)
 
 void reactor_pay(uint64_t units)
 {
-	reactor_share_pay(reactor_payer(), units);
+	struct reactor *r = reactor_self();
+
+	if (!r->job_share)
+		reactor_share_pay(r->payer, units);
 }
 
 /* --- shares --- */
@@ -204,8 +207,10 @@ static void run_job(struct reactor *r, struct reactor_share *s, uint64_t *now_ns
 	COUNTER_ADD(r->stats.jobs, 1);
 	if (ns > r->stats.longest_step_ns)
 		COUNTER_ADD(r->stats.longest_step_ns, ns - r->stats.longest_step_ns);
-	if (r->job_share) /* it has not left meanwhile */
-		pay_for_job(s, (int64_t)min_t(uint64_t, ns, STEP_NS_MAX) * REACTOR_UNITS_PER_NS);
+	if (!r->job_share) /* it has left meanwhile */
+		return;
+	r->job_share = NULL;
+	pay_for_job(s, (int64_t)min_t(uint64_t, ns, STEP_NS_MAX) * REACTOR_UNITS_PER_NS);
 }
 
 static void measured(struct reactor *r, uint64_t round_ns)

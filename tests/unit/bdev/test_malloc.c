@@ -248,6 +248,56 @@ static void numa_node(void)
 	CU_ASSERT_EQUAL(create("ram", 1 << 20, 512, numa_max_node() + 1, err), -EINVAL);
 }
 
+struct price {
+	const struct test_disk *d;
+	void *buf;
+	uint64_t lba;
+	int64_t units;
+};
+
+static void pay_for_write(void *arg)
+{
+	struct price *p = arg;
+	struct reactor_share *share = reactor_payer();
+	int64_t before = reactor_share_left(share);
+
+	p->d->ch->now(p->d->ch, BDEV_OP_WRITE, p->lba, 1, p->buf);
+	p->units = before - share->credit;
+}
+
+static int64_t price_of(const struct test_disk *d, void *buf, uint64_t lba)
+{
+	struct price p = {.d = d, .buf = buf, .lba = lba};
+
+	reactor_call(reactor, pay_for_write, &p);
+	return p.units;
+}
+
+/* The first write to 2 MiB costs what the kernel does for them, a small one as well. */
+static void first_writes(void)
+{
+	const uint64_t extent = (2u << 20) / 512;
+	char *buf = test_buffer(512);
+	struct test_disk d;
+
+	if (!setup(&d, 512))
+		return;
+	CU_ASSERT(price_of(&d, buf, 7) > REACTOR_QUANTUM_MAX);
+	CU_ASSERT_EQUAL(d.ch->plain_op, BDEV_OP_READ); /* a batch ends */
+	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_WRITE, 9, 1, buf), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(d.ch->plain_op, BDEV_OP_WRITE);
+	CU_ASSERT_EQUAL(price_of(&d, buf, 7), 0);
+	CU_ASSERT_EQUAL(price_of(&d, buf, extent - 1), 0);
+	CU_ASSERT(price_of(&d, buf, extent) > REACTOR_QUANTUM_MAX);
+	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_DISCARD, 0, SIZE / 512, NULL), BDEV_STATUS_OK);
+	CU_ASSERT(price_of(&d, buf, 7) > REACTOR_QUANTUM_MAX);
+	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_DISCARD, 1, (uint32_t)extent - 1, NULL),
+			BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(price_of(&d, buf, 7), 0);
+	teardown(&d);
+	free(buf);
+}
+
 static const struct test_case cases[] = {
 	{"data_512", data_512},
 	{"data_4096", data_4096},
@@ -256,6 +306,7 @@ static const struct test_case cases[] = {
 	{"discard_frees_memory", discard_frees_memory},
 	{"compare", compare},
 	{"iov_shapes", iov_shapes},
+	{"first_writes", first_writes},
 	{"refusals", refusals},
 	{"numa_node", numa_node},
 };
