@@ -21,7 +21,7 @@ BUILD = pathlib.Path(os.environ.get("SHADOWBELL_BUILD", ROOT / "build")).resolve
 DAEMON = pathlib.Path(os.environ.get("SHADOWBELL", BUILD / "shadowbell")).resolve()
 # Of what each does beside a guest that behaves. Who is only slowed down, or shares a CPU with all
 # others, has more; who is starved has none.
-LEAST = 0.2
+LEAST = 0.12
 ATTEMPTS = 3
 SECONDS = 0.7
 

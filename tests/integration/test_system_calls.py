@@ -61,7 +61,7 @@ HARMLESS = [re.compile(pattern) for pattern in (
     r"close\(\d+<anon_inode:\[(eventfd|timerfd|io_uring)\](>|:)",
     # How an eventfd is signalled that has blocked.
     r"io_setup\(", r"io_submit\(", r"io_getevents\([^,]*, 0, ", r"kill\(", r"epoll_ctl\(", r"futex\([^,]*, FUTEX_WAKE", r"timerfd_settime\(", r"clock_",
-    r"getpid\(", r"gettid\(", r"tgkill\(", r"sched_yield\(", r"rt_sigreturn\(", r"rt_sigprocmask\(",
+    r"getpid\(", r"gettid\(", r"getrusage\(", r"sched_get", r"tgkill\(", r"sched_yield\(", r"rt_sigreturn\(", r"rt_sigprocmask\(",
     # Of memory: no file is waited for. A lock that mapping guest memory holds may be.
     r"(mmap|munmap|mprotect|madvise|brk)\(", r"membarrier\(", r"getcpu\(", r"restart_syscall\(",
     # malloc()'s, once, before it first gives memory back.
