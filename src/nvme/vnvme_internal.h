@@ -407,7 +407,7 @@ struct vnvme_ctrl {
 	/* Read by all groups: relaxed atomics, or changed while they are paused. */
 	atomic_bool write_through; /* Volatile Write Cache is switched off */
 	atomic_uint burst;	   /* commands of one queue before the next one's turn */
-	atomic_bool wary; /* an eventfd of the VMM's has blocked: see reactor_signal() */
+	atomic_bool wary;	   /* an eventfd of the VMM's has blocked: see reactor_signal() */
 	atomic_int irq_fds[VNVME_MAX_QUEUES];
 	/* By vector: features 08h and 09h together: TIME << 8 | THR; 0: off. */
 	atomic_uint irq_coalescing[VNVME_MAX_QUEUES];

@@ -220,9 +220,9 @@ void reactor_timer_cancel(struct reactor_timer *t);
 
 /*
  * Signals an eventfd that another process shares. That one could make the write block: then the
- * watchdog ends it, and `wary`, its owner's, becomes true: from then on the kernel signals what that
- * owner has, which costs more and never waits. 0, also when the counter is full: the reader has been
- * told; -EINTR: it blocked; or -errno. Reactor.
+ * watchdog ends it, and `wary`, its owner's, becomes true: from then on the kernel signals what
+ * that owner has, which costs more and never waits. 0, also when the counter is full: the reader
+ * has been told; -EINTR: it blocked; or -errno. Reactor.
  */
 int reactor_signal(struct reactor *r, int fd, atomic_bool *wary);
 /*

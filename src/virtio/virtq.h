@@ -65,7 +65,7 @@ struct virtq_chain {
 	struct iovec *big;
 	/* Out. */
 	unsigned int nout, nin;
-	unsigned int descs; /* that were looked at, also those of no bytes */
+	unsigned int descs;	  /* that were looked at, also those of no bytes */
 	uint64_t out_len, in_len; /* bytes */
 	uint16_t head;
 };
