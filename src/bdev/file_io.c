@@ -289,6 +289,8 @@ static void part_done(struct file_job *job, int res)
 	else if (res == 0)
 		status = judge(io, 0);
 	if (res > 0) {
+		if (!job->by_worker)
+			file_io_channel(io)->misses[job->writes] = 0;
 		if (job->buf && !job->writes)
 			bdev_iov_copy(io->iov, io->iovcnt, &fio->pos, job->buf, (size_t)res,
 				      BDEV_IOV_FROM_BUF);
@@ -364,11 +366,16 @@ static bool must_bounce(const struct bdev_io *io)
 
 static void start_transfer(struct bdev_io *io)
 {
-	bool attempt = !must_bounce(io);
-
-	if (likely(attempt && may_attempt(io)))
+	if (unlikely(must_bounce(io))) {
+		start_bounced(io);
+		return;
+	}
+	if (likely(may_attempt(io))) {
 		uring_start(&file_io_channel(io)->user, &file_io_of(io)->op);
-	else if (attempt && file_io_bdev(io)->bounce == BDEV_BOUNCE_NEVER)
+		return;
+	}
+	file_io_of(io)->slow = true; /* once asked, for good */
+	if (file_io_bdev(io)->bounce == BDEV_BOUNCE_NEVER)
 		start_with_job(io, NULL);
 	else
 		start_bounced(io);

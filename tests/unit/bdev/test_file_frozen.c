@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "file_test.h"
+#include "util/counter.h"
 
 #define MIB	  (1u << 20)
 #define IMAGE_MIB 16
@@ -211,9 +212,27 @@ static void removed_while_frozen(void)
 	end();
 }
 
+/* Writes that allocate are workers', through copies; once there is nothing to allocate, none is. */
+static void overwritten(void)
+{
+	uint64_t i, copied, before;
+
+	if (!begin(true))
+		return;
+	for (i = 0; i < BLOCKS; i += 64)
+		CU_ASSERT_EQUAL(test_io(&frozen, BDEV_OP_WRITE, i, 64, buf), BDEV_STATUS_OK);
+	before = COUNTER_READ(frozen.ch->stats.bounced);
+	for (i = 0; i < 100; i++)
+		CU_ASSERT_EQUAL(test_io(&frozen, BDEV_OP_WRITE, i, 1, buf), BDEV_STATUS_OK);
+	copied = COUNTER_READ(frozen.ch->stats.bounced) - before;
+	CU_ASSERT(copied < 50);
+	end();
+}
+
 static const struct test_case cases[] = {
 	{"direct", direct},
 	{"buffered", buffered},
+	{"overwritten", overwritten},
 	{"removed_while_frozen", removed_while_frozen},
 };
 
