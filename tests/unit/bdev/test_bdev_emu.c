@@ -177,11 +177,12 @@ static void abandon_fn(void *arg)
 /* The I/O ends, and its memory may go; what is on its way to the disk is nobody's any more. */
 static void abandoned_compare(void)
 {
-	struct test_req *req = malloc(sizeof(*req));
+	struct test_req *req;
 	char *mine = test_buffer(N * 512);
 
 	if (!begin(mock_new("m")))
 		return;
+	req = malloc(sizeof(*req));
 	mock->hold = true;
 	test_req_init(req, &disk, BDEV_OP_COMPARE, 0, N, mine);
 	test_req_submit(req, &disk);
