@@ -314,8 +314,8 @@ static void steps_of(enum bdev_op op, uint32_t nblocks, bool later)
 	test_req_submit(&req, &disk);
 	while (later && !__atomic_load_n(&req.ndone, __ATOMIC_ACQUIRE))
 		reactor_call(reactor, mock_release_fn, mock);
-	mock->hold = false;
 	CU_ASSERT_EQUAL(test_req_wait(&req), BDEV_STATUS_OK);
+	mock->hold = false;
 	CU_ASSERT(covered((uint8_t)op, 3, nblocks, STEP / 512));
 	CU_ASSERT_EQUAL(mock->nseen, (nblocks + STEP / 512 - 1) / (STEP / 512));
 	CU_ASSERT(!memcmp(iov, before, n * sizeof(iov[0])));
