@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "config/config.h"
 #include "target/target.h"
@@ -199,6 +200,7 @@ static int run(const struct config *cfg, bool verbose)
 	const struct config_log *log = &cfg->target.log;
 	struct target_deadline *deadline;
 	struct target *target;
+	bool in_order;
 	sigset_t set;
 	int rc, sig;
 
@@ -224,10 +226,12 @@ static int run(const struct config *cfg, bool verbose)
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	if (verbose)
 		target_print_stats(target);
-	target_stop(target);
+	in_order = target_stop(target);
 	target_deadline_end(deadline);
 	log_info("stopped");
 	log_stop();
+	if (!in_order)
+		_exit(EXIT_SUCCESS);
 	return EXIT_SUCCESS;
 }
 

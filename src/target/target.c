@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#include <shadowbell/bdev.h>
 
 #include "loop/loop.h"
 #include "reactor/reactor.h"
@@ -11,6 +14,7 @@
 #include "target/target_internal.h"
 #include "util/fd.h"
 #include "util/log.h"
+#include "util/time.h"
 #include "vhost/vhost.h"
 
 /* --- reactors --- */
@@ -82,14 +86,52 @@ fail:
 	return rc;
 }
 
-void target_stop(struct target *t)
+static void count_bdev(void *arg, const struct bdev *bdev, const struct bdev_stats *stats,
+		       uint32_t inflight)
 {
+	(*(unsigned int *)arg)++;
+}
+
+/* Bdevs that were removed, and are held by I/O that was abandoned. */
+static unsigned int held_bdevs(void)
+{
+	unsigned int n = 0;
+
+	bdev_stats_visit(count_bdev, &n);
+	return n;
+}
+
+/* Most such I/O ends soon. */
+#define LATE_ROUNDS 100
+#define LATE_NS	    (10 * NS_PER_MS)
+
+static unsigned int wait_for_late_io(void)
+{
+	const struct timespec pause = {.tv_nsec = LATE_NS};
+	unsigned int i, n;
+
+	for (i = 0; (n = held_bdevs()) && i < LATE_ROUNDS; i++)
+		nanosleep(&pause, NULL);
+	return n;
+}
+
+bool target_stop(struct target *t)
+{
+	unsigned int held;
+
 	if (!t)
-		return;
+		return true;
 	target_balance_stop(t);
 	target_destroy_controllers(t);
 	loop_stop(t->loop);
 	target_remove_bdevs(t);
+	held = wait_for_late_io();
+	if (held) { /* whatever does it will come back to its reactor */
+		log_warn("%u bdevs have I/O that was abandoned and has not ended yet: the kernel "
+			 "keeps their files, and this process, until then",
+			 held);
+		return false;
+	}
 	reactor_watchdog_stop(t->watchdog);
 	while (t->nreactors)
 		reactor_destroy(t->reactors[--t->nreactors]);
@@ -97,4 +139,5 @@ void target_stop(struct target *t)
 	if (t->vhost_started)
 		vhost_fini();
 	free(t);
+	return true;
 }

@@ -21,8 +21,12 @@ bool target_check_limits(const struct config *cfg,
  * reason has been logged and nothing is left. The configuration must outlive the target.
  */
 int target_start(const struct config *cfg, struct target **out);
-/* Ends all sessions, waiting for their I/O, and frees everything. NULL is fine. */
-void target_stop(struct target *t);
+/*
+ * Ends all sessions, waiting for their I/O, and frees everything. NULL is fine. False: I/O that was
+ * abandoned has not ended, and what it may come back to was left as it is: nothing remains but to
+ * end the process, without its exit handlers.
+ */
+bool target_stop(struct target *t);
 
 /*
  * From a first to a second call the process must end its work, or is ended by TARGET_STOP_SECONDS:

@@ -294,7 +294,8 @@ static void daemon_ends(void)
 	tell_time("SIGTERM, until the daemon had stopped", start);
 	thaw();
 	CHECK_EQ(waitpid(fe_daemon.pid, &status, 0), fe_daemon.pid);
-	CHECK_EQ(status, 0);
+	if (!CHECK_EQ(status, 0))
+		fe_daemon_print_log(&fe_daemon, 16384);
 	fe_daemon.pid = 0;
 	fe_virtio_close(&dev);
 	CHECK(fe_fixture_daemon());
