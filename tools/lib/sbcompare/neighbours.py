@@ -451,6 +451,9 @@ def neighbours(settings):
     if settings.before:
         programs = {"before": settings.before, "after": settings.program}
     loads = [load for load in LOADS if not settings.only or settings.only in load.title]
+    if not loads:
+        names = ", ".join(f"'{load.title}'" for load in LOADS)
+        raise ValueError(f"--only {settings.only}: in no name; there are {names}")
     results = Results()
     for number in range(settings.bench_rounds):
         for load in (*REFERENCES, *loads):
