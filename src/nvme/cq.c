@@ -189,6 +189,7 @@ static void signal_vector(struct vnvme_cq *cq)
 	cq->held_rounds = 0;
 	cq->due_since_ns = 0;
 	COUNTER_ADD(cq->stats->interrupts, 1);
+	vnvme_group_pay(g, REACTOR_INTERRUPT_UNITS);
 	rc = reactor_signal(g->reactor, fd, &g->ctrl->wary);
 	if (rc)
 		log_limited(&g->limit, LOG_LEVEL_WARN, g->ctrl->name,

@@ -29,6 +29,8 @@ struct reactor_job;
 #define REACTOR_UNITS_PER_NS  16
 #define REACTOR_REQUEST_UNITS 1024u /* a request without its data, */
 #define REACTOR_SEGMENT_UNITS 256u  /* and of what its data is scattered over, each part */
+/* An interrupt, which is a system call: as much as 16 requests. */
+#define REACTOR_INTERRUPT_UNITS 16384u
 /* Data that is moved at once. What is more is a job, and the others have turns in between. */
 #define REACTOR_STEP_BYTES (64u << 10)
 /* What a share of usual weight earns in a round; less when rounds take too long. */

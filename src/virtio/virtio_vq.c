@@ -191,6 +191,8 @@ static inline void flush(struct virtio_vq *vq)
 	switch (virtq_flush(&vq->ring)) {
 	case VIRTQ_NOTIFIED:
 		COUNTER_ADD(vq->stats->interrupts, 1);
+		if (vq->ring.call_fd >= 0)
+			reactor_share_pay(vq->now.share, REACTOR_INTERRUPT_UNITS);
 		break;
 	case VIRTQ_SUPPRESSED:
 		COUNTER_ADD(vq->stats->interrupts_saved, 1);

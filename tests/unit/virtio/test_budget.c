@@ -3,6 +3,9 @@
  * What a round takes from virtqueues whose guests always ask for more: each request is made
  * available again when it has completed. Rounds and requests are counted, never time.
  */
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include "../reactor/reactor_test.h"
 #include "../test.h"
 #include "front_end.h"
@@ -32,6 +35,7 @@ struct guest {
 	bool stop;
 	/* As of the end, when the main thread may read them: what was on offer goes on. */
 	uint64_t seen[QUEUES], seen_most;
+	uint64_t first_round, last_round; /* that were counted */
 };
 
 static uint8_t ram[BYTES] __attribute__((aligned(4096)));
@@ -75,7 +79,9 @@ static const struct virtio_ops ops = {
 
 /* --- set-up --- */
 
-static void start(struct guest *g, unsigned int queues, uint32_t bytes)
+/* Each queue with so many requests; without an eventfd nobody is told of their end. */
+static void start_with(struct guest *g, unsigned int queues, uint32_t bytes, unsigned int depth,
+		       int call_fd)
 {
 	const struct vhost_region region = {
 		.gpa = GPA, .size = BYTES, .host = ram, .map = {.addr = ram, .len = BYTES}};
@@ -103,16 +109,21 @@ static void start(struct guest *g, unsigned int queues, uint32_t bytes)
 			.desc = ring->desc,
 			.avail = ring->avail,
 			.used = &ring->used,
-			.call_fd = -1,
+			.call_fd = call_fd,
 			.kick_fd = -1,
 		};
 
-		for (i = 0; i < SIZE; i++) {
+		for (i = 0; i < depth; i++) {
 			ring->desc[i] = (struct vring_desc){GPA, bytes, VRING_DESC_F_WRITE, 0};
 			offer(ring, i);
 		}
 		CU_ASSERT_EQUAL(front_end_start(g->dev, q, &vring), 0);
 	}
+}
+
+static void start(struct guest *g, unsigned int queues, uint32_t bytes)
+{
+	start_with(g, queues, bytes, SIZE, -1);
 }
 
 static void stop_offering(void *arg)
@@ -122,6 +133,7 @@ static void stop_offering(void *arg)
 	if (g->stop)
 		return;
 	g->stop = true;
+	g->last_round = stats_of(reactor).rounds;
 	memcpy(g->seen, g->handled, sizeof(g->seen));
 	g->seen_most = g->most;
 }
@@ -152,6 +164,7 @@ static struct guest a, b;
 
 static void clear(void *arg)
 {
+	a.first_round = stats_of(reactor).rounds;
 	memset(a.handled, 0, sizeof(a.handled));
 	memset(b.handled, 0, sizeof(b.handled));
 }
@@ -229,10 +242,32 @@ static void shares_of_two(void)
 	reactor_destroy(reactor);
 }
 
+/* A system call for each request is most of what they cost. */
+static void interrupts_are_paid(void)
+{
+	const uint64_t price = REACTOR_REQUEST_UNITS + REACTOR_SEGMENT_UNITS + (24u << 10) +
+			       REACTOR_INTERRUPT_UNITS;
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	CU_ASSERT_FATAL(fd >= 0);
+	reactor = new_reactor(0);
+	memset(&b, 0, sizeof(b));
+	start_with(&a, QUEUES, 24u << 10, 1, fd);
+	run(2000);
+	CU_ASSERT(sum(&a) > 0);
+	/* It began with all of a quantum, and may end in debt. */
+	CU_ASSERT(sum(&a) * price <=
+		  (a.last_round - a.first_round + 3) * REACTOR_QUANTUM_MAX + price);
+	stop(&a);
+	reactor_destroy(reactor);
+	close(fd);
+}
+
 static const struct test_case cases[] = {
 	{"queues_have_turns", queues_have_turns},
 	{"bytes_of_a_round", bytes_of_a_round},
 	{"shares_of_two", shares_of_two},
+	{"interrupts_are_paid", interrupts_are_paid},
 };
 
 TEST_MAIN("virtio_budget", cases)
