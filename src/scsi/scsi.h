@@ -251,6 +251,8 @@ struct scsi_tmf {
 		struct scsi_visit {
 			struct reactor_msg msg;
 			struct reactor_timer timer; /* while it waits for cancelled tasks */
+			struct reactor_job job;	    /* which ends those of a long list */
+			void (*end)(const struct scsi_visit *visit, struct scsi_task *task);
 			struct reactor *home;
 			struct scsi_lu *lu;
 			struct scsi_channel *ch;
@@ -262,6 +264,7 @@ struct scsi_tmf {
 			unsigned int next_reactor;
 			uint8_t what, abort;
 			bool found;
+			bool left; /* tasks may be, that did not end at once */
 		} visit;
 		struct scsi_lu *(*next)(struct scsi_tour *tour);
 		void (*done)(struct scsi_tour *tour);

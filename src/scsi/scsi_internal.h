@@ -109,8 +109,11 @@ struct scsi_channel {
 	struct scsi_task *tasks, **tasks_tail;
 	uint64_t next_seq;
 	struct scsi_visit *waiting;
-	struct scsi_task *cursor; /* the next that a visit is to cancel */
+	/* Of the visit that ends tasks now. */
 	bool cancelling;
+	struct scsi_task *cursor;    /* the next that it is to look at */
+	struct scsi_task *ending;    /* until it has ended */
+	struct scsi_visit *arriving; /* others, which wait until it is through */
 };
 
 struct scsi_target {

@@ -6,6 +6,12 @@
  */
 #include "bdev/drain.h"
 #include "scsi/scsi_internal.h"
+#include "util/time.h"
+
+/* What the tasks in flight are is the guest's choice, and a list of them may be long. */
+#define LOOK_UNITS 512u
+#define END_UNITS  8192u
+#define STEP_UNITS (32 * END_UNITS)
 
 /* --- on a channel's reactor --- */
 
@@ -31,13 +37,15 @@ static bool pending(const struct scsi_visit *v)
 {
 	const struct scsi_channel *ch = v->ch;
 	const struct scsi_task *task;
+	unsigned int looks = 0;
 
 	/* task->queued changes with the lock only. */
 	pthread_mutex_lock(&ch->lu->disk->lock);
-	for (task = ch->tasks; task && task->seq < v->upto_seq; task = task->next)
+	for (task = ch->tasks; task && task->seq < v->upto_seq; task = task->next, looks++)
 		if (matches(v, task))
 			break;
 	pthread_mutex_unlock(&ch->lu->disk->lock);
+	reactor_pay((uint64_t)looks * LOOK_UNITS);
 	return task && task->seq < v->upto_seq;
 }
 
@@ -54,24 +62,6 @@ static void abandon_task(const struct scsi_visit *v, struct scsi_task *task)
 		bdev_io_abandon(io);
 }
 
-/* Tasks that end meanwhile move the cursor. */
-static void end_tasks(struct scsi_visit *v,
-		      void (*end)(const struct scsi_visit *v, struct scsi_task *task))
-{
-	struct scsi_channel *ch = v->ch;
-	struct scsi_task *task;
-
-	ch->cancelling = true;
-	ch->cursor = ch->tasks;
-	while ((task = ch->cursor) && task->seq < v->upto_seq) {
-		ch->cursor = task->next;
-		if (matches(v, task))
-			end(v, task);
-	}
-	ch->cursor = NULL;
-	ch->cancelling = false;
-}
-
 static void arrive(void *arg);
 static void leave(struct scsi_visit *v);
 static void start_patience(struct scsi_visit *v);
@@ -83,6 +73,125 @@ static void send_to(struct scsi_visit *v, struct reactor *r, void (*fn)(void *ar
 	reactor_send(r, &v->msg);
 }
 
+/* --- ending tasks, in steps --- */
+
+/* Its tasks' guest, as all that address a unit are of one device. */
+static void let_guest_pay(const struct scsi_channel *ch)
+{
+	if (ch->tasks)
+		reactor_set_payer(ch->tasks->job.share);
+}
+
+/* True: it did not end inside. */
+static bool end_task(struct scsi_visit *v, struct scsi_task *task)
+{
+	struct scsi_channel *ch = v->ch;
+
+	ch->ending = task;
+	v->end(v, task);
+	return ch->ending;
+}
+
+/* False: there are more. Tasks that end meanwhile, or between two steps, move the cursor. */
+static bool end_some(struct scsi_visit *v)
+{
+	struct scsi_channel *ch = v->ch;
+	uint64_t units = 0;
+	struct scsi_task *task;
+
+	while ((task = ch->cursor) && task->seq < v->upto_seq && units < STEP_UNITS) {
+		ch->cursor = task->next;
+		units += LOOK_UNITS;
+		if (!matches(v, task))
+			continue;
+		units += END_UNITS;
+		v->left |= end_task(v, task);
+	}
+	ch->ending = NULL;
+	reactor_pay(units);
+	return !ch->cursor || ch->cursor->seq >= v->upto_seq;
+}
+
+/* Until the visits before it are through. */
+static void queue_up(struct scsi_visit *v)
+{
+	struct scsi_visit **at;
+
+	for (at = &v->ch->arriving; *at; at = &(*at)->next_waiting)
+		;
+	v->next_waiting = NULL;
+	*at = v;
+}
+
+/* The next one that is to end tasks here has its turn. */
+static void stop_cancelling(struct scsi_channel *ch)
+{
+	struct scsi_visit *next = ch->arriving;
+
+	ch->cursor = NULL;
+	ch->cancelling = false;
+	if (!next)
+		return;
+	ch->arriving = next->next_waiting;
+	send_to(next, ch->reactor, arrive);
+}
+
+static void wait_for_rest(struct scsi_visit *v)
+{
+	v->next_waiting = v->ch->waiting;
+	v->ch->waiting = v;
+}
+
+/* All were looked at. True: none is left. */
+static bool ended_all(struct scsi_visit *v)
+{
+	stop_cancelling(v->ch);
+	if (!v->left || !pending(v))
+		return true;
+	wait_for_rest(v);
+	start_patience(v);
+	return false;
+}
+
+static void next_step(void *arg);
+
+static void go_on_later(struct scsi_visit *v)
+{
+	v->job.fn = next_step;
+	v->job.arg = v;
+	v->job.share = reactor_payer();
+	reactor_job_start(v->ch->reactor, &v->job);
+}
+
+static void next_step(void *arg)
+{
+	struct scsi_visit *v = arg;
+
+	if (!end_some(v))
+		go_on_later(v);
+	else if (ended_all(v))
+		leave(v);
+}
+
+/* False: it isn't over yet. */
+static bool end_tasks(struct scsi_visit *v,
+		      void (*end)(const struct scsi_visit *v, struct scsi_task *task))
+{
+	struct scsi_channel *ch = v->ch;
+
+	let_guest_pay(ch);
+	ch->cancelling = true;
+	ch->cursor = ch->tasks;
+	v->end = end;
+	v->left = false;
+	if (end_some(v))
+		return ended_all(v);
+	go_on_later(v);
+	return false;
+}
+
+/* --- */
+
 /* Who asked for the tasks' end shall not wait for a disk that hangs. */
 static void patience_over(void *arg)
 {
@@ -90,17 +199,15 @@ static void patience_over(void *arg)
 	struct scsi_channel *ch = v->ch;
 	struct scsi_visit **at;
 
+	if (ch->cancelling) { /* another one: it is through soon */
+		reactor_timer_start(ch->reactor, &v->timer, NS_PER_MS);
+		return;
+	}
 	for (at = &ch->waiting; *at != v; at = &(*at)->next_waiting)
 		;
 	*at = v->next_waiting; /* so that it stays while its tasks end */
-	end_tasks(v, abandon_task);
-	if (!pending(v)) {
+	if (end_tasks(v, abandon_task))
 		leave(v);
-		return;
-	}
-	v->next_waiting = ch->waiting;
-	ch->waiting = v;
-	start_patience(v);
 }
 
 static void start_patience(struct scsi_visit *v)
@@ -116,23 +223,22 @@ static bool look(struct scsi_visit *v)
 	struct scsi_channel *ch = v->ch;
 	bool cancels = v->what == SCSI_VISIT_CANCEL || v->what == SCSI_VISIT_CANCEL_TAG;
 
-	if (cancels && ch->cancelling) { /* we are called by one that is being cancelled */
-		send_to(v, ch->reactor, arrive);
+	/* Another one is between two steps, or it is one that is being cancelled that calls us. */
+	if (cancels && ch->cancelling) {
+		queue_up(v);
 		return false;
 	}
 	v->upto_seq = ch->next_seq;
+	if (cancels)
+		return end_tasks(v, cancel_task);
+	let_guest_pay(ch);
 	if (v->what == SCSI_VISIT_FIND || v->what == SCSI_VISIT_FIND_TAG) {
 		v->found = v->found || pending(v);
 		return true;
 	}
-	if (cancels)
-		end_tasks(v, cancel_task);
 	if (!pending(v))
 		return true;
-	v->next_waiting = ch->waiting;
-	ch->waiting = v;
-	if (cancels)
-		start_patience(v);
+	wait_for_rest(v);
 	return false;
 }
 
@@ -255,6 +361,7 @@ void scsi_tour_start(struct scsi_tour *tour)
 {
 	tour->visit.home = reactor_self();
 	tour->visit.timer = (struct reactor_timer){0};
+	tour->visit.job = (struct reactor_job){0};
 	tour->visit.lu = NULL;
 	tour->visit.found = false;
 	run_tour(tour);

@@ -154,6 +154,49 @@ static void sets(void)
 	end();
 }
 
+static void read_jobs(void *arg)
+{
+	struct reactor_stats stats;
+
+	reactor_get_stats(reactor_self(), &stats);
+	*(uint64_t *)arg = stats.jobs;
+}
+
+#define CROWD 300 /* in many steps */
+
+/* A long list of tasks is ended in steps, between which other functions come, and tasks end. */
+static void crowds(void)
+{
+	static struct cmd crowd[CROWD];
+	uint64_t jobs = 0, before = 0;
+	struct tmf reset, abort, clear, late;
+	struct cmd there;
+	unsigned int i;
+
+	begin();
+	for (i = 0; i < CROWD; i++)
+		start(&crowd[i], &h, 0, 0, i);
+	start(&there, &also, 0, 0, 7);
+	reactor_call(h.r, read_jobs, &before);
+	tmf_start(&reset, &h, SCSI_TMF_LU_RESET, 0);
+	tmf_start(&abort, &h, SCSI_TMF_ABORT_TASK, CROWD - 1);
+	tmf_start(&clear, &also, SCSI_TMF_CLEAR_TASK_SET, 0);
+	tmf_start(&late, &h, SCSI_TMF_TARGET_RESET, 0);
+	CU_ASSERT_EQUAL(tmf_wait(&abort), SCSI_TMF_COMPLETE);
+	CU_ASSERT(cmd_is_done(&crowd[CROWD - 1]));
+	CU_ASSERT_EQUAL(tmf_wait(&clear), SCSI_TMF_COMPLETE);
+	CU_ASSERT_EQUAL(tmf_wait(&late), SCSI_TMF_COMPLETE);
+	CU_ASSERT_EQUAL(tmf_wait(&reset), SCSI_TMF_COMPLETE);
+	reactor_call(h.r, read_jobs, &jobs);
+	CU_ASSERT(jobs - before >= CROWD / 32 - 1);
+	for (i = 0; i < CROWD; i++) {
+		CU_ASSERT(cmd_is_done(&crowd[i]));
+		CU_ASSERT_NOT_EQUAL(response(&crowd[i]), SCSI_RESPONSE_OK);
+	}
+	CU_ASSERT_NOT_EQUAL(response(&there), SCSI_RESPONSE_OK);
+	end();
+}
+
 static void refused(void)
 {
 	begin();
@@ -315,6 +358,7 @@ static const struct test_case cases[] = {
 	{"abort_task", abort_task},
 	{"queries", queries},
 	{"sets", sets},
+	{"crowds", crowds},
 	{"refused", refused},
 	{"waits", waits},
 	{"abandoned", abandoned},
