@@ -339,6 +339,17 @@ static bool now_rw(unsigned int size, bool out, uint32_t lba, uint32_t n, size_t
 	return now(cdb, out, len);
 }
 
+/* The first write to 2 MiB of memory is a task's, and so is the one after it. */
+static void use_memory(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		memset(h.out, 0, 512);
+		CU_ASSERT_EQUAL(host_write(&h, 100, 1, 512), SCSI_STATUS_GOOD);
+	}
+}
+
 /* Both, as a task would; and what they leave alone stays as it is. */
 static void now_sizes(void)
 {
@@ -346,6 +357,7 @@ static void now_sizes(void)
 	unsigned int i;
 
 	begin(512);
+	use_memory();
 	for (i = 0; i < 4; i++) {
 		memset(h.out, (int)i + 1, 4096);
 		CU_ASSERT(now_rw(sizes_of[i], true, 8 * (i + 1), 8, 4096));
@@ -410,6 +422,7 @@ static void now_special(void)
 	host_start(&h);
 	CU_ASSERT(!now_rw(10, false, 0, 8, 4096)); /* a unit attention */
 	host_clear_uas(&h);
+	use_memory();
 	CU_ASSERT(now_rw(10, true, 0, 8, 4096));
 	host_lun(&h, 0, 1);
 	host_clear_uas(&h);
@@ -445,6 +458,7 @@ static void now_reserved(void)
 	struct host other;
 
 	begin(512);
+	use_memory();
 	host_open(&other, "other", h.r, "d");
 	pr_out(&other, 0, 0, 0, 1);
 	CU_ASSERT(now_rw(10, true, 0, 8, 4096));
