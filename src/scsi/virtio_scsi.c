@@ -22,9 +22,23 @@
 /* Descriptors that a response may be spread over. */
 #define MAX_PIECES 8
 
+/*
+ * Task management functions that go on at a time; more wait. Drivers have one, or one of each task
+ * that is late; each goes round the reactors, and looks again and again for what it waits for.
+ */
+#define MAX_TMFS 32
+/* The price of one: messages to other reactors, and the walk through the unit there. */
+#define TMF_UNITS (2 * REACTOR_INTERRUPT_UNITS)
+
+struct vs_req;
+
 struct virtio_scsi {
 	struct scsi_device *scsi;
 	struct virtio_dev *dev;
+	/* The reactor's that has the control queue. */
+	unsigned int tmfs;
+	bool starting_tmfs;
+	struct vs_req *first_tmf, **last_tmfp; /* that wait */
 };
 
 struct vs_req {
@@ -35,7 +49,10 @@ struct vs_req {
 		struct scsi_task task;
 		struct {
 			struct scsi_tmf tmf;
-			struct virtio_fence fence;
+			union {
+				struct virtio_fence fence;
+				struct vs_req *next_tmf; /* before it has begun */
+			};
 		};
 	};
 };
@@ -208,12 +225,42 @@ static uint8_t tmf_response_of(const struct scsi_tmf *tmf)
 	return VIRTIO_SCSI_S_FAILURE;
 }
 
+static void start_tmf(struct virtio_fence *fence)
+{
+	struct vs_req *r = container_of(fence, struct vs_req, fence);
+
+	scsi_tmf_start(virtio_req_group_ctx(&r->req), &r->tmf);
+}
+
+/* A loop, not a recursion through answer_tmf(): one may be over at once. */
+static void start_tmfs(struct virtio_scsi *vs)
+{
+	struct vs_req *r;
+
+	if (vs->starting_tmfs)
+		return;
+	vs->starting_tmfs = true;
+	while (vs->tmfs < MAX_TMFS && (r = vs->first_tmf)) {
+		vs->first_tmf = r->next_tmf;
+		if (!vs->first_tmf)
+			vs->last_tmfp = &vs->first_tmf;
+		vs->tmfs++;
+		/* No command that it is about may be executed, and completed, after it was
+		 * answered. */
+		virtio_fence_fetched(&r->fence, &r->req, QUEUE_REQUEST, start_tmf);
+	}
+	vs->starting_tmfs = false;
+}
+
 static void answer_tmf(struct virtio_fence *fence)
 {
 	struct vs_req *r = container_of(fence, struct vs_req, fence);
 	struct virtio_scsi_ctrl_tmf_resp resp = {.response = tmf_response_of(&r->tmf)};
+	struct virtio_scsi *vs = virtio_req_arg(&r->req);
 
 	respond(r, &resp, sizeof(resp), 0);
+	vs->tmfs--;
+	start_tmfs(vs);
 }
 
 /* The commands that it ended have completed, but maybe not for the guest. */
@@ -224,11 +271,15 @@ static void tmf_done(struct scsi_tmf *tmf)
 	virtio_fence_shown(&r->fence, &r->req, answer_tmf);
 }
 
-static void start_tmf(struct virtio_fence *fence)
+static void queue_tmf(struct vs_req *r)
 {
-	struct vs_req *r = container_of(fence, struct vs_req, fence);
+	struct virtio_scsi *vs = virtio_req_arg(&r->req);
 
-	scsi_tmf_start(virtio_req_group_ctx(&r->req), &r->tmf);
+	r->next_tmf = NULL;
+	*vs->last_tmfp = r;
+	vs->last_tmfp = &r->next_tmf;
+	reactor_pay(TMF_UNITS);
+	start_tmfs(vs);
 }
 
 static void handle_tmf(struct vs_req *r)
@@ -258,8 +309,7 @@ static void handle_tmf(struct vs_req *r)
 	memcpy(r->tmf.lun, tmf.lun, sizeof(r->tmf.lun));
 	r->tmf.tag = le64toh(tmf.tag);
 	r->tmf.done = tmf_done;
-	/* No command that it is about may be executed, and completed, after it was answered. */
-	virtio_fence_fetched(&r->fence, &r->req, QUEUE_REQUEST, start_tmf);
+	queue_tmf(r);
 }
 
 /* Asynchronous notification, query and subscribe: there are no such events. */
@@ -426,6 +476,7 @@ int virtio_scsi_create(const struct virtio_scsi_params *p, struct virtio_scsi **
 	vs = calloc(1, sizeof(*vs));
 	if (!vs)
 		return -ENOMEM;
+	vs->last_tmfp = &vs->first_tmf;
 	rc = scsi_device_create(p->name, &vs->scsi);
 	if (rc)
 		goto free_vs;

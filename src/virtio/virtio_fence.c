@@ -15,6 +15,8 @@
 
 #define LOOK_NS	  NS_PER_MS
 #define MAX_LOOKS 200
+/* A message, and the queues' indices. */
+#define VISIT_UNITS (4 * REACTOR_REQUEST_UNITS)
 
 static bool knows(const struct virtio_fence *f, unsigned int queue)
 {
@@ -81,13 +83,15 @@ static void arrive(void *arg)
 	struct virtio_fence *f = arg;
 
 	for (; f->group < f->dev->ngroups; f->group++) {
-		const struct virtio_group *g = f->dev->groups[f->group];
+		struct virtio_group *g = f->dev->groups[f->group];
 		unsigned int i;
 
 		if (g->reactor != reactor_self()) {
 			send_to(f, g->reactor);
 			return;
 		}
+		if (g->nvqs) /* the poller, and with it the share, is there */
+			reactor_share_pay(&g->poller.share, VISIT_UNITS);
 		for (i = 0; i < g->nvqs; i++)
 			f->visit(f, g->vqs[i]);
 	}

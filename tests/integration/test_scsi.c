@@ -108,7 +108,7 @@ static bool open_scsi(void)
 
 	if (!fe_fixture_daemon() || fe_virtio_open(&dev, fe_daemon_socket(&fe_daemon, "scsi"), 0))
 		return false;
-	control = fe_vq_make(&dev, CONTROL, 16);
+	control = fe_vq_make(&dev, CONTROL, 256);
 	q = fe_vq_make(&dev, REQUESTS, 64);
 	slot_init(&slots[0]);
 	slot_init(&slots[1]);
@@ -409,6 +409,37 @@ static void reset_ends_what_lies_in_the_ring(void)
 	}
 }
 
+#define CROWD 100
+
+/* More at once than go on at a time, while tasks are in flight that they end: all are answered. */
+static void many_at_once(void)
+{
+	static const uint32_t subtypes[] = {VIRTIO_SCSI_T_TMF_QUERY_TASK_SET,
+					    VIRTIO_SCSI_T_TMF_ABORT_TASK,
+					    VIRTIO_SCSI_T_TMF_LOGICAL_UNIT_RESET};
+	const struct virtio_scsi_ctrl_tmf_resp *resps[CROWD];
+	unsigned int i;
+	int heads[CROWD];
+
+	REQUIRE(open_scsi());
+	CHECK(start_slow(&slots[0]) && start_slow(&slots[1]));
+	for (i = 0; i < CROWD; i++) {
+		heads[i] = prepare_tmf(subtypes[i % 3], 2, 77);
+		REQUIRE(heads[i] >= 0);
+		resps[i] = tmf_resp;
+	}
+	for (i = 0; i < CROWD; i++)
+		fe_vq_submit(control, (uint16_t)heads[i]);
+	for (i = 0; i < CROWD; i++)
+		REQUIRE(fe_vq_wait(control, NULL, FE_TIMEOUT_MS) >= 0);
+	for (i = 0; i < CROWD; i++)
+		CHECK(resps[i]->response == VIRTIO_SCSI_S_OK ||
+		      resps[i]->response == VIRTIO_SCSI_S_FUNCTION_SUCCEEDED);
+	for (i = 0; i < 2; i++)
+		CHECK(fe_vq_wait(q, NULL, FE_TIMEOUT_MS) >= 0);
+	CHECK_EQ(tmf(VIRTIO_SCSI_T_TMF_QUERY_TASK_SET, 2, 0), VIRTIO_SCSI_S_OK);
+}
+
 /* The next command on the unit reports the reset, also one that would take the short way. */
 static void reset_is_reported(void)
 {
@@ -456,15 +487,11 @@ static void unknown_control_requests(void)
 	}
 
 static const struct test_case cases[] = {
-	CASE(read_and_write),
-	CASE(whole_response),
-	CASE(layouts),
-	CASE(residuals_and_errors),
-	CASE(two_units_in_turn),
-	CASE(abort_in_flight),
-	CASE(reset_is_reported),
-	CASE(reset_ends_what_lies_in_the_ring),
-	CASE(unknown_control_requests),
+	CASE(read_and_write),	 CASE(whole_response),
+	CASE(layouts),		 CASE(residuals_and_errors),
+	CASE(two_units_in_turn), CASE(abort_in_flight),
+	CASE(reset_is_reported), CASE(reset_ends_what_lies_in_the_ring),
+	CASE(many_at_once),	 CASE(unknown_control_requests),
 };
 
 FE_TEST_MAIN("scsi", cases, &config)
