@@ -52,6 +52,60 @@ bool scsi_data_out(struct scsi_task *task, void *buf, size_t len)
 	return true;
 }
 
+/*
+ * Buffers of large steps: they are so large that malloc() has them from the kernel one by one, and
+ * gives them back one by one, each time with the lock of the whole daemon's addresses. A few stay
+ * here, for whoever needs the next one on this reactor.
+ */
+#define LARGE_MIN   (64u << 10)
+#define LARGE_BYTES (SCSI_STEP_BYTES + BUF_ALIGN)
+#define SPARES	    8
+
+static struct spares {
+	void *bufs[SPARES];
+	unsigned int n;
+	unsigned int users;				    /* groups on the reactor */
+} __attribute__((aligned(CACHE_LINE))) spares[REACTOR_MAX]; /* each is its reactor's */
+
+static struct spares *own_spares(void)
+{
+	return &spares[reactor_id(reactor_self())];
+}
+
+void scsi_spares_get(void)
+{
+	own_spares()->users++;
+}
+
+void scsi_spares_put(void)
+{
+	struct spares *s = own_spares();
+
+	if (--s->users)
+		return;
+	while (s->n)
+		free(s->bufs[--s->n]);
+}
+
+static void *take_buffer(size_t bytes)
+{
+	struct spares *s = own_spares();
+
+	if (bytes == LARGE_BYTES && s->n)
+		return s->bufs[--s->n];
+	return aligned_alloc(BUF_ALIGN, bytes);
+}
+
+static void give_buffer(void *buf, size_t bytes)
+{
+	struct spares *s = own_spares();
+
+	if (bytes == LARGE_BYTES && s->n < SPARES)
+		s->bufs[s->n++] = buf;
+	else
+		free(buf);
+}
+
 /* How much there is at a time is the guest's choice, up to the limit; one task always may. */
 static bool take_memory(struct scsi_device *dev, uint64_t bytes)
 {
@@ -68,12 +122,14 @@ bool scsi_task_alloc(struct scsi_task *task, size_t len)
 {
 	size_t bytes = (len + BUF_ALIGN - 1) & ~(size_t)(BUF_ALIGN - 1);
 
+	if (bytes > LARGE_MIN && bytes < LARGE_BYTES)
+		bytes = LARGE_BYTES;
 	if (!take_memory(task->target->dev, bytes)) {
 		task->status = SCSI_STATUS_TASK_SET_FULL;
 		return false;
 	}
 	reactor_pay(len / 4); /* pages that are new, and what they are filled with */
-	task->buf = aligned_alloc(BUF_ALIGN, bytes);
+	task->buf = take_buffer(bytes);
 	task->buf_bytes = (uint32_t)bytes;
 	if (task->buf)
 		return true;
@@ -84,7 +140,7 @@ bool scsi_task_alloc(struct scsi_task *task, size_t len)
 
 void scsi_task_free(struct scsi_task *task)
 {
-	free(task->buf);
+	give_buffer(task->buf, task->buf_bytes);
 	task->buf = NULL;
 	atomic_fetch_sub(&task->target->dev->memory, task->buf_bytes);
 }

@@ -298,6 +298,7 @@ int scsi_group_get(struct scsi_device *dev, struct scsi_group **out)
 			return rc;
 		}
 		dev->groups[reactor_id(r)] = g;
+		scsi_spares_get();
 	}
 	g->refs++;
 	*out = g;
@@ -311,6 +312,7 @@ void scsi_group_put(struct scsi_group *g)
 	g->dev->groups[reactor_id(g->reactor)] = NULL;
 	drop_channels(g);
 	free(g);
+	scsi_spares_put();
 }
 
 /* --- addresses --- */

@@ -282,6 +282,9 @@ bool scsi_data_out(struct scsi_task *task, void *buf, size_t len);
  */
 bool scsi_task_alloc(struct scsi_task *task, size_t len);
 void scsi_task_free(struct scsi_task *task);
+/* A group comes to, or goes from, the calling reactor: with the last one the spare buffers go. */
+void scsi_spares_get(void);
+void scsi_spares_put(void);
 /*
  * Gives the I/O the first `bytes` of a buffer; false: it has less, and the task says so. The rest
  * of the array is cut off.

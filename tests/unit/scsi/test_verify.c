@@ -191,10 +191,48 @@ static void memory_has_a_limit(void)
 	end();
 }
 
+static atomic_uint allocated;
+
+/* In place of the C library's. */
+void *aligned_alloc(size_t align, size_t size)
+{
+	void *p;
+
+	allocated++;
+	return posix_memalign(&p, align, size) ? NULL : p;
+}
+
+/* The memory of a large step is not had anew from the system for each command. */
+static void memory_is_kept(void)
+{
+	struct cdb16 large = cdb16(0x8f, 0, 0, 2048), less = cdb16(0x8f, 0, 0, 200);
+	unsigned int i, before;
+
+	begin();
+	CU_ASSERT_EQUAL(host_cmd(&h, large.b, 16, 0, 0), SCSI_STATUS_GOOD);
+	before = allocated;
+	for (i = 0; i < 10; i++) {
+		CU_ASSERT_EQUAL(host_cmd(&h, large.b, 16, 0, 0), SCSI_STATUS_GOOD);
+		CU_ASSERT_EQUAL(host_cmd(&h, less.b, 16, 0, 0), SCSI_STATUS_GOOD);
+	}
+	CU_ASSERT_EQUAL(allocated, before);
+	end();
+	/* With the last unit on the reactor it went. */
+	begin();
+	before = allocated;
+	CU_ASSERT_EQUAL(host_cmd(&h, less.b, 16, 0, 0), SCSI_STATUS_GOOD);
+	CU_ASSERT_EQUAL(allocated, before + 1);
+	end();
+}
+
 static const struct test_case cases[] = {
-	{"compare", compare},		{"medium", medium},
-	{"one_block", one_block},	{"write_verify", write_verify},
-	{"verify_fails", verify_fails}, {"memory_has_a_limit", memory_has_a_limit},
+	{"compare", compare},
+	{"medium", medium},
+	{"one_block", one_block},
+	{"write_verify", write_verify},
+	{"verify_fails", verify_fails},
+	{"memory_has_a_limit", memory_has_a_limit},
+	{"memory_is_kept", memory_is_kept},
 };
 
 TEST_MAIN("scsi_verify", cases)
