@@ -60,12 +60,17 @@ static slow_path enum bdev_status look_what_is_lost(const struct bdev_io *io)
 	return BDEV_STATUS_MEDIUM_ERROR;
 }
 
-void file_io_finish(struct bdev_io *io, enum bdev_status status)
+static inline void finish(struct bdev_io *io, enum bdev_status status)
 {
 	if (unlikely(file_special(file_io_bdev(io)) & FILE_LOST) && status == BDEV_STATUS_OK)
 		status = look_what_is_lost(io);
 	unlink_io(io);
 	bdev_io_complete(io, status);
+}
+
+void file_io_finish(struct bdev_io *io, enum bdev_status status)
+{
+	finish(io, status);
 }
 
 void file_io_fail(struct bdev_io *io, int res)
@@ -131,7 +136,8 @@ static void prep(struct uring_op *op, struct io_uring_sqe *sqe)
 	struct bdev_io *io = file_io_io(fio);
 	const struct iovec *seg;
 
-	bdev_iov_advance(io->iov, io->iovcnt, &fio->pos, 0);
+	if (unlikely(io->iovcnt > 1)) /* a single one is not empty */
+		bdev_iov_advance(io->iov, io->iovcnt, &fio->pos, 0);
 	seg = &io->iov[fio->pos.seg];
 	if (fio->pos.offset || fio->pos.seg + 1 == io->iovcnt)
 		prep_one(io, sqe, (char *)seg->iov_base + fio->pos.offset,
@@ -147,7 +153,7 @@ static void prep(struct uring_op *op, struct io_uring_sqe *sqe)
 /* --- which way --- */
 
 /* The kernel may be asked to do it without waiting. */
-static bool may_attempt(const struct bdev_io *io)
+static inline __attribute__((always_inline)) bool may_attempt(const struct bdev_io *io)
 {
 	const struct file_bdev *f = file_io_bdev(io);
 	struct file_channel *fc = file_io_channel(io);
@@ -190,7 +196,7 @@ static bool must_go_slowly(struct bdev_io *io, int res)
 
 /* --- transfers: what comes next --- */
 
-static void start_transfer(struct bdev_io *io);
+static void go_on(struct bdev_io *io);
 
 #define MORE (-1)
 
@@ -212,29 +218,42 @@ static int judge(struct bdev_io *io, int res)
 	return MORE;
 }
 
-static void attempt_done(struct uring_op *op, int res)
+/* Of an attempt that did not do all that was left. */
+static slow_path void attempt_fell_short(struct bdev_io *io, int res)
 {
-	struct file_io *fio = container_of(op, struct file_io, op);
-	struct bdev_io *io = file_io_io(fio);
+	struct file_io *fio = file_io_of(io);
 	int status;
 
-	if (unlikely(must_go_slowly(io, res)))
+	if (must_go_slowly(io, res))
 		res = fio->cancelled ? -ECANCELED : 0;
-	if (unlikely(res < 0)) {
+	if (res < 0) {
 		file_io_fail(io, res);
 		return;
 	}
-	if (unlikely(!res)) {
-		start_transfer(io);
+	if (!res) {
+		go_on(io);
 		return;
 	}
 	file_io_channel(io)->misses[io->op == BDEV_OP_WRITE] = 0;
 	bdev_iov_advance(io->iov, io->iovcnt, &fio->pos, (size_t)res);
 	status = judge(io, res);
-	if (likely(status != MORE))
-		file_io_finish(io, (enum bdev_status)status);
+	if (status != MORE)
+		finish(io, (enum bdev_status)status);
 	else
-		start_transfer(io);
+		go_on(io);
+}
+
+static void attempt_done(struct uring_op *op, int res)
+{
+	struct file_io *fio = container_of(op, struct file_io, op);
+	struct bdev_io *io = file_io_io(fio);
+
+	if (unlikely(res <= 0 || fio->done_bytes + (uint64_t)res != file_io_bytes(io))) {
+		attempt_fell_short(io, res);
+		return;
+	}
+	file_io_channel(io)->misses[io->op == BDEV_OP_WRITE] = 0;
+	finish(io, BDEV_STATUS_OK);
 }
 
 static void use_buf(struct file_job *job)
@@ -356,15 +375,23 @@ static slow_path void start_bounced(struct bdev_io *io)
 		file_io_fail(io, rc);
 }
 
-static bool must_bounce(const struct bdev_io *io)
+static inline bool is_aligned(const struct bdev_io *io, const struct file_bdev *f)
+{
+	if (likely(io->iovcnt == 1))
+		return !(((uintptr_t)io->iov->iov_base & (f->mem_align - 1)) |
+			 (io->iov->iov_len & (f->len_align - 1)));
+	return bdev_iov_aligned(io->iov, io->iovcnt, f->mem_align, f->len_align);
+}
+
+static inline bool must_bounce(const struct bdev_io *io)
 {
 	const struct file_bdev *f = file_io_bdev(io);
 
-	return (f->direct && !bdev_iov_aligned(io->iov, io->iovcnt, f->mem_align, f->len_align)) ||
+	return (f->direct && unlikely(!is_aligned(io, f))) ||
 	       unlikely(file_special(f) & (FILE_HANGS | FILE_BOUNCED));
 }
 
-static void start_transfer(struct bdev_io *io)
+static inline __attribute__((always_inline)) void start_transfer(struct bdev_io *io)
 {
 	if (unlikely(must_bounce(io))) {
 		start_bounced(io);
@@ -381,17 +408,36 @@ static void start_transfer(struct bdev_io *io)
 		start_bounced(io);
 }
 
+static slow_path void go_on(struct bdev_io *io)
+{
+	start_transfer(io);
+}
+
 /* --- */
 
 static const struct uring_op_type op_type = {
 	.prep = prep, .done = attempt_done, .got_buf = got_buf};
+
+/* Member by member, as the compiler makes a slow loop of the whole struct at once. */
+static inline void init(struct file_io *fio, const struct file_channel *fc)
+{
+	uring_op_init(&fio->op, &op_type);
+	fio->job = NULL;
+	fio->done_bytes = 0;
+	fio->pos = (struct bdev_iov_pos){0};
+	fio->next = NULL;
+	fio->prevp = fc->last;
+	fio->tick = fc->tick;
+	fio->step = FILE_STEP_TRANSFER;
+	fio->cancelled = fio->timed_out = fio->slow = fio->sync_served = false;
+}
 
 void file_io_submit(struct bdev_channel *ch, struct bdev_io *io)
 {
 	struct file_channel *fc = ch->ctx;
 	struct file_io *fio = file_io_of(io);
 
-	*fio = (struct file_io){.op.type = &op_type, .prevp = fc->last, .tick = fc->tick};
+	init(fio, fc);
 	*fc->last = fio;
 	fc->last = &fio->next;
 	if (unlikely(!fc->watching))

@@ -81,7 +81,9 @@ static slow_path void submit_first_part(struct uring *u)
 		submit_early(u);
 }
 
-bool uring_submit(struct uring_user *user, struct uring_op *op)
+/* Inlined, as uring_start() is on the way of every operation. */
+static inline __attribute__((always_inline)) bool submit(struct uring_user *user,
+							 struct uring_op *op)
 {
 	struct uring *u = user->ring;
 	struct io_uring_sqe *sqe;
@@ -99,6 +101,11 @@ bool uring_submit(struct uring_user *user, struct uring_op *op)
 	return true;
 }
 
+bool uring_submit(struct uring_user *user, struct uring_op *op)
+{
+	return submit(user, op);
+}
+
 void uring_start(struct uring_user *user, struct uring_op *op)
 {
 	struct uring *u = user->ring;
@@ -108,7 +115,7 @@ void uring_start(struct uring_user *user, struct uring_op *op)
 	/* Now, as the poller that starts it may have its turn after the ring's. */
 	if (uring_pace_slow(&u->pace))
 		reactor_no_polling_on(u->reactor);
-	if (unlikely(user->waiting.first || !uring_submit(user, op)))
+	if (unlikely(user->waiting.first || !submit(user, op)))
 		uring_wait_for_sqe(user, op);
 }
 

@@ -65,6 +65,13 @@ struct uring_op {
 	uint8_t state;
 };
 
+/* All that has to be set before its first start, or before a wait for a buffer. */
+static inline void uring_op_init(struct uring_op *op, const struct uring_op_type *type)
+{
+	op->type = type;
+	op->state = 0;
+}
+
 #define URING_BUF_BYTES (256u << 10)
 #define URING_BUF_ALIGN 4096u
 
