@@ -129,7 +129,7 @@ unsigned int vnvme_sq_run(struct vnvme_sq *sq, uint32_t tail, unsigned int burst
 				   &sq->bad_doorbell);
 		return 0;
 	}
-	if (unlikely(reactor_share_left(&sq->group->poller.share) <= 0)) {
+	if (unlikely(!reactor_share_any_left(&sq->group->poller.share))) {
 		if (!sq->group->held)
 			sq->group->held = sq;
 		return 0;

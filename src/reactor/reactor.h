@@ -160,6 +160,22 @@ static inline int64_t reactor_share_left(struct reactor_share *s)
 	return s->credit;
 }
 
+/* Whether anything is left: the same, in fewer steps. */
+static inline bool reactor_share_any_left(struct reactor_share *s)
+{
+	uint64_t now = *s->now;
+
+	if (now != s->round) {
+		if (__builtin_expect(s->credit >= 0 && !s->halved, 1)) {
+			s->round = now;
+			s->credit = s->quantum; /* which is not 0 */
+			return true;
+		}
+		reactor_share_earn(s, now);
+	}
+	return s->credit > 0;
+}
+
 static inline void reactor_share_pay(struct reactor_share *s, uint64_t units)
 {
 	s->credit -= (int64_t)units;

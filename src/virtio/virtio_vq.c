@@ -155,8 +155,11 @@ static slow_path bool not_fetched(struct virtio_vq *vq, const struct virtq_chain
 	return false;
 }
 
-/* False: nothing to fetch, or the queue is broken, or has to wait for others to end. */
-static bool fetch(struct virtio_vq *vq)
+/*
+ * False: nothing to fetch, or the queue is broken, or has to wait for others to end. Not inlined:
+ * it needs all registers, and who goes the short way would save them in vain.
+ */
+static bool __attribute__((noinline)) fetch(struct virtio_vq *vq)
 {
 	struct virtio_req *req = vq->free;
 	struct virtq_chain chain = {
@@ -267,7 +270,7 @@ unsigned int virtio_vq_poll(struct virtio_vq *vq)
 	}
 	COUNTER_ADD(vq->stats->polls, 1);
 	if (likely(!vq->stopping && !vq->idle && vq->free) && virtq_pending(&vq->ring)) {
-		if (likely(reactor_share_left(vq->now.share) > 0))
+		if (likely(reactor_share_any_left(vq->now.share)))
 			return virtio_vq_run(vq);
 		if (!vq->group->held)
 			vq->group->held = vq;

@@ -194,7 +194,8 @@ static int walk_indirect(struct virtq *vq, struct virtq_chain *c, const struct v
 	return walk(vq, c, table, len / (uint32_t)sizeof(*d), 0, NULL);
 }
 
-static int read_chain(struct virtq *vq, struct virtq_chain *c)
+/* Inlined: the chain, which is the caller's, stays in registers then. */
+static inline __attribute__((always_inline)) int read_chain(struct virtq *vq, struct virtq_chain *c)
 {
 	struct vring_desc indirect = {0};
 	int rc = walk(vq, c, vq->desc, vq->size, c->head, &indirect);

@@ -63,11 +63,13 @@ struct virtq_chain {
 	struct iov_pool *pool;
 	/* In: NULL. Out, also with an error: the list of the pool's that `iov` is then, or NULL. */
 	struct iovec *big;
-	/* Out. */
-	unsigned int nout, nin;
-	unsigned int descs;	  /* that were looked at, also those of no bytes */
-	uint64_t out_len, in_len; /* bytes */
+	/* Out. Not in pairs, which the compiler would keep in a vector register each. */
+	unsigned int nout;
 	uint16_t head;
+	uint64_t out_len; /* bytes, as in_len */
+	unsigned int nin;
+	unsigned int descs; /* that were looked at, also those of no bytes */
+	uint64_t in_len;
 };
 
 struct virtq_params {

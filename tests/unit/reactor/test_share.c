@@ -24,7 +24,7 @@ static unsigned int flood(void *arg)
 	bool any = false;
 
 	f->rounds++;
-	while (reactor_share_left(&f->p.share) > 0) {
+	while (reactor_share_any_left(&f->p.share)) {
 		reactor_share_pay(&f->p.share, f->piece);
 		f->spent += f->piece;
 		any = true;
