@@ -2,6 +2,8 @@
 /* Abort (NVMe 1.4, 5.1): the victim's I/O is cancelled in its backend; Abort completes after it. */
 #include "nvme/vnvme_internal.h"
 
+#define LOOK_UNITS (REACTOR_REQUEST_UNITS / 4) /* of one at a request */
+
 static void abort_at_home(void *arg)
 {
 	struct vnvme_abort *abort = arg;
@@ -32,7 +34,9 @@ static void find_and_cancel(void *arg)
 	/* The victim was submitted before its Abort, but may not have been fetched yet. */
 	if (!sq->group->paused)
 		vnvme_sq_poll(sq, sq->size);
-	for (i = 0; i < sq->nreqs; i++) {
+	/* In a long queue this is more than an Abort otherwise costs. */
+	vnvme_group_pay(sq->group, (uint64_t)sq->made_reqs * LOOK_UNITS);
+	for (i = 0; i < sq->made_reqs; i++) {
 		struct vnvme_req *victim = &sq->reqs[i];
 
 		if (!victim->io_running || victim->sqe.cid != abort->cid || victim->abort)

@@ -7,6 +7,9 @@
 
 #define REQS_AT_ONCE 16
 
+/* What its guest pays for one: memory comes from the kernel, and goes back some time. */
+#define QUEUE_UNITS (2 * REACTOR_INTERRUPT_UNITS)
+
 /* --- making and mapping --- */
 
 /* `cq`: 0 for a submission queue's tail, 1 for a completion queue's head (NVMe 1.4, 3.1.24). */
@@ -153,6 +156,7 @@ struct vnvme_cq *vnvme_cq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t
 	clear_doorbell(&cq->db);
 	vnvme_cq_disarm(cq);
 	vnvme_group_add_cq(g, cq);
+	vnvme_group_pay(g, QUEUE_UNITS);
 	return cq;
 }
 
@@ -198,6 +202,7 @@ struct vnvme_sq *vnvme_sq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t
 	clear_doorbell(&sq->db);
 	vnvme_sq_disarm(sq);
 	vnvme_group_add_sq(cq->group, sq);
+	vnvme_group_pay(cq->group, QUEUE_UNITS);
 	return sq;
 }
 

@@ -38,13 +38,16 @@ static bool pending(const struct scsi_visit *v)
 	const struct scsi_channel *ch = v->ch;
 	const struct scsi_task *task;
 	unsigned int looks = 0;
+	/* task->queued changes with the lock only; nothing else is another thread's. */
+	bool locked = v->what == SCSI_VISIT_WRITES;
 
-	/* task->queued changes with the lock only. */
-	pthread_mutex_lock(&ch->lu->disk->lock);
+	if (locked)
+		pthread_mutex_lock(&ch->lu->disk->lock);
 	for (task = ch->tasks; task && task->seq < v->upto_seq; task = task->next, looks++)
 		if (matches(v, task))
 			break;
-	pthread_mutex_unlock(&ch->lu->disk->lock);
+	if (locked)
+		pthread_mutex_unlock(&ch->lu->disk->lock);
 	reactor_pay((uint64_t)looks * LOOK_UNITS);
 	return task && task->seq < v->upto_seq;
 }
