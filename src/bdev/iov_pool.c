@@ -13,6 +13,9 @@
 
 /* How long memory stays that is not used: two looks. */
 #define TRIM_NS (500 * NS_PER_MS)
+/* Slabs that one look gives back, some 50 us; the rest soon. */
+#define TRIM_MAX 8
+#define GO_ON_NS NS_PER_MS
 
 static const uint16_t rooms[IOV_POOL_SIZES] = {IOV_POOL_SMALL, IOV_POOL_MEDIUM, IOV_POOL_MAX};
 
@@ -242,29 +245,41 @@ static void give_back(struct iov_pool *p, uint32_t i)
 	push(p, &p->unused, i);
 }
 
-static void trim_size(struct iov_pool *p, unsigned int size, bool all)
+/* Of all, or of those that were aged before; while it goes on with a look, none ages. */
+static bool must_go(const struct iov_slab *slab, bool all)
 {
-	uint32_t *at = &p->partial[size], i;
+	return !slab->used && (slab->aged || all);
+}
 
-	while ((i = *at) != NONE) {
+/* Up to `max`; returns how many. */
+static uint32_t trim_size(struct iov_pool *p, unsigned int size, bool all, uint32_t max)
+{
+	uint32_t *at = &p->partial[size], i, n = 0;
+
+	while ((i = *at) != NONE && n < max) {
 		struct iov_slab *slab = &p->slabs[i];
 
-		if (slab->used || (!slab->aged && !all)) {
-			slab->aged = !slab->used;
+		if (!must_go(slab, all)) {
+			if (!p->goes_on)
+				slab->aged = !slab->used;
 			at = &slab->next;
 			continue;
 		}
 		unlink_empty(p, at);
 		give_back(p, i);
+		n++;
 	}
+	return n;
 }
 
-static void trim(struct iov_pool *p, bool all)
+/* False: there may be more than `max`. */
+static bool trim(struct iov_pool *p, bool all, uint32_t max)
 {
 	unsigned int size;
 
-	for (size = 0; size < IOV_POOL_SIZES; size++)
-		trim_size(p, size, all);
+	for (size = 0; size < IOV_POOL_SIZES && max; size++)
+		max -= trim_size(p, size, all, max);
+	return max;
 }
 
 static slow_path void start_timer(struct iov_pool *p)
@@ -272,15 +287,17 @@ static slow_path void start_timer(struct iov_pool *p)
 	if (!p->reactor)
 		return;
 	p->timer_runs = true;
-	reactor_timer_start(p->reactor, &p->timer, TRIM_NS);
+	reactor_timer_start(p->reactor, &p->timer, p->goes_on ? GO_ON_NS : TRIM_NS);
 }
 
 void iov_pool_trim(struct iov_pool *p)
 {
 	p->timer_runs = false;
-	trim(p, false);
+	p->goes_on = !trim(p, false, TRIM_MAX);
 	if (p->nempty)
 		start_timer(p);
+	else
+		p->goes_on = false;
 }
 
 static void look(void *arg)
@@ -309,7 +326,7 @@ void iov_pool_fini(struct iov_pool *p)
 	if (!p->map)
 		return;
 	reactor_timer_cancel(&p->timer);
-	trim(p, true);
+	trim(p, true, UINT32_MAX);
 	munmap(p->map, p->map_bytes);
 	free(p->slabs);
 	iov_pool_init(p, p->budget, p->reactor);

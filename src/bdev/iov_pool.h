@@ -60,6 +60,7 @@ struct iov_pool {
 	struct reactor *reactor; /* NULL: in a test, which calls iov_pool_trim() */
 	struct reactor_timer timer;
 	bool timer_runs;
+	bool goes_on;	  /* the last look left some that are to be given back */
 	char *map, *base; /* NULL: nothing was needed yet; base is aligned */
 	size_t map_bytes;
 	struct iov_slab *slabs;
@@ -84,7 +85,10 @@ struct iovec *iov_pool_get(struct iov_pool *p, unsigned int n);
 /* How many entries there really is room for. */
 unsigned int iov_pool_room(const struct iov_pool *p, const struct iovec *iov);
 void iov_pool_put(struct iov_pool *p, struct iovec *iov);
-/* A look of the timer: memory that was not used since the last one goes back to the system. */
+/*
+ * A look of the timer: memory that was not used since the last one goes back to the system, some of
+ * it at a time.
+ */
 void iov_pool_trim(struct iov_pool *p);
 
 #endif

@@ -186,12 +186,39 @@ static void trim(void)
 	end();
 }
 
+/* What goes back is much, and goes in pieces; meanwhile nothing gets older. */
+static void trim_in_pieces(void)
+{
+	unsigned int n, looks, before = 64;
+
+	begin(8 << 20);
+	n = take_all(&pool, 272);
+	CU_ASSERT_EQUAL(slabs(), 64);
+	put_all(&pool, n);
+	iov_pool_trim(&pool);
+	CU_ASSERT_EQUAL(slabs(), 64);
+	lists[0] = iov_pool_get(&pool, 272);
+	for (looks = 0; looks < 7; looks++, before -= 8) {
+		iov_pool_trim(&pool);
+		CU_ASSERT_EQUAL(slabs(), before - 8);
+	}
+	iov_pool_put(&pool, lists[0]);
+	iov_pool_trim(&pool);
+	CU_ASSERT_EQUAL(slabs(), 1); /* its last list was in use a moment ago */
+	iov_pool_trim(&pool);
+	CU_ASSERT_EQUAL(slabs(), 1);
+	iov_pool_trim(&pool);
+	CU_ASSERT_EQUAL(slabs(), 0);
+	end();
+}
+
 static const struct test_case cases[] = {
 	{"sizes", sizes},
 	{"budget_and_one", budget_and_one},
 	{"given_back_is_given_out", given_back_is_given_out},
 	{"never_beyond", never_beyond},
 	{"trim", trim},
+	{"trim_in_pieces", trim_in_pieces},
 };
 
 TEST_MAIN("iov_pool", cases)
