@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "fe_frozen.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -130,4 +131,36 @@ int fe_frozen_thaw(struct fe_frozen *f)
 		return -errno;
 	f->frozen = false;
 	return 0;
+}
+
+static bool is_stuck(pid_t pid, const char *tid)
+{
+	char path[64], state = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%.20s/stat", pid, tid);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
+	fclose(f);
+	return state == 'D';
+}
+
+bool fe_frozen_holds(pid_t pid)
+{
+	char path[64];
+	struct dirent *d;
+	bool stuck = false;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	if (!dir)
+		return false;
+	while (!stuck && (d = readdir(dir)))
+		stuck = d->d_name[0] != '.' && is_stuck(pid, d->d_name);
+	closedir(dir);
+	return stuck;
 }

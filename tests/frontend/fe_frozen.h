@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 struct fe_frozen {
 	char dir[64];	/* the mount point */
@@ -24,5 +25,7 @@ void fe_frozen_unmount(struct fe_frozen *f);
 /* 0 or -errno. */
 int fe_frozen_freeze(struct fe_frozen *f);
 int fe_frozen_thaw(struct fe_frozen *f);
+/* Whether a thread of the process sleeps in the kernel where nothing but the disk can wake it. */
+bool fe_frozen_holds(pid_t pid);
 
 #endif

@@ -43,6 +43,13 @@ static void tell_time(const char *what, uint64_t since_ns)
 	printf("# %s: %.1f s\n", what, (double)(fe_now_ns() - since_ns) / 1e9);
 }
 
+/* What was just submitted is with the kernel then; the first write certainly. */
+static void wait_for_kernel(void)
+{
+	fe_sleep_us(100000);
+	CHECK(FE_WAIT_FOR(fe_frozen_holds(fe_daemon.pid), FE_TIMEOUT_MS));
+}
+
 static struct fe_vq *open_blk(struct fe_virtio *d, const char *name, uint64_t *at)
 {
 	struct fe_vq *q;
@@ -100,7 +107,7 @@ static void write_some(uint64_t lba, uint64_t seed)
 	fe_pattern_fill(buf.va, BLOCK, seed);
 	fe_buf_prps(&sqe, &buf, 0, BLOCK);
 	fe_submit(&io.sq, &sqe);
-	fe_sleep_us(100000); /* it is with the kernel then */
+	wait_for_kernel();
 }
 
 static int set_bus_master(bool on)
@@ -181,7 +188,7 @@ static void blk(void)
 	REQUIRE(q);
 	REQUIRE(freeze());
 	fe_blk_submit(q, VIRTIO_BLK_T_OUT, 128, gpa, BLOCK);
-	fe_sleep_us(100000);
+	wait_for_kernel();
 	start = fe_now_ns();
 	CHECK_EQ(fe_vq_stop(q, &base), 0);
 	tell_time("virtio-blk, GET_VRING_BASE", start);
@@ -189,7 +196,7 @@ static void blk(void)
 	fe_vq_reset(q);
 	REQUIRE_EQ(fe_vq_start(q, 0), 0);
 	fe_blk_submit(q, VIRTIO_BLK_T_OUT, 136, gpa, BLOCK);
-	fe_sleep_us(100000);
+	wait_for_kernel();
 	/* As if QEMU was killed; the next one comes at once. */
 	start = fe_now_ns();
 	fe_virtio_close(&dev);
@@ -212,7 +219,7 @@ static bool write_pinned(void)
 	if (!CHECK(q) || !freeze())
 		return false;
 	fe_blk_submit(q, VIRTIO_BLK_T_OUT, 128, gpa, BLOCK);
-	fe_sleep_us(100000);
+	wait_for_kernel();
 	return true;
 }
 
@@ -282,7 +289,7 @@ static void daemon_ends(void)
 	snprintf(path, sizeof(path), "%s", fe_daemon_socket(&fe_daemon, "blk"));
 	REQUIRE(freeze());
 	fe_blk_submit(q, VIRTIO_BLK_T_OUT, 128, gpa, BLOCK);
-	fe_sleep_us(100000);
+	wait_for_kernel();
 	start = fe_now_ns();
 	mark = fe_daemon_log_mark(&fe_daemon);
 	kill(fe_daemon.pid, SIGTERM);
