@@ -48,7 +48,7 @@ static const struct config_key limits_keys[] = {
 	{"sessions_per_second", config_read_uint32, FIELD(limits, sessions_per_second),
 	 .dflt = "500", .min = 1, .max = CONFIG_SESSIONS_MAX},
 	{"messages_per_second", config_read_uint32, FIELD(limits, messages_per_second),
-	 .dflt = "50000", .min = CONFIG_MESSAGES_MIN, .max = CONFIG_MESSAGES_MAX},
+	 .dflt = "20000", .min = CONFIG_MESSAGES_MIN, .max = CONFIG_MESSAGES_MAX},
 	/* The defaults depend on the host and the number of controllers: see target/. */
 	{"mapped_memory", config_read_size, FIELD(limits, mapped_memory), .min = CONFIG_MAPPED_MIN,
 	 .max = CONFIG_MAPPED_MAX},

@@ -302,6 +302,7 @@ int msgsock_open(struct msgsock *ms, struct loop *loop, const struct msgsock_ops
 void msgsock_limit(struct msgsock *ms, uint64_t per_second, struct session_stats *stats)
 {
 	ms->rate.per_second = per_second;
+	ms->rate.at_once_ns = NS_PER_SEC / 10;
 	ms->stats = stats;
 }
 

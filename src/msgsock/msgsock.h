@@ -73,8 +73,8 @@ static inline bool msgsock_is_open(const struct msgsock *ms)
 	return ms->in;
 }
 
-/* At most so many messages per second, a second's worth at once; what comes faster waits. Counted
- * in `stats`. */
+/* At most so many messages per second, those of a tenth of it at once; what comes faster waits.
+ * Counted in `stats`. */
 void msgsock_limit(struct msgsock *ms, uint64_t per_second, struct session_stats *stats);
 /* Descriptors of the message that nobody took. */
 void msgsock_close_fds(struct msgsock *ms);

@@ -2,7 +2,7 @@
 #ifndef MSGSOCK_RATE_H
 #define MSGSOCK_RATE_H
 
-/* So many per second, and a second's worth at once after a rest. One owner. */
+/* So many per second, and what comes in `at_once_ns` at once after a rest. One owner. */
 
 #include <stdint.h>
 
@@ -10,14 +10,15 @@
 
 struct rate {
 	uint64_t per_second; /* 0: no limit */
+	uint64_t at_once_ns;
 	uint64_t full_at_ns; /* when all that may be done at once may be done at once again */
 };
 
 /* How many ns it is too early for one more; 0: it may be done. */
 static inline uint64_t rate_early(const struct rate *r, uint64_t now_ns)
 {
-	return r->per_second && r->full_at_ns > now_ns + NS_PER_SEC
-		       ? r->full_at_ns - now_ns - NS_PER_SEC
+	return r->per_second && r->full_at_ns > now_ns + r->at_once_ns
+		       ? r->full_at_ns - now_ns - r->at_once_ns
 		       : 0;
 }
 

@@ -37,7 +37,7 @@ static void defaults(void)
 	CU_ASSERT_EQUAL(cfg->target.log.object_rate, LOG_OBJECT_RATE);
 	CU_ASSERT_EQUAL(cfg->target.limits.pos.line, 0);
 	CU_ASSERT_EQUAL(cfg->target.limits.sessions_per_second, 500);
-	CU_ASSERT_EQUAL(cfg->target.limits.messages_per_second, 50000);
+	CU_ASSERT_EQUAL(cfg->target.limits.messages_per_second, 20000);
 	CU_ASSERT_EQUAL(cfg->target.limits.mapped_memory, 0);
 	CU_ASSERT_EQUAL(cfg->target.limits.regions, 0);
 	CU_ASSERT_EQUAL(cfg->nbdevs, 1);
