@@ -193,7 +193,8 @@ static void memory_has_a_limit(void)
 
 static atomic_uint allocated;
 
-/* In place of the C library's. */
+/* In place of the C library's, whose names are reserved.
+ * NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
 void *aligned_alloc(size_t align, size_t size)
 {
 	void *p;
