@@ -13,7 +13,7 @@
 #include "../unit/tools.h"
 
 #define MIB	1048576u
-#define SEGS	1008u /* of 1 MiB: one request */
+#define SEGS	TEST_ROUNDS(1008u) /* of 1 MiB: one request */
 #define GIANTS	4u
 #define ENTRIES 64u
 /* While the giants are copied. All in one round, there would be one or two. */
@@ -74,7 +74,7 @@ static bool open_blk(struct fe_virtio *dev, const char *name, struct fe_vq **q)
 /* Until the giants are done: serve() again and again. How often it was. */
 static unsigned int count_served(bool (*serve)(uint64_t gpa), uint64_t gpa)
 {
-	uint64_t end = fe_now_ns() + 1000000ull * FE_TIMEOUT_MS;
+	uint64_t end = fe_now_ns() + 3 * 1000000ull * FE_TIMEOUT_MS;
 	unsigned int done = 0, served = 0;
 	uint32_t len;
 
