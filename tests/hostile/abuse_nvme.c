@@ -52,6 +52,15 @@ static int create_again(struct nflood *f)
 	return err;
 }
 
+static int reset(struct nflood *f)
+{
+	int err = fe_nvme_disable(&f->ctrl);
+
+	if (!err)
+		err = fe_nvme_enable(&f->ctrl);
+	return err ? err : create_again(f);
+}
+
 /* The pages of the shadow doorbells are new each time, until memory is used up. */
 #define RESETS_A_SESSION 1000u
 
@@ -69,11 +78,7 @@ int h_resets_nvme(const struct h_options *o)
 		h_nflood_pump(&f);
 		err = abort_some(&f);
 		if (!err)
-			err = fe_nvme_disable(&f.ctrl);
-		if (!err)
-			err = fe_nvme_enable(&f.ctrl);
-		if (!err)
-			err = create_again(&f);
+			err = reset(&f);
 		h_counts.done++;
 	}
 	fe_nvme_close(&f.ctrl);
@@ -133,11 +138,7 @@ int h_lies_nvme(const struct h_options *o)
 			lie(&f, &f.io[k % f.nqueues], (i + k / f.nqueues) % 7);
 		f.depth = 0;
 		fe_sleep_us(200);
-		err = fe_nvme_disable(&f.ctrl);
-		if (!err)
-			err = fe_nvme_enable(&f.ctrl);
-		if (!err)
-			err = create_again(&f);
+		err = reset(&f);
 		h_counts.done++;
 	}
 	fe_nvme_close(&f.ctrl);
