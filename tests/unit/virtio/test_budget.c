@@ -179,14 +179,20 @@ static uint64_t sum(const struct guest *g)
 	return n;
 }
 
+/* At once: what one of them does while the other has ended is no share of anything. */
+static void stop_all(void *arg)
+{
+	stop_offering(&a);
+	if (b.dev)
+		stop_offering(&b);
+}
+
 /* What was handled is in `seen` then. */
 static void run(uint64_t n)
 {
 	reactor_call(reactor, clear, NULL);
 	rounds(n);
-	reactor_call(reactor, stop_offering, &a);
-	if (b.dev)
-		reactor_call(reactor, stop_offering, &b);
+	reactor_call(reactor, stop_all, NULL);
 }
 
 /* --- cases --- */
