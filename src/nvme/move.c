@@ -8,9 +8,13 @@
 #include "nvme/vnvme_internal.h"
 #include "util/time.h"
 
-/* In flight for longer, they stay: what is queued behind the operation shall not wait for a disk.
+/*
+ * They take nothing new while they drain, so that what is in flight comes to an end. They stay if
+ * that takes long all the same: nothing ends for so long and the CPU is not what it waits for (a
+ * disk may hang), or it takes so long in all, or another operation is queued behind this one.
  */
-#define DRAIN_NS (20 * NS_PER_MS)
+#define STUCK_NS (20 * NS_PER_MS)
+#define DRAIN_NS (200 * NS_PER_MS)
 
 struct move {
 	unsigned int sqid;
@@ -19,9 +23,10 @@ struct move {
 	struct vnvme_cq *cq; /* NULL: there is nothing to do, `rc` says why */
 	struct vnvme_sq *sqs[VNVME_MAX_QUEUES];
 	uint32_t nsqs;
-	uint64_t until_ns;
-	bool away; /* in neither group */
-	bool over; /* where they are they stay */
+	uint64_t until_ns, look_ns;
+	uint32_t outstanding; /* at the last look */
+	bool away;	      /* in neither group */
+	bool over;	      /* where they are they stay */
 	int rc;
 };
 
@@ -68,6 +73,7 @@ static void prepare(struct vnvme_op *op)
 	m->from = m->cq ? m->cq->group : ctrl->home_group;
 	op->only = m->from;
 	ctrl->moving = m->cq;
+	atomic_store_explicit(&ctrl->op_waits, op->next, memory_order_relaxed);
 }
 
 static void moved(struct vnvme_op *op)
@@ -86,13 +92,29 @@ static void hold(const struct move *m, bool on)
 		m->sqs[i]->held = on;
 }
 
-static bool in_flight(const struct move *m)
+static uint32_t in_flight(const struct move *m)
 {
-	uint32_t i;
+	uint32_t i, n = 0;
 
-	for (i = 0; i < m->nsqs && !m->sqs[i]->outstanding; i++)
-		;
-	return i < m->nsqs;
+	for (i = 0; i < m->nsqs; i++)
+		n += m->sqs[i]->outstanding;
+	return n;
+}
+
+/* Now and then. Copies go on by jobs: they are slow, but nothing hangs. */
+static bool may_drain(struct move *m, const struct vnvme_group *g)
+{
+	uint64_t now_ns = time_now_ns();
+	uint32_t left = in_flight(m);
+	bool goes_on = left < m->outstanding || reactor_share_has_jobs(&g->poller.share);
+
+	if (atomic_load_explicit(&g->ctrl->op_waits, memory_order_relaxed))
+		return false;
+	if (now_ns < m->look_ns)
+		return true;
+	m->look_ns = now_ns + STUCK_NS;
+	m->outstanding = left;
+	return goes_on && now_ns < m->until_ns;
 }
 
 static void begin(struct move *m, const struct vnvme_group *g)
@@ -102,7 +124,9 @@ static void begin(struct move *m, const struct vnvme_group *g)
 	for (i = 0; i < g->nsqs; i++)
 		if (g->sqs[i]->cq == m->cq)
 			m->sqs[m->nsqs++] = g->sqs[i];
+	m->outstanding = in_flight(m);
 	m->until_ns = time_now_ns() + DRAIN_NS;
+	m->look_ns = m->until_ns - DRAIN_NS + STUCK_NS;
 	hold(m, true);
 }
 
@@ -165,7 +189,7 @@ static bool ready(struct vnvme_group *g, struct vnvme_op *op)
 	} else if (!in_flight(m)) {
 		leave_group(m, g);
 		op->then = m->to;
-	} else if (time_now_ns() >= m->until_ns) {
+	} else if (!may_drain(m, g)) {
 		give_up(m);
 	} else {
 		return false;

@@ -101,6 +101,8 @@ void vnvme_op_run(struct vnvme_ctrl *ctrl, struct vnvme_op *op)
 	ctrl->ops_tail = &op->next;
 	if (idle)
 		start_op(ctrl, op);
+	else
+		atomic_store_explicit(&ctrl->op_waits, true, memory_order_relaxed);
 }
 
 /* --- from outside --- */

@@ -128,7 +128,8 @@ void vnvme_set_kick_begin(struct vnvme_ctrl *ctrl, int fd, void (*ended)(void *a
 
 /*
  * Lets another of the controller's reactors serve I/O submission queue `sqid`, with its completion
- * queue and the others that feed that. Waits; I/O that is in flight for 20 ms or less. Returns 0;
+ * queue and the others that feed that. Waits; for I/O in flight while it goes on, 200 ms
+ * at most. Returns 0;
  * -EAGAIN: nothing has changed, as I/O took longer or the controller is paused, reset or the like;
  * -EALREADY: it is there; -ENOENT: there is no such queue; -EINVAL: the reactor is not the
  * controller's. Any thread but a reactor.

@@ -414,6 +414,8 @@ struct vnvme_ctrl {
 	/* By queue id, kept over resets; of a CQ and the SQ with the same id. Their reactor's. */
 	struct queue_stats *stats;
 	struct iov_budget *lists; /* what the groups' lists may use */
+	/* An operation was queued behind one that moves queues, which gives up then. */
+	atomic_bool op_waits;
 	uint8_t *doorbells;
 	const struct guest_mem *mem; /* NULL: none at present */
 

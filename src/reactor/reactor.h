@@ -207,6 +207,11 @@ struct reactor_job {
  */
 void reactor_job_start(struct reactor *r, struct reactor_job *job);
 void reactor_job_cancel(struct reactor_job *job);
+/* Whether a job waits for its turn that the share is to pay for. */
+static inline bool reactor_share_has_jobs(const struct reactor_share *s)
+{
+	return s->jobs;
+}
 static inline bool reactor_job_waits(const struct reactor_job *job)
 {
 	return job->prevp;

@@ -43,7 +43,7 @@ void target_deadline_end(struct target_deadline *d);
 bool target_balances(const struct target *t);
 /*
  * Once a second: moves a queue to another reactor if that helps, and waits for that; for a guest's
- * I/O 20 ms at most.
+ * I/O while it goes on, 200 ms at most.
  */
 void target_balance(struct target *t);
 

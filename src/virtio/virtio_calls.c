@@ -94,6 +94,16 @@ int virtio_slot_begin_move(struct virtio_slot *slot)
 	return rc;
 }
 
+bool virtio_slot_call_waits(struct virtio_slot *slot)
+{
+	bool waits;
+
+	pthread_mutex_lock(&slot->dev->lock);
+	waits = slot->waits;
+	pthread_mutex_unlock(&slot->dev->lock);
+	return waits;
+}
+
 void virtio_slot_end_move(struct virtio_slot *slot)
 {
 	pthread_mutex_lock(&slot->dev->lock);

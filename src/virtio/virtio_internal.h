@@ -137,6 +137,8 @@ int virtio_slots_create(struct virtio_dev *dev);
 void virtio_slots_reap(struct virtio_dev *dev);
 /* Who moves queues. -ENOENT: it does not run; -EAGAIN: a call is under way. */
 int virtio_slot_begin_move(struct virtio_slot *slot);
+/* Whether one waits for the move's end. */
+bool virtio_slot_call_waits(struct virtio_slot *slot);
 void virtio_slot_end_move(struct virtio_slot *slot);
 /* On the reactor: the queue is in no group, and nothing of it is in flight. */
 void virtio_slot_stopped(struct virtio_slot *slot);

@@ -10,8 +10,13 @@
 #include "util/time.h"
 #include "virtio/virtio_internal.h"
 
-/* In flight for longer, it stays: a call of the control thread may be waiting for us. */
-#define DRAIN_NS (20 * NS_PER_MS)
+/*
+ * It takes nothing new while it drains, so that what is in flight comes to an end. It stays if that
+ * takes long all the same: nothing ends for so long and the CPU is not what it waits for (a disk
+ * may hang), or it takes so long in all, or a call of the control thread waits for us.
+ */
+#define STUCK_NS (20 * NS_PER_MS)
+#define DRAIN_NS (200 * NS_PER_MS)
 #define LOOK_US	 100
 
 static struct virtio_group *group_on(const struct virtio_dev *dev, const struct reactor *r)
@@ -29,14 +34,18 @@ static struct virtio_group *group_on(const struct virtio_dev *dev, const struct 
 struct move_call {
 	struct virtio_vq *vq;
 	struct virtio_group *from, *to;
+	uint64_t until_ns;
+	unsigned int outstanding; /* at the last look */
+	bool wanted;		  /* a call waits */
 	int rc;
 };
 
 static void begin(void *arg)
 {
-	const struct move_call *call = arg;
+	struct move_call *call = arg;
 	struct virtio_vq *vq = call->vq;
 
+	call->outstanding = vq->outstanding;
 	vq->to = call->to;
 	vq->stopping = true;
 	virtio_vq_stop_if_drained(vq);
@@ -64,8 +73,15 @@ void virtio_vq_hand_over(struct virtio_vq *vq)
 	reactor_send(vq->to->reactor, &vq->join_msg);
 }
 
-/* The old reactor: I/O is in flight for too long. If the queue is still there it goes on. */
-static void keep(void *arg)
+/* Copies go on by jobs: they are slow, but nothing hangs. */
+static bool makes_progress(const struct move_call *call)
+{
+	return call->vq->outstanding < call->outstanding ||
+	       reactor_share_has_jobs(&call->from->poller.share);
+}
+
+/* The old reactor, now and then. If the queue is still there for no good reason it goes on. */
+static void look(void *arg)
 {
 	struct move_call *call = arg;
 	struct virtio_vq *vq = call->vq;
@@ -75,6 +91,10 @@ static void keep(void *arg)
 		;
 	if (i == call->from->nvqs || !vq->to)
 		return; /* on its way, or there and back */
+	if (!call->wanted && time_now_ns() < call->until_ns && makes_progress(call)) {
+		call->outstanding = vq->outstanding;
+		return;
+	}
 	vq->to = NULL;
 	vq->stopping = false;
 	call->rc = -EAGAIN;
@@ -82,12 +102,14 @@ static void keep(void *arg)
 
 /* --- main thread --- */
 
-static bool arrived(struct virtio_vq *vq)
+/* False: it is time for a look. */
+static bool arrived(struct move_call *call)
 {
-	uint64_t end_ns = time_now_ns() + DRAIN_NS;
+	uint64_t end_ns = time_now_ns() + STUCK_NS;
 
-	while (sem_trywait(&vq->moved)) {
-		if (time_now_ns() >= end_ns)
+	while (sem_trywait(&call->vq->moved)) {
+		call->wanted = virtio_slot_call_waits(call->vq->slot);
+		if (call->wanted || time_now_ns() >= end_ns)
 			return false;
 		usleep(LOOK_US);
 	}
@@ -101,12 +123,10 @@ static int move(struct virtio_vq *vq, struct virtio_group *to)
 	if (to == vq->group)
 		return -EALREADY;
 	sem_init(&vq->moved, 0, 0);
+	call.until_ns = time_now_ns() + DRAIN_NS;
 	reactor_call(call.from->reactor, begin, &call);
-	if (!arrived(vq)) {
-		reactor_call(call.from->reactor, keep, &call);
-		while (!call.rc && sem_wait(&vq->moved) && errno == EINTR)
-			;
-	}
+	while (!call.rc && !arrived(&call))
+		reactor_call(call.from->reactor, look, &call);
 	sem_destroy(&vq->moved);
 	if (!call.rc && vq->group != to)
 		call.rc = -ENOMEM;

@@ -135,6 +135,33 @@ static void in_flight_for_long(void)
 	host_close(h);
 }
 
+/* It takes longer than a disk that hangs is waited for, and one after the other ends. */
+static void drains_one_by_one(void)
+{
+	struct host *h = host_open(
+		&(struct host_params){.reactors = 2, .shadow = true, .latency_us = 80000});
+	struct host_queue *q = host_add_queue(h, 1, ENTRIES, ENTRIES);
+	uint64_t buf = host_alloc(h, HOST_PAGE);
+	int i, k, rc = -EAGAIN;
+
+	/* The machine may hold us up, but not each time. */
+	for (i = 0; i < 8 && rc == -EAGAIN; i++) {
+		for (k = 0; k < 10; k++) {
+			host_submit(q, sqe_rw(nvme_cmd_read, NS_SLOW, 0, 1, buf));
+			test_sleep_ns(7 * NS_PER_MS);
+		}
+		CU_ASSERT_TRUE(test_until(host_all_fetched, q, 10000));
+		rc = vnvme_move_queue(h->ctrl, 1, h->r[1]);
+		if (!rc) /* all had ended before it went */
+			CU_ASSERT_EQUAL(host_count_pending(q), 10);
+		for (k = 0; k < 10; k++)
+			host_wait(q);
+	}
+	CU_ASSERT_EQUAL(rc, 0);
+	CU_ASSERT_EQUAL(place_of(h, 1), reactor_cpu(h->r[1]));
+	host_close(h);
+}
+
 struct pause {
 	pthread_t thread;
 	struct host *h;
@@ -334,6 +361,7 @@ static const struct test_case cases[] = {
 	{"refused", refused},
 	{"shared_completion_queue", shared_completion_queue},
 	{"in_flight_for_long", in_flight_for_long},
+	{"drains_one_by_one", drains_one_by_one},
 	{"not_behind_a_pause", not_behind_a_pause},
 	{"full_completion_queue", full_completion_queue},
 	{"under_load", under_load},

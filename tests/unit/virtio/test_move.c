@@ -28,7 +28,9 @@ static int kick_fd, call_fd;
 static uint16_t avail_idx, used_idx;
 static uint16_t base;
 static atomic_uint delay_us;
-static atomic_bool holding; /* what comes now is not answered before release() */
+static atomic_uint stagger_us; /* so much later than the one before */
+static atomic_uint steps;      /* of a job, of a millisecond each */
+static atomic_bool holding;    /* what comes now is not answered before release() */
 static struct virtio_req *held[SIZE];
 static unsigned int nheld; /* its queue's reactor's */
 
@@ -37,6 +39,8 @@ static unsigned int nheld; /* its queue's reactor's */
 struct late_req {
 	struct virtio_req req;
 	struct reactor_timer timer;
+	struct reactor_job job;
+	unsigned int steps;
 };
 
 static void complete(void *arg)
@@ -46,11 +50,28 @@ static void complete(void *arg)
 	virtio_req_complete(&r->req, (uint32_t)r->req.in_len);
 }
 
+static void step(void *arg)
+{
+	struct late_req *r = arg;
+
+	usleep(1000);
+	if (--r->steps)
+		reactor_job_start(reactor_self(), &r->job);
+	else
+		complete(r);
+}
+
 static void handle(struct virtio_req *req)
 {
 	struct late_req *r = container_of(req, struct late_req, req);
-	unsigned int us = atomic_load(&delay_us);
+	unsigned int us = atomic_fetch_add(&delay_us, atomic_load(&stagger_us));
 
+	r->steps = atomic_load(&steps);
+	if (r->steps) {
+		r->job = (struct reactor_job){.fn = step, .arg = r, .share = reactor_payer()};
+		reactor_job_start(reactor_self(), &r->job);
+		return;
+	}
 	if (atomic_load(&holding)) {
 		held[nheld++] = req;
 		return;
@@ -142,6 +163,8 @@ static void open_dev(uint64_t idle_ns)
 	memset(&rings, 0, sizeof(rings));
 	avail_idx = used_idx = base = 0;
 	atomic_store(&delay_us, 0);
+	atomic_store(&stagger_us, 0);
+	atomic_store(&steps, 0);
 	for (i = 0; i < SIZE; i++)
 		rings.desc[i] = (struct vring_desc){GPA + i * 16u, 16, VRING_DESC_F_WRITE, 0};
 	for (i = 0; i < 2; i++)
@@ -273,6 +296,44 @@ static void in_flight_for_long(void)
 	close_dev();
 }
 
+/* The machine may hold us up, but not each time. */
+static void moves_at_last(unsigned int n)
+{
+	int i, rc = -EAGAIN;
+
+	test_watch("a queue that drains");
+	for (i = 0; i < 8 && rc == -EAGAIN; i++) {
+		atomic_store(&delay_us, 8000);
+		submit(n);
+		while (__atomic_load_n(&dev->stats[1].commands, __ATOMIC_RELAXED) < avail_idx)
+			sched_yield();
+		rc = virtio_dev_move_queue(dev, 1, reactors[0]);
+		if (!rc) /* all had ended before it went */
+			CU_ASSERT_EQUAL(rings.used.idx, avail_idx);
+		CU_ASSERT_EQUAL(wait_for(n), 0);
+	}
+	test_watch(NULL);
+	CU_ASSERT_EQUAL(rc, 0);
+	CU_ASSERT_EQUAL(place(), reactor_cpu(reactors[0]));
+}
+
+/* Together they take longer than a disk that hangs is waited for. */
+static void drains_one_by_one(void)
+{
+	open_dev(0);
+	atomic_store(&stagger_us, 8000);
+	moves_at_last(8);
+	close_dev();
+}
+
+static void drains_copies(void)
+{
+	open_dev(0);
+	atomic_store(&steps, 30);
+	moves_at_last(2);
+	close_dev();
+}
+
 static void *stop_in_thread(void *arg)
 {
 	(void)arg;
@@ -357,6 +418,58 @@ static void call_meanwhile(void)
 	close_dev();
 }
 
+static bool moving(unsigned int index)
+{
+	bool is;
+
+	pthread_mutex_lock(&dev->lock);
+	is = dev->slots[index].moving;
+	pthread_mutex_unlock(&dev->lock);
+	return is;
+}
+
+static void *call_in_thread(void *arg)
+{
+	while (!moving(1) && !atomic_load((atomic_bool *)arg))
+		sched_yield();
+	front_end_call(dev, 1, call_fd);
+	return NULL;
+}
+
+/* Whether the call ended while what is in flight went on. */
+static bool call_ends_the_wait(void)
+{
+	atomic_bool over = false;
+	pthread_t thread;
+	bool early;
+
+	open_dev(0);
+	atomic_store(&steps, 100);
+	submit(1);
+	while (__atomic_load_n(&dev->stats[1].commands, __ATOMIC_RELAXED) < 1)
+		sched_yield();
+	pthread_create(&thread, NULL, call_in_thread, &over);
+	CU_ASSERT_EQUAL(virtio_dev_move_queue(dev, 1, reactors[0]), -EAGAIN);
+	atomic_store(&over, true);
+	pthread_join(thread, NULL);
+	early = !__atomic_load_n(&rings.used.idx, __ATOMIC_ACQUIRE);
+	CU_ASSERT_EQUAL(wait_for(1), 0);
+	close_dev();
+	return early;
+}
+
+/* Who calls is not kept waiting by what may take 200 ms. */
+static void call_while_it_drains(void)
+{
+	int i;
+
+	test_watch("a call while its queue drains");
+	for (i = 0; i < 8 && !call_ends_the_wait(); i++)
+		;
+	test_watch(NULL);
+	CU_ASSERT(i < 8);
+}
+
 /* --- at once with everything else --- */
 
 static int move_it(void *arg, unsigned int i)
@@ -421,9 +534,15 @@ static void with_the_front_end(void)
 }
 
 static const struct test_case cases[] = {
-	{"wakes_the_right_one", wakes_the_right_one}, {"refused", refused},
-	{"in_flight_for_long", in_flight_for_long},   {"not_behind_a_stop", not_behind_a_stop},
-	{"call_meanwhile", call_meanwhile},	      {"under_load", under_load},
+	{"wakes_the_right_one", wakes_the_right_one},
+	{"refused", refused},
+	{"in_flight_for_long", in_flight_for_long},
+	{"not_behind_a_stop", not_behind_a_stop},
+	{"drains_one_by_one", drains_one_by_one},
+	{"drains_copies", drains_copies},
+	{"call_meanwhile", call_meanwhile},
+	{"under_load", under_load},
+	{"call_while_it_drains", call_while_it_drains},
 	{"with_the_front_end", with_the_front_end},
 };
 
