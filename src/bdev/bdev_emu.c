@@ -3,7 +3,7 @@
  * What the layer does for backends: COMPARE by reading, WRITE ZEROES by writing, and ranges above a
  * backend's limit piece by piece. An emulation works on one I/O (the parent) at a time, by a
  * sequence of I/Os of its own (the child) that go straight to the backend: the parent's checks hold
- * for them. A channel makes emulations as it needs them, up to a limit; above it, parents wait.
+ * for them. A channel has a limited number of emulations; above it, parents wait (bdev_emu_pool.c).
  *
  * What a backend does at once, inside its submit(), goes on by a job: between two pieces the others
  * on the reactor have their turns. The parent's user pays for the first piece, and it is that
@@ -11,108 +11,17 @@
  *
  * All on the channel's reactor.
  */
-#include <errno.h>
-#include <stdlib.h>
-
+#include "bdev/bdev_emu.h"
 #include "bdev/bdev_internal.h"
-#include "bdev/bdev_iov.h"
 #include "reactor/reactor.h"
 #include "util/counter.h"
 #include "util/util.h"
 
-#define EMU_MAX		16	     /* emulations per channel */
-#define COMPARE_BYTES	(128u << 10) /* of a COMPARE's buffer, and so of its reads */
-#define COMPARE_ALIGN	4096	     /* the strictest that a backend may want */
-#define ZERO_BYTES	(64u << 10)  /* of the shared zeroes */
-#define ZERO_SEGMENTS	16	     /* one child writes them so often */
-#define ZERO_STEP_BYTES (ZERO_BYTES * ZERO_SEGMENTS)
-
-struct bdev_emu {
-	struct bdev_io child;
-	struct bdev_io *parent; /* NULL: it was abandoned, and the child is awaited */
-	struct bdev_channel *ch;
-	struct bdev_fence fence; /* an abandoned parent's child may write */
-	struct bdev_emu *next_free;
-	void *buf; /* COMPARE: COMPARE_BYTES, made at the first need */
-	uint64_t lba;
-	uint32_t left; /* blocks from lba on */
-	uint32_t max_step;
-	struct bdev_iov_pos pos; /* COMPARE and STEPS: where the parent's iov and lba meet */
-	struct reactor_job job;	 /* the next piece */
-	/* STEPS: entries of the parent's array that are cut for the child, and as they were. */
-	struct iovec *first, *last, first_whole, last_whole;
-	enum bdev_emu_kind kind;
-	enum bdev_status status;
-	bool submitting, child_done, cancelled;
-	struct iovec iov[ZERO_SEGMENTS];
-};
-
-/* In the parent's io->backend. */
-struct parent {
-	struct bdev_emu *emu; /* NULL while it waits for one */
-	struct bdev_io *next;
-	struct reactor_share *payer;
-	enum bdev_emu_kind kind;
-};
-
-_Static_assert(sizeof(struct parent) <= sizeof(((struct bdev_io *)0)->backend), "fits");
+#define ZERO_BYTES	(64u << 10) /* of the shared zeroes */
+#define ZERO_STEP_BYTES (ZERO_BYTES * BDEV_EMU_SEGMENTS)
 
 /* Never written to, whoever gets a pointer to it: the page tables say so. */
 static const char zeroes[ZERO_BYTES] __attribute__((aligned(4096)));
-
-static struct parent *parent_of(struct bdev_io *io)
-{
-	return (struct parent *)&io->backend;
-}
-
-void bdev_emu_pool_init(struct bdev_emu_pool *pool)
-{
-	*pool = (struct bdev_emu_pool){0};
-	pool->waiting_tail = &pool->waiting;
-}
-
-void bdev_emu_pool_fini(struct bdev_emu_pool *pool)
-{
-	struct bdev_emu *emu;
-
-	while ((emu = pool->free)) {
-		pool->free = emu->next_free;
-		free(emu->buf);
-		free(emu);
-	}
-}
-
-/* -EBUSY: all are in use; -ENOMEM. */
-static int take(struct bdev_emu_pool *pool, enum bdev_emu_kind kind, struct bdev_emu **out)
-{
-	struct bdev_emu *emu = pool->free;
-
-	if (!emu) {
-		if (pool->made == EMU_MAX)
-			return -EBUSY;
-		emu = calloc(1, sizeof(*emu));
-		if (!emu)
-			return -ENOMEM;
-		pool->made++;
-		pool->free = emu;
-	}
-	if (kind == BDEV_EMU_COMPARE && !emu->buf) {
-		emu->buf = aligned_alloc(COMPARE_ALIGN, COMPARE_BYTES);
-		if (!emu->buf)
-			return -ENOMEM;
-	}
-	pool->free = emu->next_free;
-	emu->next_free = NULL;
-	*out = emu;
-	return 0;
-}
-
-static void give(struct bdev_emu_pool *pool, struct bdev_emu *emu)
-{
-	emu->parent = NULL;
-	emu->next_free = pool->free;
-	pool->free = emu;
-}
 
 static uint64_t lesser(uint64_t a, uint64_t b)
 {
@@ -132,7 +41,7 @@ static uint64_t max_step_bytes(const struct bdev_io *io, enum bdev_emu_kind kind
 	case BDEV_EMU_STEPS:
 		return limits->step_bytes;
 	case BDEV_EMU_COMPARE:
-		return lesser(COMPARE_BYTES, limits->max_transfer_bytes);
+		return lesser(BDEV_EMU_COMPARE_BYTES, limits->max_transfer_bytes);
 	case BDEV_EMU_ZERO:
 		break;
 	}
@@ -161,8 +70,8 @@ static void init(struct bdev_emu *emu, struct bdev_io *io, enum bdev_emu_kind ki
 	emu->kind = kind;
 	emu->status = BDEV_STATUS_OK;
 	emu->cancelled = false;
-	emu->job = (struct reactor_job){.fn = run, .arg = emu, .share = parent_of(io)->payer};
-	parent_of(io)->emu = emu;
+	emu->job = (struct reactor_job){.fn = run, .arg = emu, .share = bdev_emu_parent(io)->user};
+	bdev_emu_parent(io)->emu = emu;
 }
 
 static uint16_t fill_zeroes(struct iovec *iov, size_t bytes)
@@ -282,7 +191,7 @@ static void finish(struct bdev_emu *emu)
 	struct bdev_io *parent = emu->parent;
 	struct bdev_channel *ch = parent->channel;
 
-	give(&ch->priv->emu, emu);
+	bdev_emu_pool_give(&ch->priv->emu, emu);
 	bdev_channel_hold(ch);
 	bdev_io_complete(parent, emu->status);
 	start_waiting(ch);
@@ -334,7 +243,7 @@ static void end_late(struct bdev_emu *emu)
 	if (emu->fence.nblocks)
 		bdev_fence_lower(ch->priv->gate, &emu->fence);
 	COUNTER_ADD(ch->stats.late_ended, 1);
-	give(&ch->priv->emu, emu);
+	bdev_emu_pool_give(&ch->priv->emu, emu);
 	start_waiting(ch);
 	bdev_channel_put(ch);
 }
@@ -360,13 +269,6 @@ void bdev_emu_child_done(struct bdev_io *child, enum bdev_status status)
 	run(emu);
 }
 
-static void wait_for_emu(struct bdev_emu_pool *pool, struct bdev_io *io)
-{
-	parent_of(io)->next = NULL;
-	*pool->waiting_tail = io;
-	pool->waiting_tail = &parent_of(io)->next;
-}
-
 /* What a backend does at once waits if its user has nothing left of the round. */
 static bool may_begin(const struct bdev_emu *emu)
 {
@@ -375,31 +277,32 @@ static bool may_begin(const struct bdev_emu *emu)
 
 static void start(struct bdev_io *io, enum bdev_emu_kind kind)
 {
-	struct bdev_emu_pool *pool = &io->channel->priv->emu;
 	struct bdev_emu *emu;
-	int rc;
 
-	io->state = BDEV_IO_EMULATED;
-	parent_of(io)->emu = NULL;
-	parent_of(io)->kind = kind;
-	rc = pool->waiting && !pool->starting ? -EBUSY : take(pool, kind, &emu);
-	if (rc == -EBUSY) {
-		wait_for_emu(pool, io);
-	} else if (rc) {
+	if (bdev_emu_pool_take(&io->channel->priv->emu, io, kind, &emu)) {
 		bdev_io_complete(io, BDEV_STATUS_NO_MEMORY);
-	} else {
-		init(emu, io, kind);
-		if (may_begin(emu))
-			run(emu);
-		else
-			reactor_job_start(emu->ch->reactor, &emu->job);
+		return;
 	}
+	init(emu, io, kind);
+	if (may_begin(emu))
+		run(emu);
+	else
+		reactor_job_start(emu->ch->reactor, &emu->job);
 }
 
 void bdev_emu_start(struct bdev_io *io, enum bdev_emu_kind kind)
 {
-	parent_of(io)->payer = reactor_payer();
-	start(io, kind);
+	struct bdev_emu_parent *parent = bdev_emu_parent(io);
+	struct bdev_emu_pool *pool = &io->channel->priv->emu;
+
+	io->state = BDEV_IO_EMULATED;
+	parent->emu = NULL;
+	parent->kind = kind;
+	parent->user = reactor_payer();
+	if (bdev_emu_pool_has_room(pool, parent->user))
+		start(io, kind);
+	else
+		bdev_emu_pool_wait(pool, io);
 }
 
 static void start_waiting(struct bdev_channel *ch)
@@ -410,28 +313,9 @@ static void start_waiting(struct bdev_channel *ch)
 	if (pool->starting)
 		return;
 	pool->starting = true;
-	while ((io = pool->waiting) && (pool->free || pool->made < EMU_MAX)) {
-		pool->waiting = parent_of(io)->next;
-		if (!pool->waiting)
-			pool->waiting_tail = &pool->waiting;
-		start(io, parent_of(io)->kind);
-	}
+	while ((io = bdev_emu_pool_next(pool)))
+		start(io, bdev_emu_parent(io)->kind);
 	pool->starting = false;
-}
-
-static bool remove_waiting(struct bdev_emu_pool *pool, struct bdev_io *io)
-{
-	struct bdev_io **at;
-
-	for (at = &pool->waiting; *at; at = &parent_of(*at)->next) {
-		if (*at != io)
-			continue;
-		*at = parent_of(io)->next;
-		if (!*at)
-			pool->waiting_tail = at;
-		return true;
-	}
-	return false;
 }
 
 /* Nothing of it is with the backend. */
@@ -445,10 +329,10 @@ static void end_between(struct bdev_emu *emu, enum bdev_status status)
 void bdev_emu_cancel(struct bdev_io *io)
 {
 	struct bdev_channel *ch = io->channel;
-	struct bdev_emu *emu = parent_of(io)->emu;
+	struct bdev_emu *emu = bdev_emu_parent(io)->emu;
 
 	if (!emu) {
-		if (remove_waiting(&ch->priv->emu, io))
+		if (bdev_emu_pool_leave(&ch->priv->emu, io))
 			bdev_io_complete(io, BDEV_STATUS_ABORTED);
 		return;
 	}
@@ -481,10 +365,10 @@ static void leave_child(struct bdev_emu *emu)
 bool bdev_emu_abandon(struct bdev_io *io, enum bdev_status status)
 {
 	struct bdev_channel *ch = io->channel;
-	struct bdev_emu *emu = parent_of(io)->emu;
+	struct bdev_emu *emu = bdev_emu_parent(io)->emu;
 
 	if (!emu) {
-		remove_waiting(&ch->priv->emu, io);
+		bdev_emu_pool_leave(&ch->priv->emu, io);
 	} else if (reactor_job_waits(&emu->job)) {
 		end_between(emu, status);
 		return true;

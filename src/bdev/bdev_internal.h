@@ -20,12 +20,12 @@ enum bdev_io_state {
 
 struct bdev_emu;
 
-/* The emulations of a channel; bdev_emu.c. */
+/* The emulations of a channel; bdev_emu_pool.c. */
 struct bdev_emu_pool {
-	struct bdev_emu *free;
-	unsigned int made;
-	struct bdev_io *waiting, **waiting_tail;
-	bool starting; /* guards against recursion */
+	struct bdev_emu *free, *used;
+	unsigned int nused;
+	struct bdev_io *waiting; /* of each user that has to wait the first one; by turns */
+	bool starting;		 /* guards against recursion */
 };
 
 struct bdev_channel_private {

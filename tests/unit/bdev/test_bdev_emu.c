@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the layer does for a backend that can't: compare, zeroes by writing, splitting. */
 #include "mock_bdev.h"
+#include "reactor/reactor.h"
 #include "util/util.h"
 
 #define N (MOCK_BYTES / 512)
@@ -460,6 +461,144 @@ static void more_than_the_pool(void)
 	end();
 }
 
+/* --- several users --- */
+
+static unsigned int no_work(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+static struct user {
+	struct reactor_poller poller;
+	struct test_req reqs[MANY];
+	unsigned int n; /* that it submits */
+} users[3];
+
+static void add_users(void *arg)
+{
+	size_t i;
+
+	(void)arg;
+	for (i = 0; i < ARRAY_SIZE(users); i++) {
+		users[i].poller = (struct reactor_poller){.name = "user", .poll = no_work};
+		reactor_poller_add(reactor, &users[i].poller);
+	}
+}
+
+static void remove_users(void *arg)
+{
+	size_t i;
+
+	(void)arg;
+	for (i = 0; i < ARRAY_SIZE(users); i++)
+		reactor_poller_remove(reactor, &users[i].poller);
+}
+
+static void submit_users(void *arg)
+{
+	struct user *user = arg;
+	unsigned int i;
+
+	reactor_set_payer(&user->poller.share);
+	for (i = 0; i < user->n; i++)
+		bdev_submit(disk.ch, &user->reqs[i].io);
+}
+
+static void submit_as(struct user *user, unsigned int n)
+{
+	unsigned int i;
+
+	user->n = n;
+	for (i = 0; i < n; i++)
+		test_req_init(&user->reqs[i], &disk, BDEV_OP_COMPARE, i, 1, buf + (size_t)i * 512);
+	reactor_call(reactor, submit_users, user);
+}
+
+static unsigned int done_of(const struct user *user)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < user->n; i++)
+		n += __atomic_load_n(&user->reqs[i].ndone, __ATOMIC_ACQUIRE) != 0;
+	return n;
+}
+
+static unsigned int bad_of(struct user *user, int status)
+{
+	unsigned int i, bad = 0;
+
+	for (i = 0; i < user->n; i++)
+		bad += test_req_wait(&user->reqs[i]) != status;
+	return bad;
+}
+
+/* What one user has begun, and what of it waits, does not keep the others from beginning. */
+static void each_user_begins(void)
+{
+	unsigned int i;
+
+	if (!begin(mock_new("m")))
+		return;
+	mock->hold = true;
+	reactor_call(reactor, add_users, NULL);
+	submit_as(&users[0], MANY);
+	CU_ASSERT_EQUAL(mock->nheld, 16);
+	submit_as(&users[1], 1);
+	submit_as(&users[2], 3);
+	CU_ASSERT_EQUAL(mock->nheld, 18);
+	/* One after the other of the third's, though the first one's never end. */
+	for (i = 0; i < 3; i++) {
+		struct bdev_io *last = mock->held[mock->nheld - 1];
+
+		CU_ASSERT_EQUAL(mock->nheld, 18);
+		CU_ASSERT_EQUAL(last->lba, i);
+		mock->nheld--;
+		reactor_call(reactor, mock_do_fn, last);
+	}
+	CU_ASSERT_EQUAL(bad_of(&users[2], BDEV_STATUS_OK), 0);
+	CU_ASSERT_EQUAL(done_of(&users[0]) + done_of(&users[1]), 0);
+	mock->hold = false;
+	reactor_call(reactor, mock_release_fn, mock);
+	CU_ASSERT_EQUAL(bad_of(&users[0], BDEV_STATUS_OK), 0);
+	CU_ASSERT_EQUAL(bad_of(&users[1], BDEV_STATUS_OK), 0);
+	reactor_call(reactor, remove_users, NULL);
+	end();
+}
+
+/* Who came first with many does not come first with all of them. */
+static void users_have_turns(void)
+{
+	unsigned int i;
+
+	if (!begin(mock_new("m")))
+		return;
+	mock->hold = true;
+	reactor_call(reactor, add_users, NULL);
+	submit_as(&users[0], MANY);
+	submit_as(&users[1], 40);
+	submit_as(&users[2], 20);
+	for (i = 0; i < 4; i++)
+		reactor_call(reactor, mock_release_fn, mock);
+	CU_ASSERT(done_of(&users[1]) >= 16 && done_of(&users[1]) < 40);
+	CU_ASSERT(done_of(&users[2]) >= 16);
+	CU_ASSERT(done_of(&users[0]) >= 16 + 16 && done_of(&users[0]) < MANY);
+	/* Some of those that wait are cancelled: the first, the last, and between. */
+	for (i = 0; i < MANY; i += 3)
+		reactor_call(reactor, cancel_fn, &users[0].reqs[i].io);
+	reactor_call(reactor, cancel_fn, &users[1].reqs[39].io);
+	for (i = 0; mock->nheld && i < MANY; i++)
+		reactor_call(reactor, mock_release_fn, mock);
+	for (i = 0; i < MANY; i++)
+		test_req_wait(&users[0].reqs[i]);
+	CU_ASSERT_EQUAL(test_req_wait(&users[1].reqs[39]), BDEV_STATUS_ABORTED);
+	CU_ASSERT_EQUAL(bad_of(&users[2], BDEV_STATUS_OK), 0);
+	users[1].n = 39;
+	CU_ASSERT_EQUAL(bad_of(&users[1], BDEV_STATUS_OK), 0);
+	reactor_call(reactor, remove_users, NULL);
+	end();
+}
+
 static void put_in_done(struct test_req *req)
 {
 	bdev_channel_put(disk.ch);
@@ -505,6 +644,8 @@ static const struct test_case cases[] = {
 	{"small_beside_large", small_beside_large},
 	{"cancel_steps", cancel_steps},
 	{"more_than_the_pool", more_than_the_pool},
+	{"each_user_begins", each_user_begins},
+	{"users_have_turns", users_have_turns},
 	{"channel_put_in_done", channel_put_in_done},
 };
 
