@@ -258,13 +258,15 @@ struct scsi_tmf {
 			struct scsi_channel *ch;
 			struct scsi_visit *next_waiting;
 			uint64_t upto_seq, tag, lba, nblocks;
+			struct scsi_task *at; /* no older task is one that it looks for */
 			const struct scsi_task *except;
 			uint64_t except_seq;
 			void (*done)(struct scsi_visit *visit);
 			unsigned int next_reactor;
 			uint8_t what, abort;
 			bool found;
-			bool left; /* tasks may be, that did not end at once */
+			bool waits; /* for the end of that task */
+			bool moved; /* which has ended */
 		} visit;
 		struct scsi_lu *(*next)(struct scsi_tour *tour);
 		void (*done)(struct scsi_tour *tour);

@@ -108,7 +108,7 @@ struct scsi_channel {
 	unsigned int refs; /* guarded by the disk's lock: groups and visits */
 	struct scsi_task *tasks, **tasks_tail;
 	uint64_t next_seq;
-	struct scsi_visit *waiting;
+	struct scsi_visit *waiting; /* all that are here, but those that arrive */
 	/* Of the visit that ends tasks now. */
 	bool cancelling;
 	struct scsi_task *cursor;    /* the next that it is to look at */
@@ -348,7 +348,9 @@ enum scsi_visit_what {
 void scsi_tour_start(struct scsi_tour *tour);
 /* For next(): the unit after tour->visit.lu on the disk. */
 struct scsi_lu *scsi_tour_next_on_disk(struct scsi_tour *tour, struct scsi_disk *disk);
-/* A task of the channel has ended. */
+/* A task is about to leave the channel's list. Only needed while there are visits on it. */
+void scsi_visit_task_goes(struct scsi_channel *ch, const struct scsi_task *task);
+/* Tasks have: visits that waited for them go on. */
 void scsi_visit_recheck(struct scsi_channel *ch);
 
 /* --- medium.c: COMPARE AND WRITE against all else that writes --- */

@@ -119,18 +119,10 @@ static void list_add(struct scsi_channel *ch, struct scsi_task *task)
 	ch->tasks_tail = &task->next;
 }
 
-static slow_path void tell_visit(struct scsi_channel *ch, struct scsi_task *task)
-{
-	if (ch->cursor == task)
-		ch->cursor = task->next;
-	if (ch->ending == task)
-		ch->ending = NULL;
-}
-
 static void list_remove(struct scsi_channel *ch, struct scsi_task *task)
 {
-	if (unlikely(ch->cancelling))
-		tell_visit(ch, task);
+	if (unlikely(ch->waiting))
+		scsi_visit_task_goes(ch, task);
 	*task->prevp = task->next;
 	if (task->next)
 		task->next->prevp = task->prevp;

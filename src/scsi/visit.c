@@ -12,6 +12,9 @@
 #define LOOK_UNITS 512u
 #define END_UNITS  8192u
 #define STEP_UNITS (32 * END_UNITS)
+/* Of a step; and of each of the visits that a task's end concerns, before that is a job. */
+#define STEP_LOOKS 512u
+#define FEW_LOOKS  16u
 
 /* --- on a channel's reactor --- */
 
@@ -32,24 +35,30 @@ static bool matches(const struct scsi_visit *v, const struct scsi_task *task)
 	return false;
 }
 
-/* Whether a task is left that the visit has to do with. */
-static bool pending(const struct scsi_visit *v)
+enum scan { SCAN_NONE, SCAN_FOUND, SCAN_MORE };
+
+/* The next task from v->at on that the visit looks for. */
+static enum scan scan(struct scsi_visit *v, unsigned int max)
 {
-	const struct scsi_channel *ch = v->ch;
-	const struct scsi_task *task;
+	enum scan result = SCAN_MORE;
 	unsigned int looks = 0;
 	/* task->queued changes with the lock only; nothing else is another thread's. */
 	bool locked = v->what == SCSI_VISIT_WRITES;
 
 	if (locked)
-		pthread_mutex_lock(&ch->lu->disk->lock);
-	for (task = ch->tasks; task && task->seq < v->upto_seq; task = task->next, looks++)
-		if (matches(v, task))
-			break;
+		pthread_mutex_lock(&v->lu->disk->lock);
+	while (result == SCAN_MORE && looks++ < max) {
+		if (!v->at || v->at->seq >= v->upto_seq)
+			result = SCAN_NONE;
+		else if (matches(v, v->at))
+			result = SCAN_FOUND;
+		else
+			v->at = v->at->next;
+	}
 	if (locked)
-		pthread_mutex_unlock(&ch->lu->disk->lock);
+		pthread_mutex_unlock(&v->lu->disk->lock);
 	reactor_pay((uint64_t)looks * LOOK_UNITS);
-	return task && task->seq < v->upto_seq;
+	return result;
 }
 
 static void cancel_task(const struct scsi_visit *v, struct scsi_task *task)
@@ -85,14 +94,15 @@ static void let_guest_pay(const struct scsi_channel *ch)
 		reactor_set_payer(ch->tasks->job.share);
 }
 
-/* True: it did not end inside. */
-static bool end_task(struct scsi_visit *v, struct scsi_task *task)
+/* The first one that does not end inside is where it will wait. */
+static void end_task(struct scsi_visit *v, struct scsi_task *task)
 {
 	struct scsi_channel *ch = v->ch;
 
 	ch->ending = task;
 	v->end(v, task);
-	return ch->ending;
+	if (ch->ending && !v->at)
+		v->at = task;
 }
 
 /* False: there are more. Tasks that end meanwhile, or between two steps, move the cursor. */
@@ -108,7 +118,7 @@ static bool end_some(struct scsi_visit *v)
 		if (!matches(v, task))
 			continue;
 		units += END_UNITS;
-		v->left |= end_task(v, task);
+		end_task(v, task);
 	}
 	ch->ending = NULL;
 	reactor_pay(units);
@@ -139,31 +149,73 @@ static void stop_cancelling(struct scsi_channel *ch)
 	send_to(next, ch->reactor, arrive);
 }
 
-static void wait_for_rest(struct scsi_visit *v)
+/* From its arrival on, so that v->at moves with the tasks that end. */
+static void stay(struct scsi_visit *v)
 {
+	v->at = NULL;
+	v->waits = v->moved = false;
 	v->next_waiting = v->ch->waiting;
 	v->ch->waiting = v;
+}
+
+static void stop_staying(struct scsi_visit *v)
+{
+	struct scsi_visit **at;
+
+	for (at = &v->ch->waiting; *at != v; at = &(*at)->next_waiting)
+		;
+	*at = v->next_waiting;
+}
+
+static void go_on_later(struct scsi_visit *v, void (*fn)(void *arg))
+{
+	v->job.fn = fn;
+	v->job.arg = v;
+	v->job.share = reactor_payer();
+	reactor_job_start(v->ch->reactor, &v->job);
+}
+
+static bool finds(const struct scsi_visit *v)
+{
+	return v->what == SCSI_VISIT_FIND || v->what == SCSI_VISIT_FIND_TAG;
+}
+
+static void look_later(void *arg);
+
+/* From v->at on. True: it is over here; else it waits for that task, or looks on. */
+static bool look_on(struct scsi_visit *v, unsigned int max)
+{
+	enum scan result = scan(v, max);
+
+	v->moved = false;
+	v->waits = result == SCAN_FOUND && !finds(v);
+	if (v->waits)
+		return false;
+	if (result == SCAN_MORE) {
+		go_on_later(v, look_later);
+		return false;
+	}
+	v->found |= result == SCAN_FOUND;
+	stop_staying(v);
+	return true;
+}
+
+static void look_later(void *arg)
+{
+	struct scsi_visit *v = arg;
+
+	if (look_on(v, STEP_LOOKS))
+		leave(v);
 }
 
 /* All were looked at. True: none is left. */
 static bool ended_all(struct scsi_visit *v)
 {
 	stop_cancelling(v->ch);
-	if (!v->left || !pending(v))
+	if (look_on(v, STEP_LOOKS))
 		return true;
-	wait_for_rest(v);
 	start_patience(v);
 	return false;
-}
-
-static void next_step(void *arg);
-
-static void go_on_later(struct scsi_visit *v)
-{
-	v->job.fn = next_step;
-	v->job.arg = v;
-	v->job.share = reactor_payer();
-	reactor_job_start(v->ch->reactor, &v->job);
 }
 
 static void next_step(void *arg)
@@ -171,7 +223,7 @@ static void next_step(void *arg)
 	struct scsi_visit *v = arg;
 
 	if (!end_some(v))
-		go_on_later(v);
+		go_on_later(v, next_step);
 	else if (ended_all(v))
 		leave(v);
 }
@@ -186,10 +238,11 @@ static bool end_tasks(struct scsi_visit *v,
 	ch->cancelling = true;
 	ch->cursor = ch->tasks;
 	v->end = end;
-	v->left = false;
+	v->at = NULL;
+	v->waits = false;
 	if (end_some(v))
 		return ended_all(v);
-	go_on_later(v);
+	go_on_later(v, next_step);
 	return false;
 }
 
@@ -200,15 +253,12 @@ static void patience_over(void *arg)
 {
 	struct scsi_visit *v = arg;
 	struct scsi_channel *ch = v->ch;
-	struct scsi_visit **at;
 
 	if (ch->cancelling) { /* another one: it is through soon */
 		reactor_timer_start(ch->reactor, &v->timer, NS_PER_MS);
 		return;
 	}
-	for (at = &ch->waiting; *at != v; at = &(*at)->next_waiting)
-		;
-	*at = v->next_waiting; /* so that it stays while its tasks end */
+	reactor_job_cancel(&v->job);
 	if (end_tasks(v, abandon_task))
 		leave(v);
 }
@@ -232,17 +282,12 @@ static bool look(struct scsi_visit *v)
 		return false;
 	}
 	v->upto_seq = ch->next_seq;
+	stay(v);
 	if (cancels)
 		return end_tasks(v, cancel_task);
 	let_guest_pay(ch);
-	if (v->what == SCSI_VISIT_FIND || v->what == SCSI_VISIT_FIND_TAG) {
-		v->found = v->found || pending(v);
-		return true;
-	}
-	if (!pending(v))
-		return true;
-	wait_for_rest(v);
-	return false;
+	v->at = ch->tasks;
+	return look_on(v, STEP_LOOKS);
 }
 
 /* --- from channel to channel --- */
@@ -300,15 +345,31 @@ static void arrive(void *arg)
 		leave(v);
 }
 
+void scsi_visit_task_goes(struct scsi_channel *ch, const struct scsi_task *task)
+{
+	struct scsi_visit *v;
+
+	if (ch->cursor == task)
+		ch->cursor = task->next;
+	if (ch->ending == task)
+		ch->ending = NULL;
+	for (v = ch->waiting; v; v = v->next_waiting) {
+		if (v->at != task)
+			continue;
+		v->at = task->next;
+		v->moved = v->waits;
+	}
+}
+
+/* One that can go. The list may be another one after that. */
 static struct scsi_visit *take_ready(struct scsi_channel *ch)
 {
-	struct scsi_visit **at, *v;
+	struct scsi_visit *v, *next;
 
-	for (at = &ch->waiting; (v = *at); at = &v->next_waiting) {
-		if (pending(v))
-			continue;
-		*at = v->next_waiting;
-		return v;
+	for (v = ch->waiting; v; v = next) {
+		next = v->next_waiting;
+		if (v->moved && look_on(v, FEW_LOOKS))
+			return v;
 	}
 	return NULL;
 }

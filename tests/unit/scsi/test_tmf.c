@@ -244,6 +244,73 @@ static void waits(void)
 	test_remove("d");
 }
 
+#define LONG 200
+
+struct release {
+	struct mock *mock;
+	unsigned int n;
+	int64_t paid;
+};
+
+/* The first that came. */
+static void release_some(void *arg)
+{
+	struct release *r = arg;
+	struct bdev_io *held[LONG];
+	unsigned int i;
+
+	memcpy(held, r->mock->held, r->n * sizeof(held[0]));
+	r->mock->nheld -= r->n;
+	memmove(r->mock->held, r->mock->held + r->n, r->mock->nheld * sizeof(held[0]));
+	r->paid = reactor_share_left(reactor_payer());
+	for (i = 0; i < r->n; i++)
+		mock_do(r->mock, held[i]);
+	r->paid -= reactor_share_left(reactor_payer());
+}
+
+/* Functions that wait for one task each do not look at all others whenever one ends. */
+static void waits_among_many(void)
+{
+	static struct bdev_ops stubborn;
+	static struct cmd cmds[LONG];
+	struct mock *m = mock_new("d");
+	struct release r = {.mock = m};
+	struct tmf last, twice;
+	unsigned int i;
+
+	stubborn = mock_ops;
+	stubborn.cancel = NULL;
+	m->bdev.ops = &stubborn;
+	CU_ASSERT_EQUAL(bdev_register(&m->bdev), 0);
+	host_open(&h, "host", NULL, "d");
+	host_hold(&h, m);
+	for (i = 0; i < LONG; i++)
+		start(&cmds[i], &h, 0, 0, i == 100 || i == LONG - 2 ? 5000 : i);
+	tmf_start(&last, &h, SCSI_TMF_ABORT_TASK, LONG - 1);
+	tmf_start(&twice, &h, SCSI_TMF_ABORT_TASK, 5000);
+	host_settle(&h);
+	r.n = 100;
+	reactor_call(h.r, release_some, &r);
+	CU_ASSERT(r.paid < 10000);
+	r.n = 1; /* one goes on to the other task of that tag */
+	reactor_call(h.r, release_some, &r);
+	host_settle(&h);
+	r.n = LONG - 103;
+	reactor_call(h.r, release_some, &r);
+	host_settle(&h);
+	CU_ASSERT_NOT_EQUAL(sem_trywait(&twice.done), 0);
+	r.n = 1;
+	reactor_call(h.r, release_some, &r);
+	CU_ASSERT_EQUAL(tmf_wait(&twice), SCSI_TMF_COMPLETE);
+	CU_ASSERT_NOT_EQUAL(sem_trywait(&last.done), 0);
+	host_go(&h, m);
+	CU_ASSERT_EQUAL(tmf_wait(&last), SCSI_TMF_COMPLETE);
+	for (i = 0; i < LONG; i++)
+		cmd_wait(&cmds[i]);
+	host_end(&h);
+	test_remove("d");
+}
+
 static bool abandon(struct bdev_channel *ch, struct bdev_io *io, enum bdev_status status)
 {
 	struct mock *m = ch->bdev->ctx;
@@ -361,6 +428,7 @@ static const struct test_case cases[] = {
 	{"crowds", crowds},
 	{"refused", refused},
 	{"waits", waits},
+	{"waits_among_many", waits_among_many},
 	{"abandoned", abandoned},
 	{"between_steps", between_steps},
 	{"restarted", restarted},
