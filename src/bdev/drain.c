@@ -50,6 +50,33 @@ static void log_wait(struct drain *d)
 			 d->name, left, (unsigned long long)waited_ms(d));
 }
 
+/* --- ending requests; a guest may have very many in flight --- */
+
+static void end_some(void *arg)
+{
+	struct drain *d = arg;
+	bool more = d->cancels ? d->ops->cancel(d, &d->at) : d->ops->abandon(d, &d->at);
+
+	if (!more) {
+		d->at = 0;
+		*(d->cancels ? &d->cancels : &d->abandons) = false;
+	}
+	if (d->cancels || d->abandons)
+		reactor_job_start(d->reactor, &d->job);
+}
+
+static void end_requests(struct drain *d, bool cancels, bool abandons)
+{
+	d->cancels = cancels;
+	d->abandons = abandons;
+	d->at = 0;
+	reactor_job_cancel(&d->job);
+	d->job = (struct reactor_job){.fn = end_some, .arg = d, .share = reactor_payer()};
+	reactor_job_start(d->reactor, &d->job);
+}
+
+/* --- the clock --- */
+
 static void advance(void *arg);
 
 static void next(struct drain *d, enum drain_stage stage, uint64_t after_ns)
@@ -71,17 +98,16 @@ static void advance(void *arg)
 		return;
 	case DRAIN_GRACE:
 		next(d, DRAIN_CANCELLED, drain_times.cancel_ns);
-		d->ops->cancel(d);
+		end_requests(d, true, false);
 		return;
 	case DRAIN_CANCELLED:
 		next(d, DRAIN_ABANDONED, drain_times.abandon_ns);
-		d->ops->abandon(d);
+		end_requests(d, d->cancels, true);
 		return;
 	case DRAIN_ABANDONED:
 		next(d, DRAIN_ABANDONED, AGAIN_NS);
 		log_wait(d);
-		d->ops->cancel(d);
-		d->ops->abandon(d);
+		end_requests(d, true, true);
 		return;
 	}
 }
@@ -104,6 +130,7 @@ void drain_end(struct drain *d)
 		return;
 	d->stage = DRAIN_OFF;
 	reactor_timer_cancel(&d->timer);
+	reactor_job_cancel(&d->job);
 	if (d->logged)
 		log_warn("%s: the requests that an answer to the VMM waited for have ended, after "
 			 "%llu ms",

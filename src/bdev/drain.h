@@ -23,10 +23,18 @@ extern struct drain_times {
 
 struct drain;
 
-/* On the drain's reactor. I/O may end inside, but not the drain. */
+/* What ends in one step of a job; and how many places may be looked at for that. */
+#define DRAIN_STEP_ENDS	 32
+#define DRAIN_STEP_LOOKS 512
+
+/*
+ * On the drain's reactor. I/O may end inside, but not the drain. cancel() and abandon() end some of
+ * the requests, from place *at on (0: the first call of a pass), and move that. False: there are no
+ * more behind it.
+ */
 struct drain_ops {
-	void (*cancel)(struct drain *d);
-	void (*abandon)(struct drain *d);
+	bool (*cancel)(struct drain *d, unsigned int *at);
+	bool (*abandon)(struct drain *d, unsigned int *at);
 	/* How many are waited for; *io: one of them that is with a bdev, or left as it is. */
 	unsigned int (*left)(struct drain *d, const struct bdev_io **io);
 };
@@ -44,6 +52,9 @@ struct drain {
 	const char *name; /* of the controller, for messages */
 	struct reactor *reactor;
 	struct reactor_timer timer;
+	struct reactor_job job; /* ends requests, some at a time */
+	unsigned int at;
+	bool cancels, abandons; /* passes that are still to be made */
 	uint64_t since_ns;
 	enum drain_stage stage;
 	bool logged;

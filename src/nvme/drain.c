@@ -10,13 +10,33 @@ static struct vnvme_group *group_of(struct drain *d)
 	return container_of(d, struct vnvme_group, drain);
 }
 
-static void for_each_in_queue(const struct vnvme_sq *sq, void (*fn)(struct bdev_io *io))
+/* A step's worth of the I/Os of a group's queues, or of one. */
+struct step {
+	unsigned int skip; /* places before the first */
+	unsigned int ends, looks;
+	void (*fn)(struct bdev_io *io);
+};
+
+static bool is_full(const struct step *s)
+{
+	return s->ends == DRAIN_STEP_ENDS || s->looks == DRAIN_STEP_LOOKS;
+}
+
+static void some_in_queue(const struct vnvme_sq *sq, struct step *s)
 {
 	uint32_t i;
 
-	for (i = 0; i < sq->made_reqs; i++)
-		if (sq->reqs[i].io_running)
-			fn(&sq->reqs[i].io);
+	if (s->skip >= sq->made_reqs) {
+		s->skip -= sq->made_reqs;
+		return;
+	}
+	for (i = s->skip; i < sq->made_reqs && !is_full(s); i++, s->looks++) {
+		if (!sq->reqs[i].io_running)
+			continue;
+		s->fn(&sq->reqs[i].io);
+		s->ends++;
+	}
+	s->skip = 0;
 }
 
 /* The flush of a shutdown is home's, and counts as outstanding there. */
@@ -27,26 +47,30 @@ static struct bdev_io *shutdown_io(const struct vnvme_group *g)
 	return g == ctrl->home_group && ctrl->shutting_down ? &ctrl->shutdown_io : NULL;
 }
 
-static void for_each_io(struct vnvme_group *g, void (*fn)(struct bdev_io *io))
+/* From place *at on. False: there are no more. */
+static bool some_io(const struct vnvme_group *g, unsigned int *at, void (*fn)(struct bdev_io *io))
 {
+	struct step s = {.skip = *at, .fn = fn};
 	uint32_t i;
 
-	if (g->op->drain_sq) {
-		for_each_in_queue(g->op->drain_sq, fn);
-		return;
-	}
-	for (i = 0; i < g->nsqs; i++)
-		for_each_in_queue(g->sqs[i], fn);
-	if (shutdown_io(g))
+	if (g->op->drain_sq)
+		some_in_queue(g->op->drain_sq, &s);
+	for (i = 0; !g->op->drain_sq && i < g->nsqs && !is_full(&s); i++)
+		some_in_queue(g->sqs[i], &s);
+	*at += s.looks;
+	if (is_full(&s))
+		return true;
+	if (!g->op->drain_sq && shutdown_io(g))
 		fn(shutdown_io(g));
+	return false;
 }
 
-static void cancel(struct drain *d)
+static bool cancel(struct drain *d, unsigned int *at)
 {
 	struct vnvme_group *g = group_of(d);
 
 	g->cancelling = true;
-	for_each_io(g, bdev_io_cancel);
+	return some_io(g, at, bdev_io_cancel);
 }
 
 static void abandon_io(struct bdev_io *io)
@@ -54,9 +78,9 @@ static void abandon_io(struct bdev_io *io)
 	bdev_io_abandon(io);
 }
 
-static void abandon(struct drain *d)
+static bool abandon(struct drain *d, unsigned int *at)
 {
-	for_each_io(group_of(d), abandon_io);
+	return some_io(group_of(d), at, abandon_io);
 }
 
 static const struct bdev_io *first_in_queue(const struct vnvme_sq *sq)

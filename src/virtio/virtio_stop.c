@@ -80,16 +80,21 @@ static struct virtio_vq *vq_of(struct drain *d)
 	return container_of(d, struct virtio_vq, drain);
 }
 
-static void for_each_active(struct virtio_vq *vq, void (*fn)(struct virtio_req *req))
+/* A step's worth of those that are active, from *at on. False: there are no more. */
+static bool some_active(const struct virtio_vq *vq, unsigned int *at,
+			void (*fn)(struct virtio_req *req))
 {
-	uint16_t i;
+	unsigned int ends = 0, looks = 0;
 
-	for (i = 0; i < vq->made_reqs; i++) {
-		struct virtio_req *req = virtio_vq_req(vq, i);
+	while (*at < vq->made_reqs && ends < DRAIN_STEP_ENDS && looks++ < DRAIN_STEP_LOOKS) {
+		struct virtio_req *req = virtio_vq_req(vq, (uint16_t)(*at)++);
 
-		if (virtio_req_is_active(req))
-			fn(req);
+		if (!virtio_req_is_active(req))
+			continue;
+		fn(req);
+		ends++;
 	}
+	return *at < vq->made_reqs;
 }
 
 static void cancel_req(struct virtio_req *req)
@@ -105,18 +110,20 @@ static void abandon_req(struct virtio_req *req)
 		bdev_io_abandon(io);
 }
 
-static void cancel(struct drain *d)
+static bool cancel(struct drain *d, unsigned int *at)
 {
 	struct virtio_vq *vq = vq_of(d);
 
-	vq->cancelling = true;
-	vq->leaving = may_leave(vq);
-	for_each_active(vq, cancel_req);
+	if (!*at) {
+		vq->cancelling = true;
+		vq->leaving = may_leave(vq);
+	}
+	return some_active(vq, at, cancel_req);
 }
 
-static void abandon(struct drain *d)
+static bool abandon(struct drain *d, unsigned int *at)
 {
-	for_each_active(vq_of(d), abandon_req);
+	return some_active(vq_of(d), at, abandon_req);
 }
 
 static unsigned int left(struct drain *d, const struct bdev_io **io)

@@ -187,6 +187,31 @@ static void many_steps(void)
 	close_held(h);
 }
 
+static uint64_t jobs_of(const struct reactor *r)
+{
+	struct reactor_stats stats;
+
+	reactor_get_stats(r, &stats);
+	return stats.jobs;
+}
+
+/* A full queue is ended in steps, between which the reactor's others have turns. */
+static void many_requests(void)
+{
+	struct host *h = open_held(HELD_ABANDONED);
+	struct host_queue *q[2] = {host_add_queue(h, 1, 64, 64), host_add_queue(h, 2, 16, 16)};
+	uint64_t jobs = jobs_of(h->r[0]);
+
+	hold(q[0], 50);
+	hold(q[1], 3);
+	host_disable(h);
+	CU_ASSERT_EQUAL(held.nheld, 0);
+	CU_ASSERT_EQUAL(held.cancels, 53);
+	CU_ASSERT_EQUAL(held.abandons, 53);
+	CU_ASSERT(jobs_of(h->r[0]) - jobs >= 4);
+	close_held(h);
+}
+
 /* --- I/O that can't be ended --- */
 
 static void tell(void *arg)
@@ -222,8 +247,12 @@ static void waits_for_a_device(void)
 }
 
 static const struct test_case cases[] = {
-	{"pauses", pauses},	    {"within_the_grace", within_the_grace},	{"resets", resets},
-	{"many_steps", many_steps}, {"waits_for_a_device", waits_for_a_device},
+	{"pauses", pauses},
+	{"within_the_grace", within_the_grace},
+	{"resets", resets},
+	{"many_steps", many_steps},
+	{"many_requests", many_requests},
+	{"waits_for_a_device", waits_for_a_device},
 };
 
 TEST_MAIN("drain", cases)

@@ -188,6 +188,22 @@ static void end_of_session(void)
 	}
 }
 
+/* A long queue is ended by a job, so that the reactor's others have turns meanwhile. */
+static void in_steps(void)
+{
+	struct reactor_stats before, after;
+
+	open_blk(HELD_ABANDONED);
+	start_queue(0, NULL);
+	hold(0, 4);
+	reactor_get_stats(reactors[0], &before);
+	stop_queue(0, VHOST_STOP_END);
+	reactor_get_stats(reactors[0], &after);
+	CU_ASSERT_EQUAL(held.nheld, 0);
+	CU_ASSERT_EQUAL(after.jobs - before.jobs, 2); /* cancelled, abandoned */
+	close_blk();
+}
+
 /* Nobody would take them again: they end with an error, but not before the grace is over. */
 static void base_without_region(void)
 {
@@ -366,6 +382,7 @@ static void one_grace(void)
 
 static const struct test_case cases[] = {
 	{"end_of_session", end_of_session},
+	{"in_steps", in_steps},
 	{"base_without_region", base_without_region},
 	{"within_the_grace", within_the_grace},
 	{"restart", restart},
