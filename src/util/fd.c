@@ -2,13 +2,11 @@
 #include "util/fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 bool fd_is_eventfd(int fd)
@@ -22,13 +20,13 @@ bool fd_is_eventfd(int fd)
 	return n == (ssize_t)sizeof(kind) - 1 && !memcmp(target, kind, sizeof(kind) - 1);
 }
 
+/*
+ * Only these have seals. No other call may come before: fstat() and fstatfs() ask the file system,
+ * and one of NFS or FUSE answers when it likes.
+ */
 bool fd_is_memory(int fd)
 {
-	struct statfs fs;
-	struct stat st;
-
-	return !fstat(fd, &st) && S_ISREG(st.st_mode) && !fstatfs(fd, &fs) &&
-	       (fs.f_type == TMPFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC);
+	return fcntl(fd, F_GET_SEALS) >= 0;
 }
 
 /* --- how many --- */

@@ -11,8 +11,8 @@
 /* An eventfd: nothing else may be written to, as the write might block. */
 bool fd_is_eventfd(int fd);
 /*
- * A memfd, or a file on tmpfs or hugetlbfs: a page fault on a file of FUSE or NFS can last for
- * ever, and a reactor with it.
+ * A memfd, or a regular file on tmpfs or hugetlbfs: a page fault on a file of FUSE or NFS can last
+ * for ever, and a reactor with it. Does not wait for such a file either.
  */
 bool fd_is_memory(int fd);
 

@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The limit of open files: raised, and named where it was reached. */
+/* What descriptors are, and the limit of open files: raised, and named where it was reached. */
 #include "util/fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "../bdev/fuse_disk.h"
 #include "../test.h"
 
 static void raised(void)
@@ -39,7 +46,65 @@ static void errors(void)
 	setrlimit(RLIMIT_NOFILE, &before);
 }
 
+/* --- what they are --- */
+
+static bool is_memory(int fd)
+{
+	bool is;
+
+	CU_ASSERT_FATAL(fd >= 0);
+	is = fd_is_memory(fd);
+	close(fd);
+	return is;
+}
+
+static void memory(void)
+{
+	int ends[2], huge;
+
+	CU_ASSERT(is_memory(memfd_create("m", MFD_CLOEXEC)));
+	CU_ASSERT(is_memory(memfd_create("m", MFD_CLOEXEC | MFD_ALLOW_SEALING)));
+	huge = memfd_create("m", MFD_CLOEXEC | MFD_HUGETLB);
+	CU_ASSERT(huge < 0 || is_memory(huge));
+	CU_ASSERT(is_memory(open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)));
+	CU_ASSERT(!is_memory(open("/dev/shm", O_RDONLY | O_CLOEXEC)));
+	CU_ASSERT(!is_memory(open("/dev/null", O_RDWR | O_CLOEXEC)));
+	CU_ASSERT(!is_memory(open("/proc/self/maps", O_RDONLY | O_CLOEXEC)));
+	CU_ASSERT(!is_memory(open("/proc/self/exe", O_RDONLY | O_CLOEXEC)));
+	CU_ASSERT(!is_memory(eventfd(0, EFD_CLOEXEC)));
+	CU_ASSERT_EQUAL(pipe2(ends, O_CLOEXEC), 0);
+	CU_ASSERT(!is_memory(ends[0]) && !is_memory(ends[1]));
+	CU_ASSERT(!fd_is_memory(-1));
+}
+
+/* A file whose file system does not answer: nor is it asked. */
+static void does_not_wait(void)
+{
+	struct fuse_disk *d = fuse_disk_mount(1 << 20);
+	int fd, status = -1;
+	pid_t child;
+
+	if (!d)
+		return;
+	fd = open(d->path, O_RDWR | O_CLOEXEC);
+	CU_ASSERT(fd >= 0);
+	FUSE_SET(d->hold, FUSE_HOLD_ATTRS);
+	fflush(stdout);
+	child = fork();
+	if (!child) {
+		alarm(20); /* it would wait for ever */
+		_exit(fd_is_memory(fd) ? 2 : fd_is_eventfd(fd));
+	}
+	waitpid(child, &status, 0);
+	CU_ASSERT_EQUAL(status, 0);
+	FUSE_SET(d->hold, 0);
+	close(fd);
+	fuse_disk_unmount(d);
+}
+
 static const struct test_case cases[] = {
+	{"memory", memory},
+	{"does_not_wait", does_not_wait},
 	{"raised", raised},
 	{"errors", errors},
 };
