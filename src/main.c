@@ -195,14 +195,37 @@ static int wait_for_end(struct target *target, const sigset_t *set)
 	return sig;
 }
 
-static int run(const struct config *cfg, bool verbose)
+/* -ECANCELED: a signal came meanwhile; else the reason has been logged. */
+static int start(const struct config *cfg, struct target_start_watch *watch, struct target **target,
+		 struct target_deadline **deadline)
+{
+	int rc = -EMFILE;
+
+	if (target_check_limits(cfg, log_limit_of_host, NULL))
+		rc = target_start(cfg, target);
+	if (target_start_watch_end(watch, deadline))
+		return -ECANCELED;
+	return rc;
+}
+
+static struct target_deadline *serve(struct target *target, const sigset_t *set)
+{
+	int sig;
+
+	log_info("ready");
+	sig = wait_for_end(target, set);
+	log_info("%s: stopping, within %d s", strsignal(sig), TARGET_STOP_SECONDS);
+	return target_deadline_begin();
+}
+
+static int run(const struct config *cfg, struct target_start_watch *watch, bool verbose)
 {
 	const struct config_log *log = &cfg->target.log;
 	struct target_deadline *deadline;
-	struct target *target;
+	struct target *target = NULL;
 	bool in_order;
 	sigset_t set;
-	int rc, sig;
+	int rc;
 
 	block_signals(&set);
 	/* What is made has the mode that is said where it is made, and never a wider one before. */
@@ -212,19 +235,19 @@ static int run(const struct config *cfg, bool verbose)
 	rc = log_start();
 	if (rc) {
 		log_error("the thread of the log cannot start: %s", strerror(-rc));
+		target_start_watch_end(watch, &deadline);
 		return EXIT_FAILURE;
 	}
-	if (!target_check_limits(cfg, log_limit_of_host, NULL) || target_start(cfg, &target)) {
+	rc = start(cfg, watch, &target, &deadline);
+	if (rc && rc != -ECANCELED) {
 		log_stop();
 		return EXIT_FAILURE;
 	}
-	log_info("ready");
-	sig = wait_for_end(target, &set);
-	log_info("%s: stopping, within %d s", strsignal(sig), TARGET_STOP_SECONDS);
-	deadline = target_deadline_begin();
+	if (!rc)
+		deadline = serve(target, &set);
 	/* A second one ends the process at once: the default action. */
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-	if (verbose)
+	if (verbose && target)
 		target_print_stats(target);
 	in_order = target_stop(target);
 	target_deadline_end(deadline);
@@ -237,21 +260,23 @@ static int run(const struct config *cfg, bool verbose)
 
 int main(int argc, char **argv)
 {
+	struct target_start_watch *watch;
+	struct target_deadline *deadline;
 	struct options o = {0};
 	struct config *cfg = NULL;
-	int status = EXIT_SUCCESS;
+	int rc, status = EXIT_USAGE;
 
 	parse_options(argc, argv, &o);
 	set_log_level(o.verbose);
 	fd_raise_limit();
-	if (load_config(&o, &cfg)) {
-		config_free(cfg);
-		return EXIT_USAGE;
-	}
-	if (o.check)
+	watch = target_start_watch_begin();
+	rc = load_config(&o, &cfg);
+	if (rc || o.check)
+		target_start_watch_end(watch, &deadline);
+	if (!rc && o.check)
 		status = check_limits(&o, cfg);
-	else
-		status = run(cfg, o.verbose > 0);
+	else if (!rc)
+		status = run(cfg, watch, o.verbose > 0);
 	config_free(cfg);
 	return status;
 }

@@ -8,6 +8,7 @@
 #include "config/private.h"
 #include "config/size.h"
 #include "config/uuid.h"
+#include "util/slow_file.h"
 
 /* What is known about the file of a bdev. */
 struct file_id {
@@ -122,10 +123,13 @@ static void check_file(struct bdev_check *c, size_t i)
 		      "create: a read-only file would stay empty for ever; allowed: create or read_only");
 	if (!file->path)
 		return;
+	slow_file_begin(file->path);
 	if (stat(file->path, &st) < 0) {
 		check_absent_file(c, bdev, errno);
+		slow_file_end();
 		return;
 	}
+	slow_file_end();
 	c->ids[i] = (struct file_id){.exists = true, .dev = st.st_dev, .ino = st.st_ino};
 	/* A device may have several nodes. */
 	if (S_ISBLK(st.st_mode))

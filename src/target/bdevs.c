@@ -7,6 +7,7 @@
 #include "bdev/bdev_backends.h"
 #include "target/target_internal.h"
 #include "util/log.h"
+#include "util/slow_file.h"
 
 static struct bdev_params common_params(const struct config_bdev *b, uint64_t size_bytes,
 					uint32_t io_timeout_s)
@@ -108,7 +109,12 @@ static int create_bdevs(const struct target *t, bool splits)
 
 		if ((b->type == CONFIG_BDEV_SPLIT) != splits)
 			continue;
+		if (b->type == CONFIG_BDEV_FILE)
+			slow_file_begin(b->file.path);
 		rc = create_bdev(b, err);
+		slow_file_end();
+		if (target_start_cancelled())
+			return -ECANCELED;
 		if (rc) {
 			log_error("%s:%u:%u: bdev \"%s\": %s", t->cfg->path, b->pos.line,
 				  b->pos.column, b->name, err[0] ? err : strerror(-rc));

@@ -39,6 +39,16 @@ struct target_deadline;
 struct target_deadline *target_deadline_begin(void);
 void target_deadline_end(struct target_deadline *d);
 
+/*
+ * Around the start, the reading of the configuration included: a thread that tells the log which
+ * file is waited for if that takes long. Where all other threads have SIGINT and SIGTERM blocked it
+ * hears these: then the deadline begins, and target_start() ends with -ECANCELED as soon as a disk
+ * lets it. The second call returns the signal, or 0, and its deadline. NULL: no such thread.
+ */
+struct target_start_watch;
+struct target_start_watch *target_start_watch_begin(void);
+int target_start_watch_end(struct target_start_watch *w, struct target_deadline **deadline);
+
 /* Whether target_balance() does anything. */
 bool target_balances(const struct target *t);
 /*

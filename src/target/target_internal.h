@@ -40,6 +40,9 @@ struct target {
 
 /* All: 0, or -errno having logged the reason; what was made until then is counted in `t`. */
 
+/* start_watch.c: whether a signal has come that is to end the start. */
+bool target_start_cancelled(void);
+
 /* bdevs.c */
 int target_create_bdevs(struct target *t);
 void target_remove_bdevs(struct target *t);

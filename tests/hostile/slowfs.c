@@ -9,6 +9,7 @@
 #include <linux/fuse.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,10 @@ struct later {
 static int fuse_fd, store;
 static uint64_t disk_bytes = 64u << 20;
 static unsigned int read_ms, write_ms, flush_ms;
+static bool hang_lookup, hang_open;
+/* What hangs: the asker can't even be killed, now that we have its request. */
+static uint64_t hung[64];
+static unsigned int nhung;
 /* By kind, each in the order in which they are due. */
 enum { READS, WRITES, FLUSHES, KINDS };
 static struct later *first[KINDS], **last[KINDS] = {&first[READS], &first[WRITES], &first[FLUSHES]};
@@ -112,6 +117,20 @@ static int64_t answer_due(void)
 	return next;
 }
 
+static bool hangs(const struct fuse_in_header *in, bool hang)
+{
+	if (!hang || !slow || nhung == sizeof(hung) / sizeof(hung[0]))
+		return false;
+	hung[nhung++] = in->unique;
+	return true;
+}
+
+static void end_hung(void)
+{
+	while (nhung && !slow)
+		answer(hung[--nhung], -EIO, NULL, 0);
+}
+
 static struct fuse_attr attr_of(uint64_t node)
 {
 	bool root = node == FUSE_ROOT_ID;
@@ -184,13 +203,17 @@ static void serve(const struct fuse_in_header *in)
 		init(in, arg);
 		break;
 	case FUSE_LOOKUP:
-		look_up(in, arg);
+		if (!hangs(in, hang_lookup))
+			look_up(in, arg);
 		break;
 	case FUSE_GETATTR:
 	case FUSE_SETATTR:
 		answer(in->unique, 0, &attr, sizeof(attr));
 		break;
 	case FUSE_OPEN:
+		if (!hangs(in, hang_open))
+			answer(in->unique, 0, &opened, sizeof(opened));
+		break;
 	case FUSE_OPENDIR:
 		answer(in->unique, 0, &opened, sizeof(opened));
 		break;
@@ -246,6 +269,7 @@ static void run(void)
 		struct timespec ts = {.tv_sec = next / 1000000000, .tv_nsec = next % 1000000000};
 		ssize_t n;
 
+		end_hung();
 		if (ppoll(&p, 1, next < 0 ? NULL : &ts, NULL) < 0)
 			continue;
 		while ((n = read(fuse_fd, request, sizeof(request))) > 0)
@@ -257,9 +281,11 @@ static void run(void)
 
 static void usage(void)
 {
-	puts("usage: slowfs FOLDER [--size MIB] [--read-ms N] [--write-ms N] [--flush-ms N]\n\n"
+	puts("usage: slowfs FOLDER [--size MIB] [--read-ms N] [--write-ms N] [--flush-ms N]\n"
+	     "              [--hang-lookup] [--hang-open]\n\n"
 	     "Mounts a file system with one file, \"disk\", whose reads, writes and flushes take as\n"
-	     "long as the options say (default: no longer than they must). Needs root and /dev/fuse.\n"
+	     "long as the options say (default: no longer than they must), and which is never found,\n"
+	     "or never open, if they say so, until SIGUSR2. Needs root and /dev/fuse.\n"
 	     "Prints \"mounted\". It is quick until SIGUSR1 comes, and again after SIGUSR2; SIGTERM\n"
 	     "ends it, with errors for what still waits.");
 }
@@ -267,8 +293,10 @@ static void usage(void)
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"size", 1, NULL, 's'},	    {"read-ms", 1, NULL, 'r'}, {"write-ms", 1, NULL, 'w'},
-		{"flush-ms", 1, NULL, 'f'}, {"help", 0, NULL, 'h'},    {NULL, 0, NULL, 0},
+		{"size", 1, NULL, 's'},	       {"read-ms", 1, NULL, 'r'},
+		{"write-ms", 1, NULL, 'w'},    {"flush-ms", 1, NULL, 'f'},
+		{"hang-lookup", 0, NULL, 'l'}, {"hang-open", 0, NULL, 'o'},
+		{"help", 0, NULL, 'h'},	       {NULL, 0, NULL, 0},
 	};
 	struct sigaction action = {.sa_handler = on_signal};
 	int c;
@@ -282,6 +310,10 @@ int main(int argc, char **argv)
 			write_ms = (unsigned int)strtoul(optarg, NULL, 10);
 		else if (c == 'f')
 			flush_ms = (unsigned int)strtoul(optarg, NULL, 10);
+		else if (c == 'l')
+			hang_lookup = true;
+		else if (c == 'o')
+			hang_open = true;
 		else
 			usage();
 		if (c == 'h' || c == '?')
