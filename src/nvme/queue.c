@@ -7,6 +7,9 @@
 
 #define REQS_AT_ONCE 16
 
+/* What it costs to tell of a doorbell: a lock, an entry of the log, an event. */
+#define BAD_DOORBELL_UNITS (8 * REACTOR_REQUEST_UNITS)
+
 /* What its guest pays for one: memory comes from the kernel, and goes back some time. */
 #define QUEUE_UNITS (2 * REACTOR_INTERRUPT_UNITS)
 
@@ -246,6 +249,8 @@ void vnvme_bad_doorbell(struct vnvme_group *g, const char *kind, uint16_t qid, u
 	if (value == *reported)
 		return;
 	*reported = value;
+	/* A guest can have another one at each look. */
+	vnvme_group_pay(g, BAD_DOORBELL_UNITS);
 	log_debug("%s: %s %u: doorbell value %u is invalid for %u entries", g->ctrl->name, kind,
 		  qid, value, size);
 	vnvme_error_log_add(g->ctrl, &entry);

@@ -124,14 +124,14 @@ unsigned int vnvme_sq_run(struct vnvme_sq *sq, uint32_t tail, unsigned int burst
 {
 	uint32_t n = tail >= sq->head ? tail - sq->head : tail + sq->size - sq->head;
 
-	if (unlikely(tail >= sq->size)) {
-		vnvme_bad_doorbell(sq->group, "submission queue", sq->qid, sq->size, tail,
-				   &sq->bad_doorbell);
-		return 0;
-	}
 	if (unlikely(!reactor_share_any_left(&sq->group->poller.share))) {
 		if (!sq->group->held)
 			sq->group->held = sq;
+		return 0;
+	}
+	if (unlikely(tail >= sq->size)) {
+		vnvme_bad_doorbell(sq->group, "submission queue", sq->qid, sq->size, tail,
+				   &sq->bad_doorbell);
 		return 0;
 	}
 	if (tail != sq->seen_tail) {

@@ -417,6 +417,43 @@ static void bad_doorbells(void)
 	}
 }
 
+struct looks {
+	struct host *h;
+	int64_t paid;
+};
+
+#define LOOKS 8
+
+/* On the reactor: at each look the doorbell has another value. */
+static void look_again(void *arg)
+{
+	struct looks *l = arg;
+	struct vnvme_sq *sq = l->h->ctrl->sqs[1];
+	struct reactor_share *share = &sq->group->poller.share;
+	uint32_t i;
+
+	l->paid = reactor_share_left(share);
+	for (i = 0; i < LOOKS; i++) {
+		host_doorbell(l->h, 2, 100 + i);
+		vnvme_sq_poll(sq, 64);
+	}
+	l->paid -= reactor_share_left(share);
+}
+
+/* Telling of them takes longer than a request, so it has a price, too. */
+static void bad_doorbells_are_paid(void)
+{
+	struct host *h = host_open(&(struct host_params){.shadow = true});
+	struct host_queue *q = host_add_queue(h, 1, 16, 16);
+	struct looks l = {.h = h};
+
+	reactor_call(h->r[0], look_again, &l);
+	CU_ASSERT(l.paid >= LOOKS * REACTOR_REQUEST_UNITS);
+	host_doorbell(h, 2, q->tail);
+	CU_ASSERT_EQUAL(host_run(q, sqe_flush(NS_NULL)), 0);
+	host_close(h);
+}
+
 /* The host is told once of each, be it a tail or a head, also while nothing else is going on. */
 static void bad_doorbell_events(void)
 {
@@ -457,6 +494,7 @@ static const struct test_case cases[] = {
 	{"pages_are_respected", pages_are_respected},
 	{"real_doorbells", real_doorbells},
 	{"bad_doorbells", bad_doorbells},
+	{"bad_doorbells_are_paid", bad_doorbells_are_paid},
 	{"bad_doorbell_events", bad_doorbell_events},
 };
 
