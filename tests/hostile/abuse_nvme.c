@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a guest's driver should not do to its controller. */
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "../frontend/fe_util.h"
 #include "flood_nvme.h"
@@ -141,6 +144,89 @@ int h_lies_nvme(const struct h_options *o)
 		err = reset(&f);
 		h_counts.done++;
 	}
+	fe_nvme_close(&f.ctrl);
+	return err;
+}
+
+/* --- interrupts that block, doorbells, events --- */
+
+static int give_full_eventfd(struct nflood *f, unsigned int vector)
+{
+	const uint64_t full = UINT64_MAX - 1;
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), err;
+
+	if (fd < 0)
+		return -errno;
+	err = write(fd, &full, sizeof(full)) < 0 ? -errno : 0;
+	if (!err)
+		err = fe_vhost_set_vring_call(&f->ctrl.vhost, vector, fd);
+	/* The daemon has made it non-blocking: for both. */
+	if (!err && fcntl(fd, F_SETFL, O_RDWR) < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+int h_interrupts_nvme(const struct h_options *o)
+{
+	static struct nflood f;
+	unsigned int i, vector = 0;
+	int err = h_nflood_open(&f, o, H_READS);
+
+	f.depth = 1;
+	if (!err)
+		err = h_nflood_fill(&f);
+	for (i = 0; i < f.nqueues && !err; i++)
+		err = h_nvme_error(fe_nvme_delete_qpair(&f.ctrl, &f.io[i]));
+	for (i = 0; i < f.nqueues && !err; i++)
+		err = h_nvme_error(fe_nvme_create_qpair(&f.ctrl, &f.io[i], (uint16_t)(i + 1), 64));
+	for (i = 0; i < f.nqueues && !err; i++)
+		fe_submit(&f.io[i].sq, &f.sqe);
+	if (!err)
+		h_running();
+	while (!err && !h_over()) {
+		err = give_full_eventfd(&f, vector++ % f.ctrl.info.vectors);
+		h_nflood_pump(&f);
+	}
+	fe_nvme_close(&f.ctrl);
+	return err;
+}
+
+/* As quickly as memory can be written: the daemon sees another value at each look. */
+int h_doorbells_nvme(const struct h_options *o)
+{
+	static struct nflood f;
+	unsigned int i, k;
+	int err = h_nflood_open(&f, o, H_READS);
+
+	f.depth = 1;
+	if (!err)
+		err = h_nflood_fill(&f);
+	if (!err)
+		h_running();
+	for (i = 0; !err && !h_over(); i++) {
+		for (k = 2; k < 2 * (f.nqueues + 1); k++)
+			__atomic_store_n(&f.ctrl.shadow[k], 2000 + i, __ATOMIC_RELAXED);
+		h_counts.done += 2 * f.nqueues;
+	}
+	fe_nvme_close(&f.ctrl);
+	return err;
+}
+
+int h_events_nvme(const struct h_options *o)
+{
+	static struct nflood f;
+	int err = h_nflood_open(&f, o, H_INQUIRE);
+
+	if (!err) {
+		f.sqe = (struct fe_sqe){.opc = nvme_admin_async_event};
+		err = h_nflood_fill(&f);
+	}
+	if (!err)
+		h_running();
+	while (!err && !h_over())
+		if (!h_nflood_pump(&f))
+			fe_sleep_us(20);
 	fe_nvme_close(&f.ctrl);
 	return err;
 }

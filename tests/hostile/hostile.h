@@ -64,7 +64,10 @@ int h_resets_nvme(const struct h_options *o);
 int h_interrupts_virtio(const struct h_options *o); /* eventfds that block who writes */
 int h_lies_virtio(const struct h_options *o);	    /* broken rings */
 int h_lies_nvme(const struct h_options *o);
-int h_churn_nvme(const struct h_options *o); /* queues are made and deleted */
+int h_churn_nvme(const struct h_options *o);	  /* queues are made and deleted */
+int h_interrupts_nvme(const struct h_options *o); /* as of virtio */
+int h_doorbells_nvme(const struct h_options *o);  /* values that are none, again and again */
+int h_events_nvme(const struct h_options *o);	  /* more event requests than there may be */
 
 /* wire.c */
 int h_reconnect(const struct h_options *o);
