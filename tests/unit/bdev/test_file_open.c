@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 
+#include "bdev/file.h"
 #include "file_test.h"
 
 #define MIB (1u << 20)
@@ -287,6 +288,54 @@ static void limits(void)
 	end();
 }
 
+/* As bdev_file_create() does it. */
+static void open_new(struct file_bdev *f)
+{
+	const struct bdev_file_params p = {
+		.common = {.name = "f", .block_size = 512, .size_bytes = MIB},
+		.path = path,
+		.create = true,
+	};
+
+	*f = (struct file_bdev){.fd = -1, .path = path};
+	CU_ASSERT_EQUAL(file_open(f, &p, err), 0);
+	CU_ASSERT(f->created);
+}
+
+/* What is discarded is the file that was made, and nothing that has come in its place. */
+static void discarded(void)
+{
+	char other[sizeof(path) + 8];
+	struct file_bdev f;
+	struct stat st;
+
+	begin();
+	snprintf(other, sizeof(other), "%s.other", path);
+	open_new(&f);
+	file_close(&f, true);
+	CU_ASSERT(stat(path, &st) < 0 && errno == ENOENT);
+	file_close(&f, true); /* fine twice */
+	open_new(&f);
+	file_close(&f, false);
+	CU_ASSERT_EQUAL(stat(path, &st), 0);
+	unlink(path);
+	/* Another file, and then a link to our own. */
+	open_new(&f);
+	test_make_file(other, 512);
+	CU_ASSERT_EQUAL(rename(other, path), 0);
+	file_close(&f, true);
+	CU_ASSERT(!stat(path, &st) && st.st_size == 512);
+	unlink(path);
+	open_new(&f);
+	CU_ASSERT_EQUAL(rename(path, other), 0);
+	CU_ASSERT_EQUAL(symlink(other, path), 0);
+	file_close(&f, true);
+	CU_ASSERT(!lstat(path, &st) && S_ISLNK(st.st_mode));
+	CU_ASSERT_EQUAL(stat(other, &st), 0);
+	unlink(other);
+	end();
+}
+
 /* The kernel lets go of a killed daemon's files a moment after its death. */
 static void given_up_soon(void)
 {
@@ -320,6 +369,7 @@ static const struct test_case cases[] = {
 	{"read_only", read_only},
 	{"used_twice", used_twice},
 	{"used_elsewhere", used_elsewhere},
+	{"discarded", discarded},
 	{"given_up_soon", given_up_soon},
 	{"permissions", permissions},
 	{"direct", direct},
