@@ -127,6 +127,7 @@ def consistent(report):
         parts = list(lat["percentile"].values())
         check(parts == sorted(parts) and len(parts) == 4, f"{op}: percentiles {parts}")
         if ios:
+            check(report["batches"]["completions_per_look"] >= 1, f"batches: {report['batches']}")
             check(0 < lat["min"] <= parts[0] and parts[-1] <= lat["max"], f"{op}: {lat}")
             check(lat["min"] * 0.99 <= lat["mean"] <= lat["max"], f"{op}: {lat}")
 
@@ -216,6 +217,39 @@ def idle_queues(case):
         check(report["global options"]["idle_queues"] == 1, "the report's idle_queues")
 
 
+SINGLE = ("--iodepth_batch_submit", "1")
+BATCHED = ("--iodepth_batch_submit", "32", "--iodepth_batch_complete_max", "32", "--preformat",
+           "--prefetch")
+
+
+def batches(case):
+    """How requests are submitted and completions taken: what the report says of it, and the data."""
+    daemon = case.daemon()
+
+    def run(kind, more, *pattern, depth=64):
+        where = ("--type", kind, "--socket", daemon.sockets / kind, *more)
+        # All kinds of requests of a slot, one after the other.
+        verified(case, *where, *pattern, "--rw", "randrw", "--iodepth", depth)
+        return case.measure(*where, *pattern, "--rw", "randread", "--iodepth", depth)["batches"]
+
+    for kind, more in (("nvme", ()), ("nvme", ("--no-shadow-doorbells",)), ("blk", ()), ("scsi", SCSI)):
+        got = run(kind, more, *SINGLE)
+        check(got["requests"] == got["publications"] > 0, f"{kind}, one at a time: {got}")
+        got = run(kind, more, *BATCHED)
+        check(got["publications"] * 32 >= got["requests"] > 0, f"{kind}, in batches: {got}")
+        check(got["completions"] <= 32 * got["looks"], f"{kind}, in batches: {got}")
+        # All that were waited for are submitted at once.
+        got = run(kind, more, "--iodepth_batch_submit", "8", "--iodepth_batch_complete_min", "8",
+                  "--iodepth_batch_complete_max", "8")
+        check(got["requests"] == 8 * got["publications"] > 0, f"{kind}, eight at once: {got}")
+        check(abs(got["requests"] - got["completions"]) <= 64, f"{kind}, eight at once: {got}")
+        # There are never as many in flight: all, as fio does.
+        got = run(kind, more, "--iodepth_batch_submit", "99", "--iodepth_batch_complete_min", "99", depth=3)
+        check(got["requests"] == 3 * got["publications"] > 0, f"{kind}, all at once: {got}")
+        got = run(kind, more, "--iodepth_batch_complete_max", "1")
+        check(got["completions"] == got["looks"] > 0, f"{kind}, completions one by one: {got}")
+
+
 def interrupts(case):
     daemon = case.daemon()
     for kind, more in (("nvme", ()), ("blk", ()), ("scsi", SCSI)):
@@ -230,6 +264,11 @@ def vfio_user(case):
         where = ("--type", "nvme", "--transport", "vfio-user", "--socket", daemon.sockets / name)
         verified(case, *where, "--rw", "randrw", "--iodepth", "16", "--numjobs", "2")
         verified(case, *where, "--rw", "rw", "--iodepth", "3", "--bs", "64k", "--interrupts")
+        # As with a target that has mapped or trapped doorbells and nothing else.
+        for pattern in (SINGLE, BATCHED):
+            verified(case, *where, "--no-shadow-doorbells", *pattern, "--rw", "randrw", "--iodepth",
+                     "16", "--numjobs", "2")
+        verified(case, *where, "--no-shadow-doorbells", "--rw", "rw", "--iodepth", "3", "--interrupts")
     # Each transport where the other one is spoken.
     case.refused(1, *where[:2], "--socket", daemon.sockets / "vfio", "--timeout", "2")
     case.refused(1, *where[:4], "--socket", daemon.sockets / "nvme", "--timeout", "2")
@@ -257,7 +296,7 @@ def options_of_a_run(case):
         # The daemon may not have got the CPU, for which both can be.
         if "no I/O was measured" not in out:
             break
-    for word in ("randread", "IOPS", "p99.99", "CPU time", str(daemon.pid)):
+    for word in ("randread", "IOPS", "p99.99", "1.00 requests per publication", "CPU time", str(daemon.pid)):
         check(word in out, f"'{word}' is not in the report: {out}")
 
 
@@ -311,6 +350,10 @@ BAD_OPTIONS = (
     (("--ceiling", "--rw", "trim"), ("--ceiling", "trim")),
     (("--socket", "/" + "x" * 200), ("--socket", "107")),
     (("--type", "blk", "--transport", "vhost-user"), ("--transport", "nvme")),
+    (("--iodepth_batch_submit", "0"), ("--iodepth_batch_submit", "'0'", "32768")),
+    (("--iodepth_batch_complete_min", "4", "--iodepth_batch_complete_max", "3"),
+     ("--iodepth_batch_complete_min", "4", "3")),
+    (("--type", "scsi", "--no-shadow-doorbells"), ("--no-shadow-doorbells", "nvme")),
     (("--nonsense",), ("nonsense", "--help")),
     (("word",), ("word", "--help")),
 )
@@ -567,7 +610,7 @@ def target_loses_data(case):
 
 
 CASES = [least_target, target_answers_nonsense, target_completes_nonsense, target_interferes,
-         target_loses_data, nvme, blk, scsi, sizes, idle_queues, interrupts, vfio_user,
+         target_loses_data, nvme, blk, scsi, sizes, idle_queues, batches, interrupts, vfio_user,
          options_of_a_run, huge_pages, round_trip, bad_options,
          options_that_do_not_fit, wrong_data, no_target, interrupted, progress, target_dies, target_stops,
          storage_daemon]

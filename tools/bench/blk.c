@@ -30,26 +30,24 @@ static hot_inline struct blk_request *request(const struct virtq *vq, unsigned i
 	return virtq_request(vq, slot, sizeof(struct blk_request));
 }
 
-static void blk_format(struct queue *q, unsigned int slot, enum io_op op)
+static hot_inline void blk_format(struct queue *q, unsigned int slot, enum io_op op)
 {
 	static const uint32_t types[] = {VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_DISCARD};
 	struct virtq *vq = virtq_of(q);
 	struct blk_request *r = request(vq, slot);
 	uint64_t gpa = memory_gpa(vq->mem, r);
-	struct virtio_seg segs[vq->segs_max];
-	unsigned int n = 0;
+	struct virtq_chain c = virtq_chain_begin(vq, slot);
 
 	r->hdr = (struct virtio_blk_outhdr){.type = htole32(types[op])};
-	segs[n++] = (struct virtio_seg){gpa, sizeof(r->hdr), false};
-	if (op == OP_TRIM) {
+	virtq_chain_add(&c, gpa, sizeof(r->hdr), 0);
+	if (unlikely(op == OP_TRIM)) {
 		r->range.num_sectors = htole32(vq->nlb);
-		segs[n++] = (struct virtio_seg){gpa + offsetof(struct blk_request, range),
-						sizeof(r->range), false};
+		virtq_chain_add(&c, gpa + offsetof(struct blk_request, range), sizeof(r->range), 0);
 	} else {
-		n += virtq_data_segs(vq, slot, op == OP_READ, &segs[n]);
+		virtq_chain_add_data(vq, &c, slot, op == OP_READ ? VRING_DESC_F_WRITE : 0);
 	}
-	segs[n++] = (struct virtio_seg){gpa + offsetof(struct blk_request, status), 1, true};
-	virtq_chain(vq, slot, segs, n);
+	virtq_chain_add(&c, gpa + offsetof(struct blk_request, status), 1, VRING_DESC_F_WRITE);
+	virtq_chain_end(vq, &c, slot);
 }
 
 static hot_inline void blk_put(struct queue *q, unsigned int slot, enum io_op op, uint64_t lba)

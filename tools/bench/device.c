@@ -33,6 +33,9 @@ int device_init_queue(struct device *d, unsigned int index, struct queue *q)
 
 	q->depth = o->iodepth;
 	q->index = index;
+	q->prefetch = o->prefetch;
+	q->preformat = o->preformat;
+	q->ring_each = o->batch_submit == 1;
 	q->stride = stride(o);
 	q->data = memory_alloc(&d->mem, q->depth * q->stride, MEMORY_PAGE);
 	if (!q->data)

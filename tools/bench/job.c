@@ -34,6 +34,9 @@ int job_init(struct job *j, struct run *run, unsigned int index)
 		return bench_error("out of memory for job %u", index);
 	for (i = 0; i < run->o->iodepth; i++)
 		j->slots[i].op = SLOT_UNFORMATTED;
+	j->batch_submit = run->o->batch_submit;
+	j->complete_min = run->o->batch_complete_min;
+	j->complete_max = run->o->batch_complete_max;
 	j->phase = PHASE_RAMP;
 	j->hist = j->other;
 	return 0;
@@ -102,9 +105,11 @@ bool job_phase_changed(struct job *j)
 	if (phase == PHASE_MEASURE) {
 		memset(j->measured, 0, OP_COUNT * sizeof(*j->measured));
 		j->hist = j->measured;
+		j->batches_begin = j->batches;
 		j->begin_tsc = tsc_now();
 	} else if (j->phase == PHASE_MEASURE) {
 		j->hist = j->other;
+		j->batches_end = j->batches;
 		j->end_tsc = tsc_now();
 		j->end_cpu = sched_getcpu();
 	}

@@ -29,13 +29,22 @@ struct slot {
 	uint32_t op;	/* that it is formatted for, or SLOT_UNFORMATTED */
 };
 
+/* Of what was measured: how much came together. */
+struct batches {
+	uint64_t requests, publications; /* that made them known to the target */
+	uint64_t completions, looks;	 /* that found some */
+};
+
 /* What all kinds of queues have in common; the first member of them. */
 struct queue {
 	unsigned int depth; /* slots */
 	unsigned int index;
 	uint8_t *data; /* the buffers, `stride` bytes apart */
 	uint64_t stride;
-	int call_fd; /* eventfd of the interrupt */
+	int call_fd;		  /* eventfd of the interrupt */
+	bool prefetch, preformat; /* as the options say */
+	/* NVMe: a doorbell of its own for what was reaped, not with the next requests'. */
+	bool ring_each;
 	/* Why reap() failed, and the slot if it is known (-1 if not). */
 	char error[160];
 	int bad_slot;
@@ -43,9 +52,10 @@ struct queue {
 
 /* How I/Os get into a kind of queue, and out. On the job's thread. */
 struct path {
-	/* Prepares a slot for an operation; put() is then called with this one. */
+	/* Writes all of a slot's request but its place; put() of the same slot and operation
+	 * follows: at once, or, of a queue with `preformat`, any number of times. */
 	void (*format)(struct queue *q, unsigned int slot, enum io_op op);
-	/* Into the ring, at this logical block. */
+	/* The place, a logical block; and into the ring. */
 	void (*put)(struct queue *q, unsigned int slot, enum io_op op, uint64_t lba);
 	/* Tells the target of all that was put, and of what was reaped. */
 	void (*ring)(struct queue *q);
@@ -88,6 +98,9 @@ struct job {
 	uint64_t begin_tsc, end_tsc;
 	int end_cpu; /* where it ran then */
 	unsigned int in_flight, idle_polls;
+	unsigned int batch_submit, complete_min, complete_max;
+	struct batches batches; /* counted always */
+	struct batches batches_begin, batches_end;
 	/* Others than the job's thread read from here on. */
 	_Alignas(MEMORY_LINE) _Atomic uint64_t completed;
 	_Atomic bool finished;

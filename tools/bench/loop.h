@@ -6,9 +6,10 @@
  * The loop of a job's thread. It is made for each kind of queue: `path` is known where it is
  * included, so that all is inlined.
  *
- * The clock is read twice a round: before a batch is prepared, and after a batch was reaped. So a
- * latency includes preparing the rest of the batch before it is told of, and reaping the rest of
- * the batch: it errs upwards, by at most the time that this program needs for a batch.
+ * The clock is read before the requests of each publication are prepared, and after a look that
+ * found completions. So a latency includes preparing the rest of what is published together, and
+ * reaping the rest of what was found together: it errs upwards, by at most the time that this
+ * program needs for a batch.
  */
 
 #include <string.h>
@@ -19,16 +20,12 @@
 #include "verify.h"
 #include "workload.h"
 
-/* Completions taken at once: many enough to make what is paid for each batch small, few enough that
- * the target does not run out of work meanwhile. */
-#define LOOP_BATCH 32
-
 static hot_inline void loop_submit(struct job *j, const struct path *p, unsigned int slot,
 				   enum io_op op, uint64_t block, uint64_t now)
 {
 	struct slot *s = &j->slots[slot];
 
-	if (unlikely(s->op != op)) {
+	if (s->op != op || !j->queue->preformat) {
 		s->op = op;
 		p->format(j->queue, slot, op);
 	}
@@ -37,12 +34,21 @@ static hot_inline void loop_submit(struct job *j, const struct path *p, unsigned
 	p->put(j->queue, slot, op, job_lba(j, block));
 }
 
-/* At least one, or 0: leave the loop. */
-static hot_inline unsigned int loop_reap(struct job *j, const struct path *p)
+static hot_inline void loop_publish(struct job *j, const struct path *p, unsigned int n)
+{
+	p->ring(j->queue);
+	j->in_flight += n;
+	j->batches.requests += n;
+	j->batches.publications++;
+}
+
+/* A look that finds something: at most max, at least one, or 0: leave the loop. */
+static hot_inline unsigned int loop_look(struct job *j, const struct path *p, uint16_t *done,
+					 unsigned int max)
 {
 	int n;
 
-	while (!(n = p->reap(j->queue, j->done, LOOP_BATCH)))
+	while (!(n = p->reap(j->queue, done, max)))
 		if (job_idle(j, p))
 			return 0;
 	j->idle_polls = 0;
@@ -50,7 +56,23 @@ static hot_inline unsigned int loop_reap(struct job *j, const struct path *p)
 		job_fail_queue(j);
 		return 0;
 	}
+	if (j->queue->ring_each)
+		p->ring(j->queue);
+	j->batches.completions += (unsigned int)n;
+	j->batches.looks++;
 	return (unsigned int)n;
+}
+
+/* As many as --iodepth_batch_complete_min and _max say; less (or 0): leave the loop. */
+static hot_inline unsigned int loop_reap(struct job *j, const struct path *p)
+{
+	unsigned int min = min_t(unsigned int, j->complete_min, j->in_flight), n = 0, more;
+
+	do {
+		more = loop_look(j, p, j->done + n, j->complete_max - n);
+		n += more;
+	} while (unlikely(n < min && more));
+	return n;
 }
 
 /* Takes back a slot that the target says has completed; false after an error. */
@@ -85,18 +107,24 @@ static hot_inline bool loop_complete_all(struct job *j, unsigned int n, bool ver
 
 static hot_inline void loop_fill(struct job *j, const struct path *p, unsigned int n, bool verify)
 {
-	uint64_t now = tsc_now();
-	unsigned int i;
+	unsigned int i, fresh = 0;
+	uint64_t now = 0;
 
 	for (i = 0; i < n; i++) {
 		enum io_op op = workload_op(&j->load);
 		uint64_t block =
 			verify ? verify_before(j, j->done[i], op) : workload_block(&j->load);
 
+		if (!fresh)
+			now = tsc_now();
 		loop_submit(j, p, j->done[i], op, block, now);
+		if (++fresh == j->batch_submit) {
+			loop_publish(j, p, fresh);
+			fresh = 0;
+		}
 	}
-	j->in_flight += n;
-	p->ring(j->queue);
+	if (fresh)
+		loop_publish(j, p, fresh);
 }
 
 /* Until nothing is in flight, or for ABORT. */
@@ -123,14 +151,20 @@ static hot_inline void loop_scan(struct job *j, const struct path *p)
 	for (;;) {
 		for (i = 0; i < n && verify_scan(j, j->done[i], &block); i++)
 			loop_submit(j, p, j->done[i], OP_READ, block, tsc_now());
-		j->in_flight += i;
-		p->ring(j->queue);
+		loop_publish(j, p, i);
 		if (!j->in_flight)
 			return;
 		n = loop_reap(j, p);
 		if (!n || !loop_complete_all(j, n, true))
 			return;
 	}
+}
+
+static hot_inline bool loop_stopped(struct job *j)
+{
+	if (unlikely(atomic_load_explicit(&j->run->phase, memory_order_relaxed) != j->phase))
+		job_phase_changed(j);
+	return j->phase >= PHASE_STOP;
 }
 
 static hot_inline void loop_run(struct job *j, const struct path *p, bool verify)
@@ -146,9 +180,7 @@ static hot_inline void loop_run(struct job *j, const struct path *p, bool verify
 			break;
 		if (unlikely(!loop_complete_all(j, n, verify)))
 			return;
-		if (unlikely(atomic_load_explicit(&j->run->phase, memory_order_relaxed) !=
-			     j->phase) &&
-		    job_phase_changed(j))
+		if (unlikely(loop_stopped(j)))
 			break;
 	}
 }

@@ -156,7 +156,7 @@ static int identify_controller(struct nvme_device *n)
 	d->max_io = id->mdts && id->mdts < 32 ? page << id->mdts : UINT64_MAX;
 	if (le16toh(id->oncs) & ONCS_DSM)
 		d->max_trim = UINT64_MAX;
-	if (le16toh(id->oacs) & OACS_DBBUF) {
+	if (le16toh(id->oacs) & OACS_DBBUF && !d->o->no_shadow_doorbells) {
 		n->shadow = memory_alloc(&d->mem, MEMORY_PAGE, MEMORY_PAGE);
 		n->eventidx = memory_alloc(&d->mem, MEMORY_PAGE, MEMORY_PAGE);
 		if (!n->shadow || !n->eventidx)

@@ -16,7 +16,7 @@ static hot_inline struct nvme_queue *of(struct queue *q)
 	return container_of(q, struct nvme_queue, q);
 }
 
-/* --- what is prepared --- */
+/* --- requests --- */
 
 unsigned int nvme_prp_list_pages(uint64_t bytes)
 {
@@ -41,7 +41,7 @@ static void fill_prp_lists(uint64_t *list, uint64_t list_gpa, uint64_t gpa, uint
 	}
 }
 
-static void format_data(struct nvme_queue *nq, unsigned int slot, struct nvme_sqe *sqe)
+static hot_inline void format_data(struct nvme_queue *nq, unsigned int slot, struct nvme_sqe *sqe)
 {
 	uint64_t gpa = memory_gpa(nq->mem, queue_buffer(&nq->q, slot));
 	uint64_t pages = nq->q.stride / MEMORY_PAGE;
@@ -57,15 +57,14 @@ static void format_data(struct nvme_queue *nq, unsigned int slot, struct nvme_sq
 	sqe->cdw12 = htole32(nq->nlb - 1);
 }
 
-static void nvme_format(struct queue *q, unsigned int slot, enum io_op op)
+/* Straight into the ring, unless it is to be used again. */
+static hot_inline void nvme_format(struct queue *q, unsigned int slot, enum io_op op)
 {
 	struct nvme_queue *nq = of(q);
-	struct nvme_sqe *sqe = &nq->templates[slot];
+	struct nvme_sqe *sqe = q->preformat ? &nq->templates[slot] : &nq->sq[nq->tail];
 
-	memset(sqe, 0, sizeof(*sqe));
-	sqe->cid = htole16((uint16_t)slot);
-	sqe->nsid = htole32(nq->nsid);
-	if (op == OP_TRIM) {
+	*sqe = (struct nvme_sqe){.cid = htole16((uint16_t)slot), .nsid = htole32(nq->nsid)};
+	if (unlikely(op == OP_TRIM)) {
 		sqe->opcode = nvme_cmd_dsm;
 		sqe->cdw11 = htole32(NVME_DSMGMT_AD);
 		sqe->prp1 = htole64(memory_gpa(nq->mem, &nq->ranges[slot]));
@@ -85,7 +84,8 @@ static hot_inline void nvme_put(struct queue *q, unsigned int slot, enum io_op o
 
 	/* The LBA goes to the ring, not into the template: that would make each copy wait for it.
 	 */
-	*sqe = nq->templates[slot];
+	if (q->preformat)
+		*sqe = nq->templates[slot];
 	lba = htole64(lba);
 	if (unlikely(op == OP_TRIM))
 		nq->ranges[slot].slba = lba;
@@ -105,13 +105,17 @@ static hot_inline void ring(struct nvme_queue *nq)
 {
 	uint32_t old_tail = nq->rung_tail, old_head = nq->rung_head;
 	uint32_t *db = nq->shadow ? nq->shadow : nq->doorbells;
-	bool kick = true;
+	bool tail = nq->tail != old_tail, head = nq->head != old_head;
 
+	if (!tail && !head)
+		return;
 	nq->rung_tail = nq->tail;
 	nq->rung_head = nq->head;
 	/* The head first: once the tail is there the target is busy, and the line is gone. */
-	__atomic_store_n(&db[nq->stride], htole32(nq->head), __ATOMIC_RELEASE);
-	__atomic_store_n(&db[0], htole32(nq->tail), __ATOMIC_RELEASE);
+	if (head)
+		__atomic_store_n(&db[nq->stride], htole32(nq->head), __ATOMIC_RELEASE);
+	if (tail)
+		__atomic_store_n(&db[0], htole32(nq->tail), __ATOMIC_RELEASE);
 	if (likely(nq->shadow)) {
 		/*
 		 * Between storing a doorbell and reading EventIdx. Its partner is the controller's
@@ -119,18 +123,22 @@ static hot_inline void ring(struct nvme_queue *nq)
 		 * the controller may sleep with commands in its queue.
 		 */
 		full_barrier();
-		kick = passed(le32toh(__atomic_load_n(&nq->eventidx[0], __ATOMIC_RELAXED)),
-			      nq->tail, old_tail) ||
+		tail = tail && passed(le32toh(__atomic_load_n(&nq->eventidx[0], __ATOMIC_RELAXED)),
+				      nq->tail, old_tail);
+		head = head &&
 		       passed(le32toh(__atomic_load_n(&nq->eventidx[nq->stride], __ATOMIC_RELAXED)),
 			      nq->head, old_head);
-		if (likely(!kick))
+		if (likely(!tail && !head))
 			return;
-		__atomic_store_n(&nq->doorbells[nq->stride], htole32(nq->head), __ATOMIC_RELEASE);
-		__atomic_store_n(&nq->doorbells[0], htole32(nq->tail), __ATOMIC_RELEASE);
+		if (head)
+			__atomic_store_n(&nq->doorbells[nq->stride], htole32(nq->head),
+					 __ATOMIC_RELEASE);
+		if (tail)
+			__atomic_store_n(&nq->doorbells[0], htole32(nq->tail), __ATOMIC_RELEASE);
 	}
 	if (nq->t->ops->kick)
-		nq->t->ops->kick(nq->t, nq->tail != old_tail ? &nq->doorbells[0] : NULL,
-				 nq->head != old_head ? &nq->doorbells[nq->stride] : NULL);
+		nq->t->ops->kick(nq->t, tail ? &nq->doorbells[0] : NULL,
+				 head ? &nq->doorbells[nq->stride] : NULL);
 }
 
 static hot_inline void nvme_ring(struct queue *q)

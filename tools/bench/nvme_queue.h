@@ -20,7 +20,7 @@ struct nvme_queue {
 	uint32_t *doorbells, *shadow, *eventidx;
 	uint32_t stride;
 	struct nvme_transport *t;
-	/* Of each slot: the SQE without its LBA, and a trim's range. */
+	/* Of each slot: the SQE without its LBA, if `preformat`; and a trim's range. */
 	struct nvme_sqe *templates;
 	struct nvme_dsm_range *ranges;
 	uint64_t *prp_lists; /* prp_list_pages pages for each slot, or NULL */
@@ -31,7 +31,7 @@ struct nvme_queue {
 
 extern const struct path nvme_path;
 
-/* Rings both doorbells if they changed: one barrier, and the real ones only if EventIdx asks. */
+/* Rings the doorbells that changed: one barrier, and the real ones only if EventIdx asks. */
 void nvme_queue_ring(struct nvme_queue *nq);
 /* A command that is not on the I/O path: its status (0: success) and result, or -1 after a message.
  */

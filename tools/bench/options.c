@@ -22,6 +22,7 @@ static const char help[] =
 	"  --socket PATH          the target's socket\n"
 	"  --transport NAME       of NVMe: vhost-user (default) or vfio-user\n"
 	"  --nsid N               of NVMe: the namespace (default 1)\n"
+	"  --no-shadow-doorbells  of NVMe: does without Doorbell Buffer Config\n"
 	"  --target-id N --lun N  of SCSI: the logical unit (default 0 and 0)\n"
 	"\n"
 	"  --rw PATTERN           read, write, randread, randwrite, rw, randrw, trim or\n"
@@ -29,6 +30,13 @@ static const char help[] =
 	"  --rwmixread PERCENT    share of the reads of rw and randrw (default 50)\n"
 	"  --bs SIZE              bytes of each I/O (default 4k)\n"
 	"  --iodepth N            I/Os in flight in each queue (default 1)\n"
+	"  --iodepth_batch_submit N\n"
+	"                         requests that are made known at once, at most (default 1)\n"
+	"  --iodepth_batch_complete_min N, --iodepth_batch_complete_max N\n"
+	"                         completions that are waited for, and that are taken at once\n"
+	"                         (default 1, and all)\n"
+	"  --preformat            requests are written once, and only their place anew\n"
+	"  --prefetch             asks for the cache lines of the next requests ahead of time\n"
 	"  --numjobs N            queues, each with a thread of its own (default 1)\n"
 	"  --idle-queues N        further queues, without I/O (default 0)\n"
 	"  --offset SIZE --size SIZE\n"
@@ -61,12 +69,18 @@ enum {
 	OPT_SOCKET,
 	OPT_TRANSPORT,
 	OPT_NSID,
+	OPT_NO_SHADOW_DOORBELLS,
 	OPT_TARGET_ID,
 	OPT_LUN,
 	OPT_RW,
 	OPT_RWMIXREAD,
 	OPT_BS,
 	OPT_IODEPTH,
+	OPT_BATCH_SUBMIT,
+	OPT_BATCH_COMPLETE_MIN,
+	OPT_BATCH_COMPLETE_MAX,
+	OPT_PREFETCH,
+	OPT_PREFORMAT,
 	OPT_NUMJOBS,
 	OPT_IDLE_QUEUES,
 	OPT_OFFSET,
@@ -93,12 +107,18 @@ static const struct option longs[] = {
 	{"socket", required_argument, NULL, OPT_SOCKET},
 	{"transport", required_argument, NULL, OPT_TRANSPORT},
 	{"nsid", required_argument, NULL, OPT_NSID},
+	{"no-shadow-doorbells", no_argument, NULL, OPT_NO_SHADOW_DOORBELLS},
 	{"target-id", required_argument, NULL, OPT_TARGET_ID},
 	{"lun", required_argument, NULL, OPT_LUN},
 	{"rw", required_argument, NULL, OPT_RW},
 	{"rwmixread", required_argument, NULL, OPT_RWMIXREAD},
 	{"bs", required_argument, NULL, OPT_BS},
 	{"iodepth", required_argument, NULL, OPT_IODEPTH},
+	{"iodepth_batch_submit", required_argument, NULL, OPT_BATCH_SUBMIT},
+	{"iodepth_batch_complete_min", required_argument, NULL, OPT_BATCH_COMPLETE_MIN},
+	{"iodepth_batch_complete_max", required_argument, NULL, OPT_BATCH_COMPLETE_MAX},
+	{"prefetch", no_argument, NULL, OPT_PREFETCH},
+	{"preformat", no_argument, NULL, OPT_PREFORMAT},
 	{"numjobs", required_argument, NULL, OPT_NUMJOBS},
 	{"idle-queues", required_argument, NULL, OPT_IDLE_QUEUES},
 	{"offset", required_argument, NULL, OPT_OFFSET},
@@ -240,6 +260,9 @@ static int target_option(struct options *o, int c)
 			return -1;
 		o->nsid = (uint32_t)n;
 		return 0;
+	case OPT_NO_SHADOW_DOORBELLS:
+		o->no_shadow_doorbells = true;
+		return 0;
 	case OPT_TARGET_ID:
 		return small(c, 0, 255, &o->target_id);
 	case OPT_LUN:
@@ -248,6 +271,27 @@ static int target_option(struct options *o, int c)
 		if (number(c, 1, INT_MAX, &n))
 			return -1;
 		o->target_pid = (pid_t)n;
+		return 0;
+	default:
+		return 1;
+	}
+}
+
+/* How requests get to the target and completions back. */
+static int batch_option(struct options *o, int c)
+{
+	switch (c) {
+	case OPT_BATCH_SUBMIT:
+		return small(c, 1, BENCH_MAX_DEPTH, &o->batch_submit);
+	case OPT_BATCH_COMPLETE_MIN:
+		return small(c, 1, BENCH_MAX_DEPTH, &o->batch_complete_min);
+	case OPT_BATCH_COMPLETE_MAX:
+		return small(c, 1, BENCH_MAX_DEPTH, &o->batch_complete_max);
+	case OPT_PREFETCH:
+		o->prefetch = true;
+		return 0;
+	case OPT_PREFORMAT:
+		o->preformat = true;
 		return 0;
 	default:
 		return 1;
@@ -352,6 +396,12 @@ static int check(const struct options *o)
 			strlen(o->socket), sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
 	if (o->transport && o->type != BENCH_NVME)
 		return bench_option_error("--transport is for --type nvme; leave it out");
+	if (o->no_shadow_doorbells && o->type != BENCH_NVME)
+		return bench_option_error("--no-shadow-doorbells is for --type nvme; leave it out");
+	if (o->batch_complete_min > o->batch_complete_max)
+		return bench_option_error("--iodepth_batch_complete_min: %u is more than "
+					  "--iodepth_batch_complete_max %u; use a smaller one",
+					  o->batch_complete_min, o->batch_complete_max);
 	if (o->bs == 0 || o->bs > BENCH_MAX_BS || o->bs % 512)
 		return bench_option_error(
 			"--bs: %llu is not a multiple of 512 from 512 to %llu; give one",
@@ -378,6 +428,9 @@ int options_parse(struct options *o, int argc, char **argv)
 		.rwmixread = 50,
 		.bs = 4096,
 		.iodepth = 1,
+		.batch_submit = 1,
+		.batch_complete_min = 1,
+		.batch_complete_max = BENCH_MAX_DEPTH,
 		.numjobs = 1,
 		.runtime_ns = 10000000000ULL,
 		.timeout_ns = 30000000000ULL,
@@ -387,6 +440,8 @@ int options_parse(struct options *o, int argc, char **argv)
 	};
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		rc = target_option(o, c);
+		if (rc == 1)
+			rc = batch_option(o, c);
 		if (rc == 1)
 			rc = load_option(o, c);
 		if (rc == 1)
@@ -399,5 +454,11 @@ int options_parse(struct options *o, int argc, char **argv)
 				   argv[optind]);
 		return EXIT_USAGE;
 	}
-	return check(o) ? EXIT_USAGE : 0;
+	if (check(o))
+		return EXIT_USAGE;
+	/* As fio: there are no larger batches than all that may be in flight. */
+	o->batch_submit = min_t(unsigned int, o->batch_submit, o->iodepth);
+	o->batch_complete_min = min_t(unsigned int, o->batch_complete_min, o->iodepth);
+	o->batch_complete_max = min_t(unsigned int, o->batch_complete_max, o->iodepth);
+	return 0;
 }

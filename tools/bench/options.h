@@ -37,6 +37,9 @@ struct options {
 	uint64_t bs, size, offset;		   /* bytes; size 0: up to the end */
 	unsigned int iodepth, numjobs, queue_size; /* queue_size 0: as the type has it */
 	unsigned int idle_queues;		   /* made beside the jobs' */
+	/* Requests of a publication, at most; completions of a look. Never more than iodepth. */
+	unsigned int batch_submit, batch_complete_min, batch_complete_max;
+	bool prefetch, preformat, no_shadow_doorbells;
 	uint64_t runtime_ns, ramp_ns, timeout_ns;
 	uint64_t randseed;
 	bool verify, json, interrupts, ceiling;

@@ -69,6 +69,23 @@ static void text_op(const struct report *r, enum io_op op, FILE *to)
 	fprintf(to, ", max %.2f\n", to_ns(r, (double)h->max) / 1e3);
 }
 
+/* NaN: there was none. */
+static double each(uint64_t things, uint64_t batches)
+{
+	return batches ? (double)things / (double)batches : NAN;
+}
+
+static void text_batches(const struct report *r, FILE *to)
+{
+	const struct batches *b = &r->batches;
+
+	if (b->publications && b->looks)
+		fprintf(to,
+			"  batches: %.2f requests per publication, %.2f completions per look that "
+			"found some\n",
+			each(b->requests, b->publications), each(b->completions, b->looks));
+}
+
 static void text_cpu(const struct report *r, FILE *to)
 {
 	double ios = (double)report_ios(r);
@@ -134,6 +151,10 @@ void report_text(const struct report *r, FILE *to)
 		(unsigned long long)o->bs, o->iodepth, o->numjobs, o->numjobs == 1 ? "" : "s",
 		o->interrupts ? "interrupts" : "polling", r->runtime_s,
 		r->interrupted ? " (interrupted)" : "");
+	fprintf(to, "at most %u request%s a publication, %u to %u completions a look%s%s\n",
+		o->batch_submit, o->batch_submit == 1 ? "" : "s", o->batch_complete_min,
+		o->batch_complete_max, o->preformat ? ", preformatted" : "",
+		o->prefetch ? ", prefetched" : "");
 	for (op = 0; op < OP_COUNT; op++)
 		text_op(r, (enum io_op)op, to);
 	if (!report_ios(r))
@@ -141,6 +162,7 @@ void report_text(const struct report *r, FILE *to)
 	if (o->verify)
 		fprintf(to, "  verified: %llu blocks; %llu read whose contents nobody knows\n",
 			(unsigned long long)r->verified, (unsigned long long)r->unverified);
+	text_batches(r, to);
 	text_cpu(r, to);
 	text_machine(r, to);
 }
@@ -207,6 +229,31 @@ static void json_op(const struct report *r, enum io_op op, FILE *to)
 	fprintf(to, "      },\n");
 }
 
+static const char *json_bool(bool value)
+{
+	return value ? "true" : "false";
+}
+
+static void json_pattern(const struct options *o, FILE *to)
+{
+	fprintf(to,
+		"\"iodepth_batch_submit\": %u, \"iodepth_batch_complete_min\": %u, "
+		"\"iodepth_batch_complete_max\": %u, \"preformat\": %s, \"prefetch\": %s, ",
+		o->batch_submit, o->batch_complete_min, o->batch_complete_max,
+		json_bool(o->preformat), json_bool(o->prefetch));
+}
+
+static void json_batches(const struct batches *b, FILE *to)
+{
+	fprintf(to,
+		"  \"batches\": {\"requests\": %llu, \"publications\": %llu, "
+		"\"completions\": %llu, \"looks\": %llu,\n    ",
+		(unsigned long long)b->requests, (unsigned long long)b->publications,
+		(unsigned long long)b->completions, (unsigned long long)b->looks);
+	json_number("requests_per_publication", each(b->requests, b->publications), ", ", to);
+	json_number("completions_per_look", each(b->completions, b->looks), "},\n", to);
+}
+
 static void json_options(const struct report *r, FILE *to)
 {
 	const struct options *o = r->o;
@@ -215,17 +262,18 @@ static void json_options(const struct report *r, FILE *to)
 	json_string("type", o->type_name, to);
 	fprintf(to, ", ");
 	json_string("socket", o->socket, to);
+	fprintf(to, ", ");
+	json_pattern(o, to);
 	fprintf(to,
-		", \"rw\": \"%s\", \"rwmixread\": %u, \"bs\": %llu, \"iodepth\": %u, "
+		"\"rw\": \"%s\", \"rwmixread\": %u, \"bs\": %llu, \"iodepth\": %u, "
 		"\"numjobs\": %u, \"idle_queues\": %u, \"offset\": %llu, \"size\": %llu, \"interrupts\": %s},\n",
 		o->rw_name, o->rwmixread, (unsigned long long)o->bs, o->iodepth, o->numjobs,
 		o->idle_queues, (unsigned long long)o->offset, (unsigned long long)r->used_bytes,
-		o->interrupts ? "true" : "false");
+		json_bool(o->interrupts));
 	fprintf(to, "  \"device\": {");
 	json_string("model", r->d->model, to);
 	fprintf(to, ", \"size\": %llu, \"block_size\": %u, \"huge_pages\": %s},\n",
-		(unsigned long long)r->d->size, r->d->block_size,
-		r->d->mem.huge ? "true" : "false");
+		(unsigned long long)r->d->size, r->d->block_size, json_bool(r->d->mem.huge));
 }
 
 static void json_cpus(const struct report *r, FILE *to)
@@ -264,6 +312,7 @@ void report_json(const struct report *r, FILE *to)
 	if (r->o->verify)
 		fprintf(to, "  \"verify\": {\"checked\": %llu, \"unknown\": %llu},\n",
 			(unsigned long long)r->verified, (unsigned long long)r->unverified);
+	json_batches(&r->batches, to);
 	json_cpus(r, to);
 	fprintf(to, "  \"jobs\": [\n    {\n      ");
 	json_string("jobname", r->o->rw_name, to);

@@ -20,6 +20,7 @@ struct report {
 	double runtime_s;
 	double ticks_per_ns;
 	struct hist hist[OP_COUNT]; /* latencies in ticks */
+	struct batches batches;
 	bool interrupted;
 	/* CPU time while it was measured. */
 	double own_user_s, own_system_s;

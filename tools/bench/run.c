@@ -293,6 +293,14 @@ static double seconds(const struct timeval *after, const struct timeval *before)
 	       (double)(after->tv_usec - before->tv_usec) / 1e6;
 }
 
+static void add_batches(struct batches *sum, const struct batches *begin, const struct batches *end)
+{
+	sum->requests += end->requests - begin->requests;
+	sum->publications += end->publications - begin->publications;
+	sum->completions += end->completions - begin->completions;
+	sum->looks += end->looks - begin->looks;
+}
+
 static void collect_jobs(struct runner *r, struct report *rep)
 {
 	uint64_t begin = UINT64_MAX, end = 0;
@@ -310,6 +318,7 @@ static void collect_jobs(struct runner *r, struct report *rep)
 			continue;
 		begin = j->begin_tsc < begin ? j->begin_tsc : begin;
 		end = j->end_tsc > end ? j->end_tsc : end;
+		add_batches(&rep->batches, &j->batches_begin, &j->batches_end);
 		for (op = 0; op < OP_COUNT; op++) {
 			hist_finish(&j->measured[op]);
 			hist_merge(&rep->hist[op], &j->measured[op]);

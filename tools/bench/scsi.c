@@ -58,15 +58,17 @@ static hot_inline struct scsi_request *request(const struct virtq *vq, unsigned 
 	return virtq_request(vq, slot, sizeof(struct scsi_request));
 }
 
-static void set_cdb(const struct virtq *vq, struct scsi_request *r, enum io_op op)
+static hot_inline void set_request(const struct virtq *vq, struct scsi_request *r,
+				   unsigned int slot, enum io_op op)
 {
 	static const uint8_t opcodes[] = {READ_16, WRITE_16, UNMAP};
 	uint8_t *cdb = r->req.cdb;
 	uint32_t blocks = htobe32(vq->nlb);
 
-	memset(cdb, 0, sizeof(r->req.cdb));
+	r->req = (struct virtio_scsi_cmd_req){.tag = htole64(slot)};
+	memcpy(r->req.lun, vq->lun, sizeof(r->req.lun));
 	cdb[0] = opcodes[op];
-	if (op == OP_TRIM) {
+	if (unlikely(op == OP_TRIM)) {
 		cdb[8] = sizeof(r->unmap);
 		r->unmap = (struct unmap_list){
 			.length = htobe16(sizeof(r->unmap) - 2),
@@ -78,28 +80,25 @@ static void set_cdb(const struct virtq *vq, struct scsi_request *r, enum io_op o
 	}
 }
 
-static void scsi_format(struct queue *q, unsigned int slot, enum io_op op)
+static hot_inline void scsi_format(struct queue *q, unsigned int slot, enum io_op op)
 {
 	struct virtq *vq = virtq_of(q);
 	struct scsi_request *r = request(vq, slot);
-	uint64_t gpa = memory_gpa(vq->mem, r);
-	const struct virtio_seg resp = {gpa + offsetof(struct scsi_request, resp), sizeof(r->resp),
-					true};
-	struct virtio_seg segs[vq->segs_max];
-	unsigned int n = 0;
+	uint64_t gpa = memory_gpa(vq->mem, r), resp = gpa + offsetof(struct scsi_request, resp);
+	struct virtq_chain c = virtq_chain_begin(vq, slot);
 
-	set_cdb(vq, r, op);
-	segs[n++] = (struct virtio_seg){gpa, sizeof(r->req), false};
+	set_request(vq, r, slot, op);
+	virtq_chain_add(&c, gpa, sizeof(r->req), 0);
 	if (op == OP_READ)
-		segs[n++] = resp;
-	if (op == OP_TRIM)
-		segs[n++] = (struct virtio_seg){gpa + offsetof(struct scsi_request, unmap),
-						sizeof(r->unmap), false};
+		virtq_chain_add(&c, resp, sizeof(r->resp), VRING_DESC_F_WRITE);
+	if (unlikely(op == OP_TRIM))
+		virtq_chain_add(&c, gpa + offsetof(struct scsi_request, unmap), sizeof(r->unmap),
+				0);
 	else
-		n += virtq_data_segs(vq, slot, op == OP_READ, &segs[n]);
+		virtq_chain_add_data(vq, &c, slot, op == OP_READ ? VRING_DESC_F_WRITE : 0);
 	if (op != OP_READ)
-		segs[n++] = resp;
-	virtq_chain(vq, slot, segs, n);
+		virtq_chain_add(&c, resp, sizeof(r->resp), VRING_DESC_F_WRITE);
+	virtq_chain_end(vq, &c, slot);
 }
 
 /* --- the I/O path --- */
@@ -179,15 +178,15 @@ static void scsi_run(struct job *j)
 
 /* --- the disk --- */
 
-static void address(const struct virtio_device *v, struct scsi_request *r)
+static void address(const struct virtio_device *v, uint8_t *lun)
 {
 	const struct options *o = v->dev.o;
 
 	/* VIRTIO 1.2, 5.6.6.1: target, and a LUN of the flat address method. */
-	r->req.lun[0] = 1;
-	r->req.lun[1] = (uint8_t)o->target_id;
-	r->req.lun[2] = (uint8_t)(0x40 | o->lun >> 8);
-	r->req.lun[3] = (uint8_t)o->lun;
+	lun[0] = 1;
+	lun[1] = (uint8_t)o->target_id;
+	lun[2] = (uint8_t)(0x40 | o->lun >> 8);
+	lun[3] = (uint8_t)o->lun;
 }
 
 /* A command with data to the start of slot 0's buffer. 0; a SCSI status; -1 after a message. */
@@ -197,18 +196,19 @@ static int command(struct virtio_device *v, const uint8_t *cdb, size_t cdb_len, 
 	struct scsi_request *r = request(vq, 0);
 	uint64_t gpa = memory_gpa(vq->mem, r);
 	uint8_t *data = queue_buffer(&vq->q, 0);
-	struct virtio_seg segs[] = {
-		{gpa, sizeof(r->req), false},
-		{gpa + offsetof(struct scsi_request, resp), sizeof(r->resp), true},
-		{memory_gpa(vq->mem, data), len, true},
-	};
+	struct virtq_chain c = virtq_chain_begin(vq, 0);
 
 	memset(r, 0, sizeof(*r));
-	address(v, r);
+	address(v, r->req.lun);
 	memcpy(r->req.cdb, cdb, cdb_len);
 	memset(data, 0, len);
 	unset_outcome(r);
-	virtq_chain(vq, 0, segs, len ? 3 : 2);
+	virtq_chain_add(&c, gpa, sizeof(r->req), 0);
+	virtq_chain_add(&c, gpa + offsetof(struct scsi_request, resp), sizeof(r->resp),
+			VRING_DESC_F_WRITE);
+	if (len)
+		virtq_chain_add(&c, memory_gpa(vq->mem, data), len, VRING_DESC_F_WRITE);
+	virtq_chain_end(vq, &c, 0);
 	if (virtq_exec(vq, v->dev.o->timeout_ns))
 		return -1;
 	if (r->resp.response)
@@ -298,17 +298,10 @@ static int scsi_add_queue(struct device *d, struct job *j)
 {
 	struct virtio_device *v = virtio_of(d);
 	struct virtq *vq = &v->queues[j->index];
-	unsigned int i;
 
 	if (virtio_start_queue(v, j->index))
 		return -1;
-	for (i = 0; i < vq->q.depth; i++) {
-		struct scsi_request *r = request(vq, i);
-
-		memset(r, 0, sizeof(*r));
-		address(v, r);
-		r->req.tag = htole64(i);
-	}
+	address(v, vq->lun);
 	j->queue = &vq->q;
 	return 0;
 }

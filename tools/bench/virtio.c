@@ -71,11 +71,6 @@ void virtio_close(struct device *d)
 
 /* --- memory --- */
 
-static uint64_t table_bytes(unsigned int segs)
-{
-	return (segs * sizeof(struct vring_desc) + MEMORY_LINE - 1) & ~(uint64_t)(MEMORY_LINE - 1);
-}
-
 /* Of a queue with room for all slots; 0 after a message. */
 static unsigned int queue_size(const struct virtio_device *v, unsigned int segs_max)
 {
@@ -112,7 +107,7 @@ int virtio_map(struct virtio_device *v, unsigned int segs_max)
 		v->queues[i].segs_max = segs_max;
 	}
 	if (device_make_memory(&v->dev, 64ull * size + 4ull * MEMORY_PAGE,
-			       table_bytes(segs_max) + v->request_bytes))
+			       virtq_table_bytes(segs_max) + v->request_bytes))
 		return -1;
 	return vhost_user_set_memory(&v->vhost, &v->dev.mem);
 }
@@ -189,7 +184,8 @@ static int make_slots(struct virtio_device *v, struct virtq *vq)
 		vq->slot_of[vq->head_of[i]] = (uint16_t)i;
 	}
 	vq->requests = memory_alloc(&v->dev.mem, (uint64_t)depth * v->request_bytes, MEMORY_LINE);
-	vq->tables = memory_alloc(&v->dev.mem, depth * table_bytes(vq->segs_max), MEMORY_LINE);
+	vq->tables =
+		memory_alloc(&v->dev.mem, depth * virtq_table_bytes(vq->segs_max), MEMORY_LINE);
 	return vq->requests && vq->tables ? 0 : -1;
 }
 
@@ -220,52 +216,6 @@ int virtio_start_idle_queue(struct virtio_device *v, unsigned int index)
 	close(vq.kick_fd);
 	device_fini_queue(&vq.q);
 	return rc;
-}
-
-/* --- chains --- */
-
-void virtq_chain(struct virtq *vq, unsigned int slot, const struct virtio_seg *segs, unsigned int n)
-{
-	uint16_t head = vq->head_of[slot], first = vq->indirect ? 0 : head;
-	struct vring_desc *table = &vq->desc[head];
-	unsigned int i;
-
-	if (vq->indirect) {
-		table = (void *)((uint8_t *)vq->tables + slot * table_bytes(vq->segs_max));
-		vq->desc[head] = (struct vring_desc){
-			.addr = htole64(memory_gpa(vq->mem, table)),
-			.len = htole32(n * (uint32_t)sizeof(*table)),
-			.flags = htole16(VRING_DESC_F_INDIRECT),
-		};
-	}
-	for (i = 0; i < n; i++) {
-		bool last = i + 1 == n;
-
-		table[i] = (struct vring_desc){
-			.addr = htole64(segs[i].gpa),
-			.len = htole32(segs[i].len),
-			.flags = htole16((last ? 0 : VRING_DESC_F_NEXT) |
-					 (segs[i].write ? VRING_DESC_F_WRITE : 0)),
-			.next = last ? 0 : htole16((uint16_t)(first + i + 1)),
-		};
-	}
-}
-
-unsigned int virtq_data_segs(const struct virtq *vq, unsigned int slot, bool write,
-			     struct virtio_seg *segs)
-{
-	uint64_t gpa = memory_gpa(vq->mem, queue_buffer(&vq->q, slot));
-	uint64_t left = (uint64_t)vq->nlb * vq->lba_size;
-	unsigned int n = 0;
-
-	while (left) {
-		uint32_t len = left < vq->segment ? (uint32_t)left : vq->segment;
-
-		segs[n++] = (struct virtio_seg){gpa, len, write};
-		gpa += len;
-		left -= len;
-	}
-	return n;
 }
 
 void virtq_kick(struct virtq *vq)

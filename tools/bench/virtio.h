@@ -4,7 +4,7 @@
 
 /*
  * What virtio-blk and virtio-scsi have in common: the session, split virtqueues (VIRTIO 1.2, 2.7),
- * and chains of descriptors that are prepared once for each slot.
+ * and chains of descriptors, whose place is each slot's own.
  */
 
 #include <endian.h>
@@ -45,6 +45,7 @@ struct virtq {
 	const struct memory *mem;
 	uint32_t segment;	/* bytes of a data descriptor, at most */
 	uint32_t nlb, lba_size; /* of an I/O: logical blocks, and their bytes */
+	uint8_t lun[8];		/* SCSI: what requests are for */
 };
 
 struct virtio_device {
@@ -55,11 +56,10 @@ struct virtio_device {
 	uint32_t segment; /* bytes of a data descriptor, at most */
 };
 
-/* A buffer of a chain. */
-struct virtio_seg {
-	uint64_t gpa;
-	uint32_t len;
-	bool write; /* for the device */
+/* A slot's chain while it is written. */
+struct virtq_chain {
+	struct vring_desc *at, *first;
+	uint16_t index; /* of `at` */
 };
 
 static inline struct virtio_device *virtio_of(struct device *d)
@@ -81,12 +81,6 @@ int virtio_start_queue(struct virtio_device *v, unsigned int index);
 int virtio_start_idle_queue(struct virtio_device *v, unsigned int index);
 void virtio_close(struct device *d);
 
-/* Writes the slot's chain. */
-void virtq_chain(struct virtq *vq, unsigned int slot, const struct virtio_seg *segs,
-		 unsigned int n);
-/* The segments of the slot's data buffer: how many. */
-unsigned int virtq_data_segs(const struct virtq *vq, unsigned int slot, bool write,
-			     struct virtio_seg *segs);
 /* Submits the chain of slot 0 and waits for its end. 0, or -1 after a message. */
 int virtq_exec(struct virtq *vq, uint64_t timeout_ns);
 
@@ -100,6 +94,63 @@ static hot_inline struct virtq *virtq_of(struct queue *q)
 static hot_inline void *virtq_request(const struct virtq *vq, unsigned int slot, unsigned int bytes)
 {
 	return vq->requests + (uint64_t)slot * bytes;
+}
+
+/* Bytes of an indirect table, in whole lines. */
+static hot_inline uint64_t virtq_table_bytes(unsigned int segs)
+{
+	return (segs * sizeof(struct vring_desc) + MEMORY_LINE - 1) & ~(uint64_t)(MEMORY_LINE - 1);
+}
+
+static hot_inline struct virtq_chain virtq_chain_begin(struct virtq *vq, unsigned int slot)
+{
+	uint16_t head = vq->head_of[slot];
+	struct vring_desc *table;
+
+	if (!vq->indirect)
+		return (struct virtq_chain){&vq->desc[head], &vq->desc[head], head};
+	table = (void *)((uint8_t *)vq->tables + slot * virtq_table_bytes(vq->segs_max));
+	return (struct virtq_chain){table, table, 0};
+}
+
+/* flags: VRING_DESC_F_WRITE if it is for the device to write. */
+static hot_inline void virtq_chain_add(struct virtq_chain *c, uint64_t gpa, uint32_t len,
+				       uint16_t flags)
+{
+	*c->at++ = (struct vring_desc){
+		.addr = htole64(gpa),
+		.len = htole32(len),
+		.flags = htole16(flags | VRING_DESC_F_NEXT),
+		.next = htole16(++c->index),
+	};
+}
+
+/* The slot's data buffer. */
+static hot_inline void virtq_chain_add_data(struct virtq *vq, struct virtq_chain *c,
+					    unsigned int slot, uint16_t flags)
+{
+	uint64_t gpa = memory_gpa(vq->mem, queue_buffer(&vq->q, slot));
+	uint64_t left = (uint64_t)vq->nlb * vq->lba_size;
+
+	while (left) {
+		uint32_t len = left < vq->segment ? (uint32_t)left : vq->segment;
+
+		virtq_chain_add(c, gpa, len, flags);
+		gpa += len;
+		left -= len;
+	}
+}
+
+static hot_inline void virtq_chain_end(struct virtq *vq, struct virtq_chain *c, unsigned int slot)
+{
+	c->at[-1].flags &= htole16(VRING_DESC_F_WRITE);
+	c->at[-1].next = 0;
+	if (vq->indirect)
+		vq->desc[vq->head_of[slot]] = (struct vring_desc){
+			.addr = htole64(memory_gpa(vq->mem, c->first)),
+			.len = htole32((uint32_t)((c->at - c->first) * sizeof(*c->at))),
+			.flags = htole16(VRING_DESC_F_INDIRECT),
+		};
 }
 
 static hot_inline void virtq_put(struct virtq *vq, unsigned int slot)
@@ -142,6 +193,18 @@ static hot_inline void virtq_ring(struct queue *q)
 int virtq_bad(struct virtq *vq, int slot, const char *what, uint32_t value);
 
 /*
+ * What will be read and written now: the stores would get their lines one after the other.
+ * With more in flight the device may be about to write another request's answer.
+ */
+static hot_inline void virtq_prefetch(const struct virtq *vq)
+{
+	if (vq->q.depth == 1)
+		prefetch_write(vq->expected);
+	prefetch_write(&vq->avail->ring[vq->avail_idx & vq->mask]);
+	prefetch_write(&vq->avail->idx);
+}
+
+/*
  * Slots that the device has given back. Their length is not looked at: devices disagree about it
  * for writes, and drivers ignore it.
  */
@@ -152,17 +215,12 @@ static hot_inline int virtq_reap(struct virtq *vq, uint16_t *done, unsigned int 
 
 	if (!pending) {
 		/* So that it comes together with the index. */
-		__builtin_prefetch(&vq->used->ring[vq->last_used & vq->mask]);
+		if (vq->q.prefetch)
+			__builtin_prefetch(&vq->used->ring[vq->last_used & vq->mask]);
 		return 0;
 	}
-	/*
-	 * What will be read and written now: the stores would get their lines one after the other.
-	 * With more in flight the device may be about to write another request's answer.
-	 */
-	if (vq->q.depth == 1)
-		prefetch_write(vq->expected);
-	prefetch_write(&vq->avail->ring[vq->avail_idx & vq->mask]);
-	prefetch_write(&vq->avail->idx);
+	if (vq->q.prefetch)
+		virtq_prefetch(vq);
 	if (unlikely(pending > vq->q.depth))
 		return virtq_bad(vq, -1, "the used index is ahead of what was submitted", idx);
 	n = pending < max ? pending : max;

@@ -8,6 +8,10 @@ import subprocess
 from sbcompare import fio, modes
 
 LIMIT_SECONDS = 60
+# How requests are submitted: as drivers do, or as kind to the target as can be (docs/bench.md).
+SINGLE = ()
+BATCHED = ("--iodepth_batch_submit=32", "--iodepth_batch_complete_max=32", "--preformat",
+           "--prefetch")
 
 
 class BenchError(Exception):
@@ -15,12 +19,12 @@ class BenchError(Exception):
 
 
 @fio.repeated(BenchError)
-def measure(mode, load, running, settings, *more, prefix=()):
+def measure(mode, load, running, settings, *more, prefix=(), pattern=BATCHED):
     """One run against a mode's socket; `prefix`: words before the command."""
     command = [*prefix, settings.bench, f"--type={mode.kind}", f"--socket={running.socket(mode)}",
                f"--cpus={settings.bench_cpu}", f"--target-pid={running.pid(mode)}",
                f"--runtime={settings.bench_runtime:g}s", "--ramp_time=100ms",
-               "--output-format=json", *fio.arguments(load), *more]
+               "--output-format=json", *fio.arguments(load), *pattern, *more]
     if mode.kind == "nvme":
         command.append(f"--transport={mode.transport}")
     try:
@@ -42,6 +46,7 @@ def measure(mode, load, running, settings, *more, prefix=()):
     figures["round_trip"] = (trip or 0) / 1e9
     figures["round_trip_p99.9"] = (slow_trip or 0) / 1e9
     figures["round_trip_tail"] = slow_trip / trip if trip and slow_trip else 0
+    figures["batch"] = whole["batches"]["completions_per_look"] or 0
     if "ceiling" in whole:
         figures["of_ceiling"] = whole["ceiling"]["reached"]
     return figures
