@@ -10,6 +10,7 @@
 
 #include "config/config.h"
 #include "target/target.h"
+#include "util/cpu_use.h"
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/time.h"
@@ -232,6 +233,9 @@ static int run(const struct config *cfg, struct target_start_watch *watch, bool 
 	umask(0077);
 	log_limit_set((struct log_budget){log->object_burst, log->object_rate},
 		      (struct log_budget){log->burst, log->rate});
+	/* For all threads; a reactor goes back to its CPU. */
+	cpu_use_leave(cfg->target.cpus.cpu, cfg->target.cpus.n);
+	cpu_use_short_turns();
 	rc = log_start();
 	if (rc) {
 		log_error("the thread of the log cannot start: %s", strerror(-rc));

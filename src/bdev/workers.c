@@ -11,10 +11,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "util/cpu_use.h"
 #include "util/util.h"
 
 #define STACK_BYTES (128u << 10)
-#define WORKER_NICE 10
+/* On a reactor's CPU the reactor comes first, which has all guests to serve. */
+#define SHARING_NICE 10
 
 struct worker {
 	struct workers *workers; /* the reactor's */
@@ -40,9 +42,8 @@ static void *work_on(void *arg)
 	struct worker *worker = arg;
 	struct work *work;
 
-	/* On a reactor's CPU the reactor comes first, which has all guests to serve. This thread's.
-	 */
-	setpriority(PRIO_PROCESS, 0, WORKER_NICE);
+	if (cpu_use_includes(reactor_cpu(worker->workers->reactor)))
+		setpriority(PRIO_PROCESS, 0, SHARING_NICE); /* this thread's */
 	for (;;) {
 		wait_for(&worker->turn);
 		work = worker->work;
@@ -59,7 +60,7 @@ static void *work_on(void *arg)
 	return NULL;
 }
 
-/* Signals are the main thread's; the CPUs are all that the process may use, not the reactors'. */
+/* Signals are the main thread's; the CPUs are the main thread's as well. */
 static int make_thread(struct worker *worker)
 {
 	pthread_attr_t attr;

@@ -692,6 +692,31 @@ def other_cpus(case):
         equal(case.end(daemon), 0, "the status")
 
 
+def cpus_of_threads(process):
+    """{name: CPUs that it may use} of all threads of that name."""
+    cpus = {}
+    for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir():
+        name = (task / "comm").read_text().strip()
+        cpus.setdefault(name, set()).update(os.sched_getaffinity(int(task.name)))
+    return cpus
+
+
+def reactors_have_their_cpus(case):
+    """Other threads keep off them, unless there are no other CPUs."""
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        raise Skip("it takes two CPUs")
+    for usable, others in ((cpus[-2:], {cpus[-2]}), (cpus[-1:], {cpus[-1]})):
+        daemon = case.start("-c", case.config(target=f", cpus: [{cpus[-1]}]"),
+                            preexec_fn=lambda usable=usable: os.sched_setaffinity(0, usable))
+        found = cpus_of_threads(daemon)
+        equal(found.pop(f"reactor-{cpus[-1]}"), {cpus[-1]}, "the reactor's CPUs")
+        check("control" in found and "log" in found, f"threads: {sorted(found)}")
+        for name, used in found.items():
+            equal(used, others, f"CPUs of {name}")
+        equal(case.end(daemon), 0, "the status")
+
+
 def without_sys(case):
     if os.getuid() or subprocess.run(["unshare", "-m", "true"], check=False,
                                      stderr=subprocess.DEVNULL).returncode:
@@ -738,7 +763,7 @@ CASES = [option_help, option_version, wrong_options, check_only, check_beside_a_
          lock_is_a_link, another_program_listens, mode_and_owner, owner,
          socket_dir, path_too_long, unprivileged, unwritable, not_allowed_to_give,
          messages_about_rights, any_umask, folder_of_another, hang_up, limit_of_files, other_cpus,
-         without_sys, too_few_queues, inherited_journal]
+         reactors_have_their_cpus, without_sys, too_few_queues, inherited_journal]
 
 
 if __name__ == "__main__":
