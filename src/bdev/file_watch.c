@@ -123,6 +123,7 @@ static void tick(void *arg)
 	if (fc->ch->bdev->io_timeout_ns)
 		expire(fc);
 	judge(fc);
+	workers_look(&fc->workers);
 	if (fc->tick % TRIM_TICKS == 0)
 		workers_trim(&fc->workers);
 	fc->watching = fc->first || fc->late || fc->hangs || workers_any(&fc->workers);

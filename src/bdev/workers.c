@@ -17,6 +17,12 @@
 #define STACK_BYTES (128u << 10)
 /* On a reactor's CPU the reactor comes first, which has all guests to serve. */
 #define SHARING_NICE 10
+/*
+ * After so much work in a row that waited for nothing, no more of it goes on at a time than there
+ * are CPUs for: the rest would only wait for a CPU, and take it from others.
+ */
+#define QUICK_AFTER 64
+#define QUICK_MIN   2
 
 struct worker {
 	struct workers *workers; /* the reactor's */
@@ -29,12 +35,29 @@ struct worker {
 /* --- making them --- */
 
 static sem_t asked;
+static unsigned int quick_max; /* at a time, of work that waits for nothing */
 static _Atomic(struct workers *) asking;
 
 static void wait_for(sem_t *sem)
 {
 	while (sem_wait(sem))
 		;
+}
+
+/* How often the thread has gone to sleep. */
+static long sleeps(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_nvcsw;
+}
+
+static void run(struct work *work)
+{
+	long before = sleeps();
+
+	work->run(work);
+	work->waited = sleeps() != before;
 }
 
 static void *work_on(void *arg)
@@ -49,7 +72,7 @@ static void *work_on(void *arg)
 		work = worker->work;
 		if (!work)
 			break;
-		work->run(work);
+		run(work);
 		/* The worker may have its next work, and `work` be gone, before this returns. */
 		atomic_store(&worker->sending, true);
 		reactor_send(worker->workers->reactor, &work->msg);
@@ -120,6 +143,7 @@ static int start_maker(void)
 
 	if (sem_init(&asked, 0, 0))
 		return -errno;
+	quick_max = cpu_use_count() > QUICK_MIN ? cpu_use_count() : QUICK_MIN;
 	/* Inherited by the workers. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -147,11 +171,21 @@ int workers_start_maker(void)
 
 /* --- work --- */
 
+static bool is_quick(const struct workers *workers)
+{
+	return workers->nquick == QUICK_AFTER;
+}
+
+static unsigned int busy_max(const struct workers *workers)
+{
+	return is_quick(workers) ? min_t(unsigned int, quick_max, workers->max) : workers->max;
+}
+
 static void ask(struct workers *workers)
 {
 	struct workers *first = atomic_load(&asking);
 
-	if (workers->asked || workers->n == workers->max)
+	if (workers->asked || workers->n >= busy_max(workers))
 		return;
 	workers->asked = true;
 	workers->owner->hold(workers);
@@ -178,18 +212,30 @@ static void remove_waiting(struct workers *workers, struct work *work)
 		workers->last = work->prevp;
 }
 
-static void give_next(struct workers *workers, struct worker *worker)
+static void add_idle(struct workers *workers, struct worker *worker)
 {
-	struct work *work = workers->first;
-
-	if (work) {
-		remove_waiting(workers, work);
-		hand_over(worker, work);
-		return;
-	}
 	worker->next_idle = workers->idle;
 	workers->idle = worker;
 	workers->nidle++;
+}
+
+/* What waits, to those that are idle, as many as there may be. */
+static void give_out(struct workers *workers)
+{
+	while (workers->first && workers->idle && workers_busy(workers) < busy_max(workers)) {
+		struct worker *worker = workers->idle;
+		struct work *work = workers->first;
+
+		workers->idle = worker->next_idle;
+		workers->nidle--;
+		workers->spare = min_t(unsigned int, workers->spare, workers->nidle);
+		remove_waiting(workers, work);
+		hand_over(worker, work);
+	}
+	if (workers->first && !workers->idle) {
+		workers->spare = 0;
+		ask(workers);
+	}
 }
 
 static void take_made(void *arg)
@@ -199,9 +245,8 @@ static void take_made(void *arg)
 	workers->asked = false;
 	if (workers->made) {
 		workers->n++;
-		give_next(workers, workers->made);
-		if (workers->first)
-			ask(workers);
+		add_idle(workers, workers->made);
+		give_out(workers);
 	} else if (!workers->n && workers->first) {
 		workers->owner->none(workers);
 	}
@@ -211,10 +256,16 @@ static void take_made(void *arg)
 static void end_work(void *arg)
 {
 	struct work *work = arg;
-	struct worker *worker = work->worker;
+	struct workers *workers = work->workers;
 
+	add_idle(workers, work->worker);
 	work->worker = NULL;
-	give_next(work->workers, worker);
+	workers->ended = true;
+	if (work->waited)
+		workers->nquick = 0;
+	else if (!is_quick(workers))
+		workers->nquick++;
+	give_out(workers);
 	work->done(work);
 }
 
@@ -228,24 +279,14 @@ void workers_init(struct workers *workers, struct reactor *r, unsigned int max,
 
 void work_start(struct workers *workers, struct work *work)
 {
-	struct worker *worker = workers->idle;
-
 	work->workers = workers;
 	work->msg = (struct reactor_msg){.fn = end_work, .arg = work};
-	if (worker) {
-		workers->idle = worker->next_idle;
-		workers->nidle--;
-		workers->spare = min_t(unsigned int, workers->spare, workers->nidle);
-		hand_over(worker, work);
-		return;
-	}
 	work->worker = NULL;
 	work->next = NULL;
 	work->prevp = workers->last;
 	*workers->last = work;
 	workers->last = &work->next;
-	workers->spare = 0;
-	ask(workers);
+	give_out(workers);
 }
 
 bool work_stop(struct work *work)
@@ -288,6 +329,15 @@ void workers_trim(struct workers *workers)
 	wait_for_senders(workers);
 	end_idle(workers, workers->spare);
 	workers->spare = workers->nidle;
+}
+
+void workers_look(struct workers *workers)
+{
+	if (!workers->ended && workers->first) {
+		workers->nquick = 0;
+		give_out(workers);
+	}
+	workers->ended = false;
 }
 
 void workers_fini(struct workers *workers)

@@ -28,6 +28,7 @@ struct work {
 	struct workers *workers;
 	struct worker *worker; /* NULL: it waits, or isn't started */
 	struct work *next, **prevp;
+	bool waited; /* run() slept */
 	struct reactor_msg msg;
 };
 
@@ -46,7 +47,9 @@ struct workers {
 	const struct workers_owner *owner;
 	/* Private. */
 	unsigned int n, nidle;
-	unsigned int spare; /* the fewest that were idle since the last workers_trim() */
+	unsigned int spare;  /* the fewest that were idle since the last workers_trim() */
+	unsigned int nquick; /* of the last works, that waited for nothing; no more than count */
+	bool ended;	     /* one has, since the last workers_look() */
 	struct worker *idle;
 	struct work *first, **last; /* wait */
 	bool asked;		    /* for one more */
@@ -88,6 +91,12 @@ static inline struct work *workers_first_waiting(const struct workers *workers)
 {
 	return workers->first;
 }
+
+/*
+ * A few times a second: work that had not been expected to wait, and does, is not to keep other
+ * work waiting.
+ */
+void workers_look(struct workers *workers);
 
 /* Ends the threads that there was no work for since the last call. */
 void workers_trim(struct workers *workers);
