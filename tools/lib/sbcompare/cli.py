@@ -123,8 +123,10 @@ class Settings:
     bench_cpu: int
     polling: str
     file_dir: str
-    # Of tools/measure-limits neighbours: another build, one load, where a chart goes.
+    # Of tools/measure-limits: another build; of depths what is measured (depths.Selection); of
+    # neighbours one load, where a chart goes.
     before: pathlib.Path | None = None
+    selection: object = None
     only: str = ""
     chart: pathlib.Path | None = None
 

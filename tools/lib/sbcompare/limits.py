@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 
-from sbcompare import bench, charts, cli, description, fio, modes, neighbours, scaling, servers
+from sbcompare import (bench, charts, cli, depths, description, fio, modes, neighbours, scaling,
+                       servers)
+from sbcompare.depths import DEPTHS, WITH_QSD
 from sbcompare.figures import seconds
 from sbcompare.measurer import OURS, Measurer, load, note, places, print_table
 
@@ -17,68 +19,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 DESCRIPTION = """\
 Measures shadowbell with shadowbell-bench, without a guest, and prints Markdown tables: IOPS by
-iodepth over a null bdev beside qemu-storage-daemon; how near memory comes to copying alone; a file
+iodepth over a null bdev beside qemu-storage-daemon or another build of the daemon, with requests
+submitted one by one and in batches; how near memory comes to copying alone; a file
 with O_DIRECT beside fio's io_uring and qemu-storage-daemon; what idle queues and controllers cost;
 what a second reactor brings, and a queue that moves to it. If asked for, what guests that behave
 have beside hostile ones (neighbours; needs root and /dev/fuse).
 One CPU for the target and another for the load; runs alternate, and medians are printed.
 """
-
-DEPTHS = (1, 8, 32, 128)
-WITH_QSD = modes.BENCH_MODES
-TRANSPORTS = (*(mode for mode in OURS if mode.kind == "nvme"),
-              modes.Mode("shadowbell-nvme-vfio", "shadowbell nvme, vfio-user", "shadowbell", "nvme",
-                         transport="vfio-user"))
-
-TIMES = "{:.1f}".format
-# Of runs at iodepth 1. The tails are those of each run: the CPUs may be near each other in one.
-LATENCIES = (("p50", seconds), ("p99", seconds), ("p99.9", seconds), ("tail", TIMES),
-             ("round_trip", seconds), ("round_trip_p99.9", seconds), ("round_trip_tail", TIMES))
-
-
-def measure_by_depth(m, what, compared, running, settings):
-    """Every mode at every iodepth, in alternation."""
-    for number in range(settings.bench_rounds):
-        note(f"{what}, round {number + 1} of {settings.bench_rounds}")
-        for depth in DEPTHS:
-            for mode in compared:
-                m.add(mode.title, depth, bench.measure(mode, load(depth), running, settings))
-
-
-def depths(settings):
-    """IOPS and latency by iodepth on nothing."""
-    m = Measurer(settings)
-    with places("null", settings) as place, \
-            servers.Servers(place, WITH_QSD, settings) as running:
-        measure_by_depth(m, "null bdev", WITH_QSD, running, settings)
-    print_table("Null bdev, 4 KiB random read, one queue: IOPS",
-                ["mode", *(f"iodepth {depth}" for depth in DEPTHS)],
-                [[mode.title, *(m.value(mode.title, depth, "iops") for depth in DEPTHS)]
-                 for mode in WITH_QSD])
-    qsd = next(mode.title for mode in WITH_QSD if mode.server == "qsd")
-    print_table("How many times qemu-storage-daemon", ["mode", *map(str, DEPTHS)],
-                [[mode.title, *(m.ratio(mode.title, qsd, depth) for depth in DEPTHS)]
-                 for mode in OURS])
-    print_table("Latency at iodepth 1, and of a cache line between the two CPUs in the same runs",
-                ["mode", "median", "p99", "p99.9", "p99.9 / median",
-                 "cache line's round trip", "its p99.9", "p99.9 / median"],
-                [[mode.title, *(m.value(mode.title, 1, name, form) for name, form in LATENCIES)]
-                 for mode in WITH_QSD])
-
-
-def transports(settings):
-    """NVMe over its two transports."""
-    m = Measurer(settings)
-    first, second = TRANSPORTS
-    with places("null", settings) as place, \
-            servers.Servers(place, TRANSPORTS, settings) as running:
-        measure_by_depth(m, "transports", TRANSPORTS, running, settings)
-    print_table("NVMe over vhost-user and vfio-user, null bdev, 4 KiB random read: IOPS",
-                ["transport", *(f"iodepth {depth}" for depth in DEPTHS)],
-                [*([mode.transport, *(m.value(mode.title, depth, "iops") for depth in DEPTHS)]
-                   for mode in TRANSPORTS),
-                 ["ratio", *(m.ratio(second.title, first.title, depth) for depth in DEPTHS)]])
-
 
 def memory(settings):
     """How near a bdev in memory comes to copying alone."""
@@ -155,10 +102,31 @@ def file(settings):
                  for mode in OURS])
 
 
-SECTIONS = {"depths": depths, "transports": transports, "memory": memory, "file": file,
+SECTIONS = {"depths": depths.depths, "transports": depths.transports, "memory": memory, "file": file,
             "scaling": scaling.scaling, "reactors": scaling.reactors, "balance": scaling.balance,
             "neighbours": neighbours.neighbours}
 DEFAULT = [name for name in SECTIONS if name != "neighbours"]
+
+
+def words(parser_, option, known, default):
+    """An option of depths with a list of words, or of numbers if none are known."""
+    names = [str(getattr(one, "name", one)) for one in default]
+    parser_.add_argument(option, metavar="LIST", default=",".join(names),
+                         help=f"depths: of {', '.join(known)} (default: %(default)s)" if known
+                         else "depths: iodepths (default: %(default)s)")
+
+
+def selection(options):
+    """ValueError: a word is none of the known ones."""
+    iodepths = options.depths.split(",")
+    if not all(depth.isdecimal() and int(depth) for depth in iodepths):
+        raise ValueError(f"--depths {options.depths}: no list of iodepths like 1,8")
+    return depths.Selection(
+        modes=modes.pick(depths.MODES, options.modes.split(","), "mode"),
+        depths=tuple(int(depth) for depth in iodepths),
+        backends=modes.pick(depths.BACKENDS, options.bdevs.split(","), "bdev"),
+        rws=modes.pick(depths.RWS, options.rw.split(","), "kind of I/O"),
+        patterns=modes.pick(tuple(depths.PATTERNS), options.patterns.split(","), "pattern"))
 
 
 def parser():
@@ -181,7 +149,12 @@ def parser():
     this.add_argument("--file-dir", metavar="DIR", default="/var/tmp",
                       help="on the file system for the files (default: %(default)s)")
     this.add_argument("--before", metavar="PROGRAM", type=pathlib.Path,
-                      help="neighbours: another build of the daemon, measured in alternation")
+                      help="depths, neighbours: another build of the daemon, measured in alternation")
+    words(this, "--modes", (mode.name for mode in depths.MODES), depths.Selection.modes)
+    words(this, "--depths", None, DEPTHS)
+    words(this, "--bdevs", depths.BACKENDS, depths.Selection.backends)
+    words(this, "--rw", depths.RWS, depths.Selection.rws)
+    words(this, "--patterns", depths.PATTERNS, depths.Selection.patterns)
     this.add_argument("--only", metavar="TEXT", default="",
                       help="neighbours: beside those whose name contains TEXT")
     this.add_argument("--chart", metavar="PATH", type=pathlib.Path,
@@ -195,7 +168,7 @@ def settings_of(options):
                         bench_rounds=options.rounds, bench_runtime=options.runtime, ramp=0.2,
                         vcpus=0, server_cpu=options.server_cpu, bench_cpu=options.bench_cpu,
                         polling=options.polling, file_dir=options.file_dir, before=options.before,
-                        only=options.only, chart=options.chart)
+                        selection=selection(options), only=options.only, chart=options.chart)
 
 
 def run(options):
@@ -204,11 +177,13 @@ def run(options):
             raise cli.UsageError(f"no section '{name}'; there are: {' '.join(SECTIONS)}")
     if not os.path.isdir(options.file_dir):
         raise cli.UsageError(f"--file-dir {options.file_dir}: no such directory")
+    if options.before and not options.before.is_file():
+        raise cli.UsageError(f"--before {options.before}: no such program")
+    settings = settings_of(options)
     cli.set_up("Debian packages", "tools/install-deps", "build", "compare")
     cli.set_up("the daemon and shadowbell-bench", "make", "-s", "-j2", "all")
     if "neighbours" in options.sections:
         cli.set_up("hostile guests", "make", "-s", "-j2", "hostile")
-    settings = settings_of(options)
     for name, text in description.describe(None, settings).items():
         if text and name != "runs":
             print(f"- {name}: {text}")
