@@ -5,10 +5,11 @@
 /* Makers of bdevs, one per backend. All: main thread; 0 or -errno, with *err set to a sentence. */
 
 #include <shadowbell/bdev.h>
+#include <sys/types.h>
 
 struct bdev_params {
 	const char *name;
-	uint8_t uuid[16];
+	uint8_t uuid[16];    /* RFC 4122 byte order */
 	uint32_t block_size; /* bytes */
 	uint64_t size_bytes; /* 0: as large as the file */
 	uint32_t
@@ -17,7 +18,7 @@ struct bdev_params {
 
 struct bdev_malloc_params {
 	struct bdev_params common;
-	int numa_node; /* -1: any */
+	int32_t numa_node; /* -1: any */
 };
 
 struct bdev_null_params {
@@ -43,15 +44,24 @@ struct bdev_file_params {
 	bool create; /* make it, with size_bytes, if it doesn't exist */
 	bool read_only;
 	enum bdev_bounce bounce;
+	/* Set by the check of the configuration: which file is there. */
+	struct {
+		bool exists;
+		dev_t dev;
+		ino_t ino;
+	} found;
 };
 
 /* Parts of another bdev, which is claimed while there is one of them. */
 struct bdev_split_params {
-	const char *name; /* the parts': this one with a number, counted from 0 */
+	/*
+	 * The name is the parts' with a number behind it, counted from 0; the size is that of each,
+	 * 0: equal shares of the base. The rest is the base's.
+	 */
+	struct bdev_params common;
 	const char *base;
 	uint32_t count;
-	uint64_t size_bytes; /* of each; 0: equal shares of the base */
-	const uint8_t (*uuids)[16];
+	const uint8_t (*uuids)[16]; /* of the parts */
 };
 
 #define BDEV_SPLIT_PARTS_MAX 256

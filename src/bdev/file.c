@@ -10,9 +10,6 @@
 #include "bdev/file_io.h"
 #include "util/time.h"
 
-/* In all that one bdev may keep waiting on one reactor. */
-#define WORKERS_MAX 16
-
 static struct file_channel *channel_of(struct uring_user *user)
 {
 	return container_of(user, struct file_channel, user);
@@ -43,7 +40,7 @@ static int channel_create(struct bdev *bdev, struct bdev_channel *ch)
 	fc->last = &fc->first;
 	fc->user.blocked = blocked;
 	uring_user_init(&fc->user, ring);
-	workers_init(&fc->workers, ch->reactor, WORKERS_MAX, &file_job_workers);
+	workers_init(&fc->workers, ch->reactor, FILE_WORKERS_MAX, &file_job_workers);
 	file_sync_init(&fc->sync);
 	file_watch_init(fc);
 	fc->fixed = uring_file_add(ring, file_of(bdev)->fd);

@@ -15,6 +15,9 @@
 #include "reactor/reactor.h"
 #include "util/log.h"
 
+/* Workers, all of which one bdev may keep waiting on one reactor. */
+#define FILE_WORKERS_MAX 16
+
 /* Of struct file_bdev's `special`: why its I/O may not go the short way. */
 #define FILE_BY_WORKER (1u << 0) /* submitting its I/O may block: workers do all of it */
 #define FILE_HANGS     (1u << 1) /* some of its I/O is old, and `bounce` is auto */

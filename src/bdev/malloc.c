@@ -13,8 +13,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "bdev/bdev_backends.h"
 #include "bdev/bdev_iov.h"
+#include "bdev/bdev_type.h"
 #include "reactor/reactor.h"
 #include "util/log.h"
 #include "util/util.h"
@@ -280,3 +280,39 @@ free_bdev:
 	free(m);
 	return rc;
 }
+
+/* --- the type --- */
+
+#define MALLOC_BYTES_MAX (UINT64_C(64) << 40) /* what an address space has room for */
+#define NUMA_NODE_MAX	 1023
+
+static int create(const void *params, char err[BDEV_ERR_MAX])
+{
+	return bdev_malloc_create(params, err);
+}
+
+static void needs(const void *params, struct object_needs *needs)
+{
+	needs->memory += ((const struct bdev_params *)params)->size_bytes;
+}
+
+#define FIELD(member) .offset = offsetof(struct bdev_malloc_params, member)
+
+static const struct schema_key keys[] = {
+	{"size", &schema_size, FIELD(common.size_bytes), .required = true, .min = BDEV_BYTES_MIN,
+	 .max = MALLOC_BYTES_MAX, .doc = "The size of the disk.",
+	 .allowed_doc = "a multiple of `block_size`"},
+	{"numa_node", &schema_numa_node, FIELD(numa_node), .dflt = "any", .max = NUMA_NODE_MAX,
+	 .doc = "Where the memory is taken from; `any` leaves it to the kernel.",
+	 .allowed_doc = "a node of this machine"},
+	{0},
+};
+
+const struct bdev_type bdev_malloc_type = {
+	.object = {.name = "malloc",
+		   .doc = "Memory of the daemon.",
+		   .keys = keys,
+		   .params_size = sizeof(struct bdev_malloc_params),
+		   .needs = needs},
+	.create = create,
+};

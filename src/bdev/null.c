@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bdev/bdev_backends.h"
+#include "bdev/bdev_type.h"
 #include "reactor/reactor.h"
 #include "util/time.h"
 #include "util/util.h"
@@ -232,3 +232,33 @@ int bdev_null_create(const struct bdev_null_params *p, char err[BDEV_ERR_MAX])
 	}
 	return rc;
 }
+
+/* --- the type --- */
+
+static int create(const void *params, char err[BDEV_ERR_MAX])
+{
+	return bdev_null_create(params, err);
+}
+
+#define FIELD(member) .offset = offsetof(struct bdev_null_params, member)
+
+static const struct schema_key keys[] = {
+	{"size", &schema_size, FIELD(common.size_bytes), .required = true, .min = BDEV_BYTES_MIN,
+	 .max = BDEV_BYTES_MAX, .doc = "The size of the disk.",
+	 .allowed_doc = "a multiple of `block_size`"},
+	{"latency_us", &schema_uint32, FIELD(latency_us), .dflt = "0",
+	 .max = BDEV_NULL_LATENCY_US_MAX, .unit = "microseconds",
+	 .doc = "Each I/O completes that much later, as on a slow disk."},
+	{"io_timeout_s", &schema_uint32, FIELD(common.io_timeout_s), .dflt = "0",
+	 .max = BDEV_IO_TIMEOUT_MAX, .unit = "seconds",
+	 .doc = "I/O that would take longer ends then, with an error; 0: none does."},
+	{0},
+};
+
+const struct bdev_type bdev_null_type = {
+	.object = {.name = "null",
+		   .doc = "No storage: reads leave the buffer as it is, writes are thrown away.",
+		   .keys = keys,
+		   .params_size = sizeof(struct bdev_null_params)},
+	.create = create,
+};

@@ -179,7 +179,7 @@ static void base_removed(struct bdev_desc *desc, void *arg)
 
 static int check_params(const struct bdev_split_params *p, char err[BDEV_ERR_MAX])
 {
-	size_t len = p->name ? strlen(p->name) : 0;
+	size_t len = p->common.name ? strlen(p->common.name) : 0;
 	char last[PART_NAME_BYTES];
 
 	if (!p->count || p->count > BDEV_SPLIT_PARTS_MAX) {
@@ -187,7 +187,8 @@ static int check_params(const struct bdev_split_params *p, char err[BDEV_ERR_MAX
 			 p->count, BDEV_SPLIT_PARTS_MAX);
 		return -EINVAL;
 	}
-	if (len && len <= BDEV_NAME_MAX && part_name(last, p->name, p->count - 1) <= BDEV_NAME_MAX)
+	if (len && len <= BDEV_NAME_MAX &&
+	    part_name(last, p->common.name, p->count - 1) <= BDEV_NAME_MAX)
 		return 0;
 	snprintf(err, BDEV_ERR_MAX,
 		 "name: it has %zu characters; with the number of a part, it must have at most %d",
@@ -256,22 +257,23 @@ static uint32_t unit_of(const struct bdev *base)
 static int find_size(const struct bdev *base, const struct bdev_split_params *p, uint64_t *nblocks,
 		     char err[BDEV_ERR_MAX])
 {
-	uint64_t n = p->size_bytes >> base->block_shift, share = base->nblocks / p->count;
+	uint64_t n = p->common.size_bytes >> base->block_shift, share = base->nblocks / p->count;
 	uint64_t unit = unit_of(base) >> base->block_shift;
 
-	if (p->size_bytes % base->block_size) {
+	if (p->common.size_bytes % base->block_size) {
 		snprintf(err, BDEV_ERR_MAX,
 			 "size: %" PRIu64 " bytes are not a multiple of the block size of bdev "
 			 "\"%s\", %" PRIu32,
-			 p->size_bytes, base->name, base->block_size);
+			 p->common.size_bytes, base->name, base->block_size);
 		return -EINVAL;
 	}
-	if (p->size_bytes && n > share) {
+	if (p->common.size_bytes && n > share) {
 		snprintf(err, BDEV_ERR_MAX,
 			 "size: %" PRIu32 " parts of %" PRIu64
 			 " bytes don't fit into bdev \"%s\", which has %" PRIu64
 			 " blocks of %" PRIu32,
-			 p->count, p->size_bytes, base->name, base->nblocks, base->block_size);
+			 p->count, p->common.size_bytes, base->name, base->nblocks,
+			 base->block_size);
 		return -EINVAL;
 	}
 	if (!share) {
@@ -325,7 +327,7 @@ int bdev_split_create(const struct bdev_split_params *p, char err[BDEV_ERR_MAX])
 		snprintf(err, BDEV_ERR_MAX, "out of memory");
 		return -ENOMEM;
 	}
-	snprintf(s->name, sizeof(s->name), "%s", p->name);
+	snprintf(s->name, sizeof(s->name), "%s", p->common.name);
 	atomic_init(&s->refs, 1);
 	rc = open_base(s, p, err);
 	if (rc) {

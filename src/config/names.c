@@ -34,7 +34,7 @@ const struct config_index_entry *config_index_find(const struct config_index *in
 	return &index->entries[low];
 }
 
-static void add(struct config_index *index, const char *name, struct config_pos pos,
+static void add(struct config_index *index, const char *name, struct schema_pos pos,
 		const struct config_bdev *bdev)
 {
 	if (!name) {
@@ -49,11 +49,10 @@ static void add(struct config_index *index, const char *name, struct config_pos 
 /* NULL: it is no part. */
 static const struct config_bdev *split_of(const struct config_index_entry *entry)
 {
-	return entry->bdev && entry->bdev->type == CONFIG_BDEV_PART ? entry->bdev->part.split
-								    : NULL;
+	return entry->bdev ? entry->bdev->whole : NULL;
 }
 
-static void report_same(struct config_errors *errors, const char *noun,
+static void report_same(struct schema_errors *errors, const char *noun,
 			const struct config_index_entry *before,
 			const struct config_index_entry *entry)
 {
@@ -61,22 +60,21 @@ static void report_same(struct config_errors *errors, const char *noun,
 	const char *whose = split_of(before) ? "a part of the " : "the ";
 
 	if (!split)
-		config_errors_add(
-			errors, entry->pos,
-			"%s %s: name: %s is the name of %s%s in line %u; allowed: one of its own",
-			noun, CONFIG_QUOTE(entry->name), CONFIG_QUOTE(entry->name), whose, noun,
-			before->pos.line);
+		schema_errors_add(errors, entry->pos,
+				  "%s %s: name: %s is the name of %s%s %s; allowed: one of its own",
+				  noun, SCHEMA_QUOTE(entry->name), SCHEMA_QUOTE(entry->name), whose,
+				  noun, SCHEMA_AT(before->pos));
 	/* Of splits with one name, all parts have the same names. */
-	else if (!split_of(before) || strcmp(split_of(before)->name, split->name) != 0)
-		config_errors_add(
-			errors, entry->pos,
-			"%s %s: name: its part %s has the name of %s%s in line %u; allowed: "
-			"another name",
-			noun, CONFIG_QUOTE(split->name), CONFIG_QUOTE(entry->name), whose, noun,
-			before->pos.line);
+	else if (!split_of(before) ||
+		 strcmp(split_of(before)->params->name, split->params->name) != 0)
+		schema_errors_add(errors, entry->pos,
+				  "%s %s: name: its part %s has the name of %s%s %s; allowed: "
+				  "another name",
+				  noun, SCHEMA_QUOTE(split->params->name),
+				  SCHEMA_QUOTE(entry->name), whose, noun, SCHEMA_AT(before->pos));
 }
 
-static void sort(struct config_errors *errors, const char *noun, struct config_index *index)
+static void sort(struct schema_errors *errors, const char *noun, struct config_index *index)
 {
 	qsort(index->entries, index->n, sizeof(*index->entries), compare_entries);
 	for (size_t k = 1; k < index->n; k++) {
@@ -85,38 +83,39 @@ static void sort(struct config_errors *errors, const char *noun, struct config_i
 	}
 }
 
-void config_index_bdevs(struct config *cfg, struct config_errors *errors,
+void config_index_bdevs(struct config *cfg, struct schema_errors *errors,
 			struct config_index *index)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < cfg->nbdevs; i++)
-		n += 1 + config_parts(&cfg->bdevs[i]);
-	index->entries = config_arena_alloc(&cfg->priv->arena, n, sizeof(*index->entries));
+		n += 1 + cfg->bdevs[i].nparts;
+	index->entries = schema_arena_alloc(&cfg->priv->arena, n, sizeof(*index->entries));
 	if (!index->entries)
 		return;
 	for (size_t i = 0; i < cfg->nbdevs; i++) {
 		const struct config_bdev *bdev = &cfg->bdevs[i];
-		struct config_pos pos = config_locate(cfg, &bdev->name, bdev->pos);
+		struct schema_pos pos = config_locate(cfg, &bdev->params->name, bdev->pos);
 
-		add(index, bdev->name, pos, bdev);
-		for (size_t k = 0; k < config_parts(bdev); k++)
-			add(index, bdev->split_of.parts[k].name, pos, &bdev->split_of.parts[k]);
+		add(index, bdev->params->name, pos, bdev);
+		for (size_t k = 0; k < bdev->nparts; k++)
+			add(index, bdev->parts[k].params->name, pos, &bdev->parts[k]);
 	}
 	sort(errors, "bdev", index);
 }
 
-void config_index_controllers(struct config *cfg, struct config_errors *errors,
+void config_index_controllers(struct config *cfg, struct schema_errors *errors,
 			      struct config_index *index)
 {
 	index->entries =
-		config_arena_alloc(&cfg->priv->arena, cfg->ncontrollers, sizeof(*index->entries));
+		schema_arena_alloc(&cfg->priv->arena, cfg->ncontrollers, sizeof(*index->entries));
 	if (!index->entries)
 		return;
 	for (size_t i = 0; i < cfg->ncontrollers; i++) {
 		const struct config_controller *ctrl = &cfg->controllers[i];
 
-		add(index, ctrl->name, config_locate(cfg, &ctrl->name, ctrl->pos), NULL);
+		add(index, ctrl->params->name, config_locate(cfg, &ctrl->params->name, ctrl->pos),
+		    NULL);
 	}
 	sort(errors, "controller", index);
 }

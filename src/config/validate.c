@@ -9,14 +9,14 @@ const char *config_cpus_format(struct config_cpus_text *out, const bool *set)
 	size_t len = 0;
 
 	out->text[0] = '\0';
-	for (unsigned int first = 0; first < CONFIG_CPUS_MAX; first++) {
+	for (unsigned int first = 0; first < SCHEMA_CPUS_MAX; first++) {
 		unsigned int last = first;
 		char range[24];
 		int n;
 
 		if (!set[first])
 			continue;
-		while (last + 1 < CONFIG_CPUS_MAX && set[last + 1])
+		while (last + 1 < SCHEMA_CPUS_MAX && set[last + 1])
 			last++;
 		n = first == last ? sprintf(range, "%u", first)
 				  : sprintf(range, "%u-%u", first, last);
@@ -31,7 +31,7 @@ const char *config_cpus_format(struct config_cpus_text *out, const bool *set)
 }
 
 /* The CPUs of a list that are not allowed; returns whether there are any. */
-static bool find_forbidden(const struct config_cpus *cpus, const bool *allowed, bool *forbidden)
+static bool find_forbidden(const struct schema_cpus *cpus, const bool *allowed, bool *forbidden)
 {
 	bool any = false;
 
@@ -48,124 +48,137 @@ static void default_cpus(struct config *cfg, const struct config_host *host)
 	struct config_controller *ctrls = (struct config_controller *)cfg->controllers;
 	unsigned int *cpu;
 
-	if (config_places_has(cfg, &cfg->target.cpus))
+	if (config_gives(cfg, &cfg->target.cpus))
 		return;
-	cpu = config_arena_alloc(&cfg->priv->arena, 1, sizeof(*cpu));
+	cpu = schema_arena_alloc(&cfg->priv->arena, 1, sizeof(*cpu));
 	if (!cpu)
 		return;
-	while (*cpu + 1 < CONFIG_CPUS_MAX && !host->cpu[*cpu])
+	while (*cpu + 1 < SCHEMA_CPUS_MAX && !host->cpu[*cpu])
 		(*cpu)++;
-	cfg->target.cpus = (struct config_cpus){.cpu = cpu, .n = 1};
+	cfg->target.cpus = (struct schema_cpus){.cpu = cpu, .n = 1};
 	for (size_t i = 0; i < cfg->ncontrollers; i++) {
-		if (!config_places_has(cfg, &ctrls[i].cpus))
-			ctrls[i].cpus = cfg->target.cpus;
+		if (!config_gives(cfg, &ctrls[i].params->cpus))
+			ctrls[i].params->cpus = cfg->target.cpus;
 	}
 }
 
-static void check_target_cpus(const struct config *cfg, struct config_errors *errors,
+static void check_target_cpus(const struct config *cfg, struct schema_errors *errors,
 			      const struct config_host *host)
 {
 	const struct config_target *target = &cfg->target;
-	bool forbidden[CONFIG_CPUS_MAX] = {false};
+	bool forbidden[SCHEMA_CPUS_MAX] = {false};
 	struct config_cpus_text given, allowed;
 
 	if (!find_forbidden(&target->cpus, host->cpu, forbidden))
 		return;
-	config_errors_add(errors, config_locate(cfg, &target->cpus, target->pos),
+	schema_errors_add(errors, config_locate(cfg, &target->cpus, target->pos),
 			  "target: cpus: CPU %s is not usable by this process; allowed: %s",
 			  config_cpus_format(&given, forbidden),
 			  config_cpus_format(&allowed, host->cpu));
 }
 
-static void check_controller_cpus(const struct config *cfg, struct config_errors *errors,
+static void check_controller_cpus(const struct config *cfg, struct schema_errors *errors,
 				  const struct config_controller *ctrl)
 {
-	bool target[CONFIG_CPUS_MAX] = {false};
-	bool forbidden[CONFIG_CPUS_MAX] = {false};
+	bool target[SCHEMA_CPUS_MAX] = {false};
+	bool forbidden[SCHEMA_CPUS_MAX] = {false};
 	struct config_cpus_text given, allowed;
 
 	/* Most have the target's own list. If that is wrong, nothing can be said about this one. */
-	if (ctrl->cpus.cpu == cfg->target.cpus.cpu || cfg->target.cpus.n == 0)
+	if (ctrl->params->cpus.cpu == cfg->target.cpus.cpu || cfg->target.cpus.n == 0)
 		return;
 	for (size_t i = 0; i < cfg->target.cpus.n; i++)
 		target[cfg->target.cpus.cpu[i]] = true;
-	if (!find_forbidden(&ctrl->cpus, target, forbidden))
+	if (!find_forbidden(&ctrl->params->cpus, target, forbidden))
 		return;
-	config_errors_add(errors, config_locate(cfg, &ctrl->cpus, ctrl->pos),
+	schema_errors_add(errors, config_locate(cfg, &ctrl->params->cpus, ctrl->pos),
 			  "controller %s: cpus: CPU %s is not among the target's; allowed: %s",
-			  CONFIG_QUOTE(ctrl->name), config_cpus_format(&given, forbidden),
+			  SCHEMA_QUOTE(ctrl->params->name), config_cpus_format(&given, forbidden),
 			  config_cpus_format(&allowed, target));
 }
 
-static void set_socket_path(struct config *cfg, struct config_errors *errors,
+static void set_socket_path(struct config *cfg, struct schema_errors *errors,
 			    struct config_controller *ctrl)
 {
 	const char *dir = cfg->target.socket_dir;
 	size_t dir_len = strlen(dir);
 	const char *slash = dir_len && dir[dir_len - 1] == '/' ? "" : "/";
-	bool folder = ctrl->type == CONFIG_CONTROLLER_NVME &&
-		      ctrl->nvme.socket_layout == CONFIG_SOCKET_FOLDER;
+	const struct controller_type *type = ctrl->type ? controller_type_of(ctrl->type) : NULL;
+	bool folder = type && type->has_folder && type->has_folder(ctrl->params);
 	const char *last = folder ? "/cntrl" : "";
-	size_t len = dir_len + strlen(slash) + strlen(ctrl->name) + strlen(last);
+	size_t len = dir_len + strlen(slash) + strlen(ctrl->params->name) + strlen(last);
 
 	if (len > CONFIG_SOCKET_PATH_MAX)
-		config_errors_add(
-			errors, config_locate(cfg, &ctrl->name, ctrl->pos),
+		schema_errors_add(
+			errors, config_locate(cfg, &ctrl->params->name, ctrl->pos),
 			"controller %s: the path of its socket in socket_dir %s is %zu bytes "
 			"long; allowed: up to %d, with a shorter socket_dir or name",
-			CONFIG_QUOTE(ctrl->name), CONFIG_QUOTE(dir), len, CONFIG_SOCKET_PATH_MAX);
+			SCHEMA_QUOTE(ctrl->params->name), SCHEMA_QUOTE(dir), len,
+			CONFIG_SOCKET_PATH_MAX);
 	else
-		ctrl->socket_path = config_arena_printf(&cfg->priv->arena, "%s%s%s%s", dir, slash,
-							ctrl->name, last);
+		ctrl->socket_path = schema_arena_printf(&cfg->priv->arena, "%s%s%s%s", dir, slash,
+							ctrl->params->name, last);
 	if (folder)
-		ctrl->socket_folder =
-			config_arena_printf(&cfg->priv->arena, "%s%s%s", dir, slash, ctrl->name);
+		ctrl->socket_folder = schema_arena_printf(&cfg->priv->arena, "%s%s%s", dir, slash,
+							  ctrl->params->name);
 }
 
-void config_validate_sockets(struct config *cfg, struct config_errors *errors)
+void config_validate_sockets(struct config *cfg, struct schema_errors *errors)
 {
 	struct config_controller *ctrls = (struct config_controller *)cfg->controllers;
 
 	for (size_t i = 0; i < cfg->ncontrollers; i++) {
-		if (ctrls[i].name)
+		if (ctrls[i].params->name)
 			set_socket_path(cfg, errors, &ctrls[i]);
 	}
 }
 
-static void validate_blk(struct config *cfg, struct config_errors *errors,
-			 const struct config_index *bdevs, struct config_controller *ctrl)
-{
-	struct config_where where;
+struct refs {
+	struct config *cfg;
+	struct schema_errors *errors;
+	const struct config_index *bdevs;
+	const struct config_controller *ctrl;
+};
 
-	ctrl->blk.bdev =
-		config_resolve_bdev(cfg, errors, bdevs, config_where_format(&where, ctrl, "bdev"),
-				    &ctrl->blk.bdev_name, ctrl->pos);
+static void resolve(void *arg, const struct config_ref *ref)
+{
+	const struct refs *refs = arg;
+
+	*ref->bdev = config_resolve_bdev(refs->cfg, refs->errors, refs->bdevs, refs->ctrl, ref);
 }
 
-static void validate_controllers(struct config *cfg, struct config_errors *errors,
+static void validate_controller(struct config *cfg, struct schema_errors *errors,
+				const struct config_index *bdevs, struct config_controller *ctrl)
+{
+	struct refs refs = {.cfg = cfg, .errors = errors, .bdevs = bdevs, .ctrl = ctrl};
+	struct object_check check = {
+		.errors = errors,
+		.places = &cfg->priv->places,
+		.noun = "controller",
+		.name = ctrl->params->name,
+		.pos = ctrl->pos,
+	};
+
+	check_controller_cpus(cfg, errors, ctrl);
+	if (!ctrl->type)
+		return;
+	controller_type_of(ctrl->type)->refs(ctrl->params, resolve, &refs);
+	if (ctrl->type->check)
+		ctrl->type->check(&check, ctrl->params);
+}
+
+static void validate_controllers(struct config *cfg, struct schema_errors *errors,
 				 const struct config_index *bdevs)
 {
 	struct config_controller *ctrls = (struct config_controller *)cfg->controllers;
 
 	for (size_t i = 0; i < cfg->ncontrollers; i++) {
-		if (!ctrls[i].name)
-			continue;
-		check_controller_cpus(cfg, errors, &ctrls[i]);
-		switch (ctrls[i].type) {
-		case CONFIG_CONTROLLER_NVME:
-			config_validate_nvme(cfg, errors, bdevs, &ctrls[i]);
-			break;
-		case CONFIG_CONTROLLER_BLK:
-			validate_blk(cfg, errors, bdevs, &ctrls[i]);
-			break;
-		case CONFIG_CONTROLLER_SCSI:
-			config_validate_scsi(cfg, errors, bdevs, &ctrls[i]);
-			break;
-		}
+		if (ctrls[i].params->name)
+			validate_controller(cfg, errors, bdevs, &ctrls[i]);
 	}
 }
 
-void config_validate(struct config *cfg, struct config_errors *errors,
+void config_validate(struct config *cfg, struct schema_errors *errors,
 		     const struct config_host *host)
 {
 	struct config_index bdevs = {.incomplete = !cfg->bdevs};
@@ -173,7 +186,7 @@ void config_validate(struct config *cfg, struct config_errors *errors,
 
 	default_cpus(cfg, host);
 	check_target_cpus(cfg, errors, host);
-	if (!config_validate_splits(cfg, errors))
+	if (!config_validate_stack(cfg, errors))
 		bdevs.incomplete = true;
 	config_index_bdevs(cfg, errors, &bdevs);
 	config_index_controllers(cfg, errors, &controllers);

@@ -3,18 +3,22 @@
 #include <string.h>
 
 #include "config/private.h"
-#include "config/uuid.h"
+#include "schema/uuid.h"
 
-/* The serial of a controller, or of a LUN of it. */
+/* One that is known. */
 struct serial {
+	const char *text;
 	const char *const *field;
 	const struct config_controller *ctrl;
-	const struct config_lun *lun;	/* NULL: the controller's own */
-	size_t target_index, lun_index; /* of the LUN */
-	size_t order;			/* in the file */
+	const struct config_bdev *bdev; /* of a LUN; NULL: the controller's own */
+	struct schema_pos pos;
+	const char *where; /* the arena's */
+	size_t order;	   /* in the file */
 };
 
 struct serials {
+	struct config *cfg;
+	const struct config_controller *ctrl; /* that is being visited */
 	struct serial *list;
 	size_t n;
 };
@@ -26,10 +30,10 @@ static const char *derive_serial(struct config *cfg, const char *name)
 	uint8_t uuid[16];
 	char text[37];
 
-	config_uuid_from_name(name, uuid);
-	config_uuid_format(uuid, text);
+	schema_uuid_from_name(name, uuid);
+	schema_uuid_format(uuid, text);
 	/* With the dashes left out: 8 + 4 + 4 + 2 digits. */
-	return config_arena_printf(&cfg->priv->arena, "SB%.8s%.4s%.4s%.2s", text, text + 9,
+	return schema_arena_printf(&cfg->priv->arena, "SB%.8s%.4s%.4s%.2s", text, text + 9,
 				   text + 14, text + 19);
 }
 
@@ -37,42 +41,33 @@ static int compare_serials(const void *a, const void *b)
 {
 	const struct serial *x = a;
 	const struct serial *y = b;
-	int order = strcmp(*x->field, *y->field);
+	int order = strcmp(x->text, y->text);
 
 	if (order)
 		return order;
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
-static struct config_pos pos_of(const struct serial *s)
-{
-	return s->lun ? s->lun->pos : s->ctrl->pos;
-}
-
-static void report(const struct config *cfg, struct config_errors *errors, const struct serial *one,
+static void report(const struct config *cfg, struct schema_errors *errors, const struct serial *one,
 		   const struct serial *other)
 {
-	struct config_where where;
-
-	if (one->lun)
-		config_where_format(&where, one->ctrl, "targets[%zu]: luns[%zu]: serial",
-				    one->target_index, one->lun_index);
-	else
-		config_where_format(&where, one->ctrl, "serial");
-	config_errors_add(errors, config_locate(cfg, one->field, pos_of(one)),
-			  "%s: %s is the serial of the %s in line %u; allowed: one of its own%s",
-			  where.text, CONFIG_QUOTE(*one->field), other->lun ? "LUN" : "controller",
-			  pos_of(other).line, one->lun ? ", or the same for LUNs on one bdev" : "");
+	schema_errors_add(errors, config_locate(cfg, one->field, one->pos),
+			  "controller %s: %s: %s is the serial of the %s %s; allowed: one of its "
+			  "own%s",
+			  SCHEMA_QUOTE(one->ctrl->params->name), one->where,
+			  SCHEMA_QUOTE(one->text), other->bdev ? "LUN" : "controller",
+			  SCHEMA_AT(other->pos),
+			  one->bdev ? ", or the same for LUNs on one bdev" : "");
 }
 
 /* It is the same disk. */
 static bool may_be_equal(const struct serial *a, const struct serial *b)
 {
-	return a->lun && b->lun && a->lun->bdev == b->lun->bdev;
+	return a->bdev && a->bdev == b->bdev;
 }
 
 /* A guest takes two devices of one serial for two ways to the same disks. */
-static void refuse_duplicates(const struct config *cfg, struct config_errors *errors,
+static void refuse_duplicates(const struct config *cfg, struct schema_errors *errors,
 			      const struct serials *s)
 {
 	const struct serial *first = s->list;
@@ -81,99 +76,72 @@ static void refuse_duplicates(const struct config *cfg, struct config_errors *er
 	for (size_t i = 1; i < s->n; i++) {
 		const struct serial *one = &s->list[i];
 
-		if (strcmp(*one->field, *first->field) != 0)
+		if (strcmp(one->text, first->text) != 0)
 			first = one;
 		else if (may_be_equal(one, first))
 			continue;
 		/* Blame the one that is written out; if none is, the names are the same, which is
 		 * an error. */
-		else if (config_places_has(cfg, one->field))
+		else if (config_gives(cfg, one->field))
 			report(cfg, errors, one, first);
-		else if (config_places_has(cfg, first->field))
+		else if (config_gives(cfg, first->field))
 			report(cfg, errors, first, one);
 	}
 }
 
-static void add(struct serials *s, const struct serial *serial)
+static void count(void *arg, const struct config_serial *serial)
 {
-	s->list[s->n] = *serial;
-	s->list[s->n].order = s->n;
+	(*(size_t *)arg)++;
+}
+
+static void add(void *arg, const struct config_serial *serial)
+{
+	struct schema_arena *arena;
+	struct serials *s = arg;
+
+	arena = &s->cfg->priv->arena;
+	/* One that was given and is wrong is an error already; a LUN's follows from its bdev. */
+	if (!*serial->field && (serial->is_lun || config_gives(s->cfg, serial->field)))
+		return;
+	if (serial->is_lun && !serial->bdev)
+		return;
+	if (!*serial->field)
+		*serial->field = derive_serial(s->cfg, s->ctrl->params->name);
+	if (!*serial->field)
+		return;
+	s->list[s->n] = (struct serial){
+		.text = *serial->field,
+		.field = serial->field,
+		.ctrl = s->ctrl,
+		.bdev = serial->bdev,
+		.pos = serial->is_lun ? serial->pos : s->ctrl->pos,
+		.where = serial->is_lun ? schema_arena_printf(arena, "%s", serial->where)
+					: serial->where,
+		.order = s->n,
+	};
 	s->n++;
 }
 
-/* Those that are given; the others follow from the bdevs' UUIDs. */
-static void add_luns(struct serials *s, const struct config_controller *ctrl)
+static void visit(const struct config_controller *ctrl, config_serial_fn fn, void *arg)
 {
-	for (size_t t = 0; t < ctrl->scsi.ntargets; t++) {
-		const struct config_scsi_target *target = &ctrl->scsi.targets[t];
-
-		for (size_t i = 0; i < target->nluns; i++) {
-			const struct config_lun *lun = &target->luns[i];
-
-			if (lun->serial && lun->bdev)
-				add(s, &(struct serial){.field = &lun->serial,
-							.ctrl = ctrl,
-							.lun = lun,
-							.target_index = t,
-							.lun_index = i});
-		}
-	}
+	if (ctrl->type && ctrl->params->name)
+		controller_type_of(ctrl->type)->serials(ctrl->params, fn, arg);
 }
 
-static void add_own(struct config *cfg, struct serials *s, const struct config_controller *ctrl,
-		    const char **field)
+void config_validate_serials(struct config *cfg, struct schema_errors *errors)
 {
-	/* A serial that was given and is wrong is an error already. */
-	if (!*field && config_places_has(cfg, field))
-		return;
-	if (!*field)
-		*field = derive_serial(cfg, ctrl->name);
-	if (*field)
-		add(s, &(struct serial){.field = field, .ctrl = ctrl});
-}
+	struct serials s = {.cfg = cfg};
+	size_t n = 0;
 
-static void add_controller(struct config *cfg, struct serials *s, struct config_controller *ctrl)
-{
-	switch (ctrl->type) {
-	case CONFIG_CONTROLLER_NVME:
-		add_own(cfg, s, ctrl, &ctrl->nvme.serial);
-		break;
-	case CONFIG_CONTROLLER_BLK:
-		add_own(cfg, s, ctrl, &ctrl->blk.serial);
-		break;
-	case CONFIG_CONTROLLER_SCSI:
-		add_luns(s, ctrl);
-		break;
-	}
-}
-
-/* An upper limit. */
-static size_t count(const struct config *cfg)
-{
-	size_t n = cfg->ncontrollers;
-
-	for (size_t i = 0; i < cfg->ncontrollers; i++) {
-		const struct config_scsi *scsi = &cfg->controllers[i].scsi;
-
-		if (cfg->controllers[i].type != CONFIG_CONTROLLER_SCSI)
-			continue;
-		for (size_t t = 0; t < scsi->ntargets; t++)
-			n += scsi->targets[t].nluns;
-	}
-	return n;
-}
-
-void config_validate_serials(struct config *cfg, struct config_errors *errors)
-{
-	struct config_controller *ctrls = (struct config_controller *)cfg->controllers;
-	struct serials s = {.n = 0};
-
-	s.list = config_arena_alloc(&cfg->priv->arena, count(cfg), sizeof(*s.list));
+	for (size_t i = 0; i < cfg->ncontrollers; i++)
+		visit(&cfg->controllers[i], count, &n);
+	s.list = schema_arena_alloc(&cfg->priv->arena, n, sizeof(*s.list));
 	if (!s.list)
 		return;
 	for (size_t i = 0; i < cfg->ncontrollers; i++) {
-		if (ctrls[i].name)
-			add_controller(cfg, &s, &ctrls[i]);
+		s.ctrl = &cfg->controllers[i];
+		visit(s.ctrl, add, &s);
 	}
-	refuse_duplicates(cfg, errors, &s);
+	if (!cfg->priv->arena.failed)
+		refuse_duplicates(cfg, errors, &s);
 }

@@ -7,24 +7,18 @@
 #include <string.h>
 
 #include "bdev/queue_stats.h"
-#include "blk/blk.h"
-#include "nvme/vnvme.h"
+#include "config/controller_type.h"
 #include "reactor/reactor.h"
-#include "scsi/virtio_scsi.h"
 #include "target/target_internal.h"
 #include "util/log.h"
 #include "util/time.h"
 #include "util/util.h"
-#include "vfio_user/vfio_user.h"
-#include "vhost_user_nvme/vhost_user_nvme.h"
 
 /* Looks after a move before the next one: its effect has to show first. */
 #define SETTLE_LOOKS 3
 /* Looks for which a queue stays: where it came to, and where its I/O took too long to move it. */
 #define STAY_LOOKS  30
 #define RETRY_LOOKS 10
-
-#define SCSI_FIRST_QUEUE 2 /* those before are for task management and events */
 
 struct queue {
 	struct balance_place place;
@@ -54,39 +48,17 @@ struct balance {
 
 /* --- making and destroying --- */
 
-static size_t queues_of(const struct config_controller *c)
+static const struct controller_type *type_of(const struct target *t, size_t controller)
 {
-	switch (c->type) {
-	case CONFIG_CONTROLLER_NVME:
-		return VNVME_MAX_IO_QUEUES + 1;
-	case CONFIG_CONTROLLER_BLK:
-		return c->blk.queues;
-	case CONFIG_CONTROLLER_SCSI:
-		return SCSI_FIRST_QUEUE + c->scsi.queues;
-	}
-	return 0;
+	return controller_type_of(t->cfg->controllers[controller].type);
 }
 
-/* Those before have commands that concern the whole controller. */
-static unsigned int first_movable(const struct config_controller *c)
-{
-	switch (c->type) {
-	case CONFIG_CONTROLLER_NVME:
-		return 1;
-	case CONFIG_CONTROLLER_BLK:
-		return 0;
-	case CONFIG_CONTROLLER_SCSI:
-		return SCSI_FIRST_QUEUE;
-	}
-	return 0;
-}
-
-static bool has_cpu(const struct config_controller *c, int cpu)
+static bool has_cpu(const struct schema_cpus *cpus, int cpu)
 {
 	size_t i;
 
-	for (i = 0; i < c->cpus.n; i++)
-		if ((int)c->cpus.cpu[i] == cpu)
+	for (i = 0; i < cpus->n; i++)
+		if ((int)cpus->cpu[i] == cpu)
 			return true;
 	return false;
 }
@@ -100,11 +72,11 @@ static void fill(const struct target *t, struct balance *b)
 		bool *may = &b->may[i * t->nreactors];
 
 		for (k = 0; k < t->nreactors; k++)
-			may[k] = has_cpu(c, reactor_cpu(t->reactors[k]));
+			may[k] = has_cpu(&c->params->cpus, reactor_cpu(t->reactors[k]));
 		for (k = b->first[i]; k < b->first[i + 1]; k++) {
 			b->queues[k].place.controller = (unsigned int)i;
 			b->queues[k].number = (unsigned int)(k - b->first[i]);
-			b->queues[k].movable = b->queues[k].number >= first_movable(c);
+			b->queues[k].movable = b->queues[k].number >= type_of(t, i)->fixed_queues;
 			b->queues[k].place.reactor = BALANCE_NOWHERE;
 			b->load[k].may = may;
 		}
@@ -142,7 +114,8 @@ static int create(const struct target *t, struct balance **out)
 	if (!b->first)
 		goto fail;
 	for (i = 0; i < t->ncontrollers; i++)
-		b->first[i + 1] = b->first[i] + queues_of(&t->cfg->controllers[i]);
+		b->first[i + 1] =
+			b->first[i] + type_of(t, i)->queues(t->cfg->controllers[i].params);
 	n = b->first[t->ncontrollers];
 	b->may = calloc(t->ncontrollers * t->nreactors + 1, sizeof(*b->may));
 	b->queues = calloc(n + 1, sizeof(*b->queues));
@@ -212,7 +185,7 @@ static void see_queue(void *arg, const char *controller, unsigned int number,
 	size_t i;
 
 	while (b->cursor < t->ncontrollers &&
-	       strcmp(t->cfg->controllers[b->cursor].name, controller))
+	       strcmp(t->cfg->controllers[b->cursor].params->name, controller))
 		b->cursor++;
 	if (b->cursor == t->ncontrollers)
 		return;
@@ -256,42 +229,25 @@ static void look(struct target *t)
 
 /* --- moving --- */
 
-static int move(const struct target *t, const struct queue *q, const struct reactor *to)
-{
-	const struct target_controller *c = &t->controllers[q->place.controller];
-
-	switch (c->type) {
-	case CONFIG_CONTROLLER_NVME:
-		return c->transport == CONFIG_VFIO_USER
-			       ? vfio_user_move_queue(c->vfio, q->number, to)
-			       : vhost_user_nvme_move_queue(c->nvme, q->number, to);
-	case CONFIG_CONTROLLER_BLK:
-		return blk_move_queue(c->blk, q->number, to);
-	case CONFIG_CONTROLLER_SCSI:
-		return virtio_scsi_move_queue(c->scsi, q->number, to);
-	}
-	return -EINVAL;
-}
-
 static void carry_out(const struct target *t, const struct balance_choice *choice)
 {
 	struct balance *b = t->balance;
 	struct queue *q = &b->queues[choice->queue];
 	const struct reactor *from = t->reactors[choice->from], *to = t->reactors[choice->to];
-	int rc = move(t, q, to);
+	size_t controller = q->place.controller;
+	const char *name = t->cfg->controllers[controller].params->name;
+	int rc = type_of(t, controller)->move_queue(t->controllers[controller], q->number, to);
 
 	q->place.stays = rc ? RETRY_LOOKS : STAY_LOOKS;
 	b->rest = SETTLE_LOOKS;
 	b->moved = choice->queue;
 	b->full = BALANCE_NOWHERE;
 	if (rc)
-		log_debug("%s: queue %u stays on CPU %d: %s",
-			  t->cfg->controllers[q->place.controller].name, q->number,
-			  reactor_cpu(from), strerror(-rc));
+		log_debug("%s: queue %u stays on CPU %d: %s", name, q->number, reactor_cpu(from),
+			  strerror(-rc));
 	else
-		log_info("%s: queue %u goes from CPU %d to CPU %d, which has less to do",
-			 t->cfg->controllers[q->place.controller].name, q->number,
-			 reactor_cpu(from), reactor_cpu(to));
+		log_info("%s: queue %u goes from CPU %d to CPU %d, which has less to do", name,
+			 q->number, reactor_cpu(from), reactor_cpu(to));
 }
 
 bool target_balances(const struct target *t)

@@ -121,26 +121,20 @@ void host_limits_get(const char *root, struct host_limits *out)
 #define MAPPINGS_PROCESS    1000
 #define MAPPINGS_CONTROLLER (REGIONS_USUAL + 8)
 #define MAPPINGS_BDEV	    2
-#define SCSI_OTHER_QUEUES   2
-/* Threads of the daemon itself; of a reactor, those of its io_uring among them; of a file whose I/O
- * blocks. */
+/* Threads of the daemon itself; of a reactor, those of its io_uring among them. */
 #define TASKS_PROCESS 16
 #define TASKS_REACTOR 9
-#define TASKS_FILE    16
 
-/* Eventfds: of a virtqueue a kick and a call; of an NVMe controller one a vector, twice over
- * vhost-user. */
-static uint64_t eventfds(const struct config_controller *c)
+static void add_needs(const struct object_type *type, const void *params, struct host_needs *out)
 {
-	switch (c->type) {
-	case CONFIG_CONTROLLER_NVME:
-		return 2 * ((uint64_t)c->nvme.io_queues + 1);
-	case CONFIG_CONTROLLER_BLK:
-		return 2 * (uint64_t)c->blk.queues;
-	case CONFIG_CONTROLLER_SCSI:
-		return 2 * ((uint64_t)c->scsi.queues + SCSI_OTHER_QUEUES);
-	}
-	return 0;
+	struct object_needs needs = {0};
+
+	if (type->needs)
+		type->needs(params, &needs);
+	out->files_idle += needs.files_idle;
+	out->files_all += needs.files_idle + needs.files_all;
+	out->memory += needs.memory;
+	out->tasks += needs.tasks;
 }
 
 void host_needs_get(const struct config *cfg, struct host_needs *out)
@@ -153,20 +147,12 @@ void host_needs_get(const struct config *cfg, struct host_needs *out)
 			    MAPPINGS_CONTROLLER * cfg->ncontrollers,
 		.tasks = TASKS_PROCESS + TASKS_REACTOR * cfg->target.cpus.n,
 	};
-	for (i = 0; i < cfg->nbdevs; i++) {
-		const struct config_bdev *b = &cfg->bdevs[i];
-
-		if (b->type == CONFIG_BDEV_FILE) {
-			out->files_idle++;
-			out->tasks += TASKS_FILE;
-		}
-		if (b->type == CONFIG_BDEV_MALLOC)
-			out->memory += b->malloc.size_bytes;
-	}
 	out->files_idle += FILES_CONTROLLER * cfg->ncontrollers;
 	out->files_all = out->files_idle + FILES_SESSION * cfg->ncontrollers;
+	for (i = 0; i < cfg->nbdevs; i++)
+		add_needs(cfg->bdevs[i].type, cfg->bdevs[i].params, out);
 	for (i = 0; i < cfg->ncontrollers; i++)
-		out->files_all += eventfds(&cfg->controllers[i]);
+		add_needs(cfg->controllers[i].type, cfg->controllers[i].params, out);
 }
 
 /* --- whether it is enough --- */

@@ -21,7 +21,7 @@
 
 static int start_reactors(struct target *t)
 {
-	const struct config_cpus *cpus = &t->cfg->target.cpus;
+	const struct schema_cpus *cpus = &t->cfg->target.cpus;
 	size_t i;
 	int rc;
 

@@ -8,22 +8,7 @@
 #include "util/socket_file.h"
 
 struct balance;
-struct blk;
 struct reactor;
-struct vfio_user;
-struct vhost_user_nvme;
-struct virtio_scsi;
-
-struct target_controller {
-	enum config_controller_type type;
-	enum config_transport transport; /* of type nvme */
-	union {
-		struct vhost_user_nvme *nvme;
-		struct vfio_user *vfio;
-		struct blk *blk;
-		struct virtio_scsi *scsi;
-	};
-};
 
 struct target {
 	const struct config *cfg;
@@ -33,7 +18,7 @@ struct target {
 	struct reactor **reactors; /* as cfg->target.cpus */
 	size_t nreactors;
 	struct reactor_watchdog *watchdog;
-	struct target_controller *controllers; /* as cfg->controllers */
+	void **controllers; /* as cfg->controllers, each its type's */
 	size_t ncontrollers;
 	struct balance *balance; /* NULL: queues stay where they are */
 };

@@ -15,7 +15,11 @@ static inline int split(const char *name, const char *base, uint32_t count, uint
 			char err[BDEV_ERR_MAX])
 {
 	struct bdev_split_params p = {
-		.name = name, .base = base, .count = count, .size_bytes = size, .uuids = uuids};
+		.common = {.name = name, .size_bytes = size},
+		.base = base,
+		.count = count,
+		.uuids = uuids,
+	};
 
 	err[0] = '\0';
 	return bdev_split_create(&p, err);

@@ -302,7 +302,7 @@ static bool split(void)
 {
 	static const uint8_t uuids[REACTORS][16] = {{1}, {2}};
 	struct bdev_split_params p = {
-		.name = "part", .base = "load", .count = REACTORS, .uuids = uuids};
+		.common = {.name = "part"}, .base = "load", .count = REACTORS, .uuids = uuids};
 	char err[BDEV_ERR_MAX];
 
 	CU_ASSERT_EQUAL(bdev_split_create(&p, err), 0);

@@ -3,14 +3,26 @@
 #define TESTS_UNIT_CONFIG_LOAD_H
 
 #include "config/private.h"
+#include "scsi/scsi.h"
+#include "target/type_params.h"
 #include "tests/unit/test.h"
+
+/* The params of an object's type. */
+#define MALLOC(bdev)	((const struct bdev_malloc_params *)(bdev)->params)
+#define FILE_OF(bdev)	((const struct bdev_file_params *)(bdev)->params)
+#define NULL_OF(bdev)	((const struct bdev_null_params *)(bdev)->params)
+#define SPLIT_OF(bdev)	((const struct bdev_split_params *)(bdev)->params)
+#define NVME_OF(ctrl)	((const struct nvme_params *)(ctrl)->params)
+#define BLK_OF(ctrl)	((const struct blk_type_params *)(ctrl)->params)
+#define SCSI_OF(ctrl)	((const struct scsi_params *)(ctrl)->params)
+#define TYPE_OF(object) ((object)->type->name)
 
 /* A machine with the CPUs 0 and 1, whatever the test runs on. */
 static inline int load_text(const char *text, size_t len, struct config **cfg, char **errors)
 {
 	struct config_host host = {.cpu = {true, true}};
 
-	return config_load_text("t", text, len, &host, cfg, errors);
+	return config_load_text("t", schema_tree_from_yaml, text, len, &host, cfg, errors);
 }
 
 static inline void fail_case(const char *file, unsigned int line, const char *name,

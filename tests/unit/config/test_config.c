@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "config/uuid.h"
+#include "schema/uuid.h"
 #include "tests/unit/config/load.h"
 #include "util/log_limit.h"
 
@@ -42,20 +42,20 @@ static void defaults(void)
 	CU_ASSERT_EQUAL(cfg->target.limits.regions, 0);
 	CU_ASSERT_EQUAL(cfg->nbdevs, 1);
 	bdev = &cfg->bdevs[0];
-	CU_ASSERT_EQUAL(bdev->type, CONFIG_BDEV_MALLOC);
-	CU_ASSERT_EQUAL(bdev->block_size, 512);
-	CU_ASSERT_EQUAL(bdev->malloc.size_bytes, 1 << 20);
-	CU_ASSERT_EQUAL(bdev->malloc.numa_node, CONFIG_NUMA_ANY);
+	CU_ASSERT_STRING_EQUAL(TYPE_OF(bdev), "malloc");
+	CU_ASSERT_EQUAL(bdev->params->block_size, 512);
+	CU_ASSERT_EQUAL(MALLOC(bdev)->common.size_bytes, 1 << 20);
+	CU_ASSERT_EQUAL(MALLOC(bdev)->numa_node, SCHEMA_NUMA_ANY);
 	CU_ASSERT_EQUAL(cfg->ncontrollers, 1);
 	ctrl = &cfg->controllers[0];
-	CU_ASSERT_EQUAL(ctrl->type, CONFIG_CONTROLLER_NVME);
+	CU_ASSERT_STRING_EQUAL(TYPE_OF(ctrl), "nvme");
 	CU_ASSERT_STRING_EQUAL(ctrl->socket_path, "/run/shadowbell/c");
-	CU_ASSERT_EQUAL(ctrl->nvme.io_queues, 4);
-	CU_ASSERT_STRING_EQUAL(ctrl->nvme.model, "shadowbell NVMe Controller");
-	CU_ASSERT_EQUAL(ctrl->nvme.nnamespaces, 1);
-	CU_ASSERT_EQUAL(ctrl->nvme.namespaces[0].nsid, 1);
-	CU_ASSERT_PTR_EQUAL(ctrl->nvme.namespaces[0].bdev, bdev);
-	CU_ASSERT_EQUAL(ctrl->nvme.namespaces[0].read_only, false);
+	CU_ASSERT_EQUAL(NVME_OF(ctrl)->nvme.io_queues, 4);
+	CU_ASSERT_STRING_EQUAL(NVME_OF(ctrl)->nvme.model, "shadowbell NVMe Controller");
+	CU_ASSERT_EQUAL(NVME_OF(ctrl)->nnamespaces, 1);
+	CU_ASSERT_EQUAL(NVME_OF(ctrl)->namespaces[0].ns.nsid, 1);
+	CU_ASSERT_PTR_EQUAL(NVME_OF(ctrl)->namespaces[0].bdev, bdev);
+	CU_ASSERT_EQUAL(NVME_OF(ctrl)->namespaces[0].ns.read_only, false);
 	config_free(cfg);
 }
 
@@ -106,11 +106,13 @@ static void default_cpu(void)
 	char *errors = NULL;
 
 	host.cpu[5] = host.cpu[7] = true;
-	CU_ASSERT_EQUAL_FATAL(config_load_text("t", text, strlen(text), &host, &cfg, &errors), 0);
+	CU_ASSERT_EQUAL_FATAL(config_load_text("t", schema_tree_from_yaml, text, strlen(text),
+					       &host, &cfg, &errors),
+			      0);
 	CU_ASSERT_EQUAL(cfg->target.cpus.n, 1);
 	CU_ASSERT_EQUAL(cfg->target.cpus.cpu[0], 5);
-	CU_ASSERT_PTR_EQUAL(cfg->controllers[0].cpus.cpu, cfg->target.cpus.cpu);
-	CU_ASSERT_EQUAL(cfg->controllers[0].cpus.n, 1);
+	CU_ASSERT_PTR_EQUAL(cfg->controllers[0].params->cpus.cpu, cfg->target.cpus.cpu);
+	CU_ASSERT_EQUAL(cfg->controllers[0].params->cpus.n, 1);
 	config_free(cfg);
 }
 
@@ -175,19 +177,19 @@ static void inheritance(void)
 	a = &cfg->controllers[0];
 	b = &cfg->controllers[1];
 	CU_ASSERT_FALSE(cfg->target.balance);
-	CU_ASSERT_EQUAL(a->cpus.n, 2);
-	CU_ASSERT_EQUAL(a->polling.mode, CONFIG_POLL_INTERRUPT);
-	CU_ASSERT_EQUAL(a->polling.idle_us, 9);
-	CU_ASSERT_EQUAL(a->socket.mode, 0600);
-	CU_ASSERT_EQUAL(a->socket.owner, 10);
-	CU_ASSERT_EQUAL(a->socket.group, 11);
-	CU_ASSERT_EQUAL(b->cpus.n, 1);
-	CU_ASSERT_EQUAL(b->cpus.cpu[0], 1);
-	CU_ASSERT_EQUAL(b->polling.mode, CONFIG_POLL_BUSY);
-	CU_ASSERT_EQUAL(b->polling.idle_us, 7);
-	CU_ASSERT_EQUAL(b->socket.mode, 0666);
-	CU_ASSERT_EQUAL(b->socket.owner, 12);
-	CU_ASSERT_EQUAL(b->socket.group, 13);
+	CU_ASSERT_EQUAL(a->params->cpus.n, 2);
+	CU_ASSERT_EQUAL(a->params->polling.mode, CONFIG_POLL_INTERRUPT);
+	CU_ASSERT_EQUAL(a->params->polling.idle_us, 9);
+	CU_ASSERT_EQUAL(a->params->socket.mode, 0600);
+	CU_ASSERT_EQUAL(a->params->socket.owner, 10);
+	CU_ASSERT_EQUAL(a->params->socket.group, 11);
+	CU_ASSERT_EQUAL(b->params->cpus.n, 1);
+	CU_ASSERT_EQUAL(b->params->cpus.cpu[0], 1);
+	CU_ASSERT_EQUAL(b->params->polling.mode, CONFIG_POLL_BUSY);
+	CU_ASSERT_EQUAL(b->params->polling.idle_us, 7);
+	CU_ASSERT_EQUAL(b->params->socket.mode, 0666);
+	CU_ASSERT_EQUAL(b->params->socket.owner, 12);
+	CU_ASSERT_EQUAL(b->params->socket.group, 13);
 	config_free(cfg);
 }
 
@@ -227,7 +229,7 @@ static void namespace_numbers(void)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		const struct config_nvme *nvme;
+		const struct nvme_params *nvme;
 		struct config *cfg;
 		char text[512];
 
@@ -237,10 +239,10 @@ static void namespace_numbers(void)
 		cfg = load_good(rows[i].list, text);
 		if (!cfg)
 			continue;
-		nvme = &cfg->controllers[0].nvme;
+		nvme = NVME_OF(&cfg->controllers[0]);
 		CU_ASSERT_EQUAL(nvme->nnamespaces, rows[i].n);
 		for (size_t k = 0; k < rows[i].n; k++) {
-			if (nvme->namespaces[k].nsid != rows[i].nsids[k])
+			if (nvme->namespaces[k].ns.nsid != rows[i].nsids[k])
 				fail_case(__FILE__, __LINE__, rows[i].list, "another nsid");
 		}
 		config_free(cfg);
@@ -262,24 +264,24 @@ static void bdev_values(void)
 	if (!cfg)
 		return;
 	CU_ASSERT_EQUAL(cfg->nbdevs, 4);
-	CU_ASSERT_EQUAL(cfg->bdevs[0].block_size, 4096);
-	CU_ASSERT_EQUAL(cfg->bdevs[1].type, CONFIG_BDEV_FILE);
-	CU_ASSERT_STRING_EQUAL(cfg->bdevs[1].file.path, "/tmp/no.such.file");
-	CU_ASSERT_EQUAL(cfg->bdevs[1].file.size_bytes, UINT64_C(1) << 30);
-	CU_ASSERT_EQUAL(cfg->bdevs[1].file.create, true);
-	CU_ASSERT_EQUAL(cfg->bdevs[1].file.direct, false);
-	CU_ASSERT_EQUAL(cfg->bdevs[1].file.read_only, false);
-	CU_ASSERT_EQUAL(cfg->bdevs[1].file.io_timeout_s, 0);
-	CU_ASSERT_EQUAL(cfg->bdevs[1].file.bounce, CONFIG_BOUNCE_ALWAYS);
-	CU_ASSERT_EQUAL(cfg->bdevs[2].file.direct, true);
-	CU_ASSERT_EQUAL(cfg->bdevs[2].file.io_timeout_s, 30);
-	CU_ASSERT_EQUAL(cfg->bdevs[2].file.bounce, CONFIG_BOUNCE_AUTO);
-	config_uuid_format(cfg->bdevs[1].uuid, uuid);
+	CU_ASSERT_EQUAL(cfg->bdevs[0].params->block_size, 4096);
+	CU_ASSERT_STRING_EQUAL(TYPE_OF(&cfg->bdevs[1]), "file");
+	CU_ASSERT_STRING_EQUAL(FILE_OF(&cfg->bdevs[1])->path, "/tmp/no.such.file");
+	CU_ASSERT_EQUAL(FILE_OF(&cfg->bdevs[1])->common.size_bytes, UINT64_C(1) << 30);
+	CU_ASSERT_EQUAL(FILE_OF(&cfg->bdevs[1])->create, true);
+	CU_ASSERT_EQUAL(FILE_OF(&cfg->bdevs[1])->direct, false);
+	CU_ASSERT_EQUAL(FILE_OF(&cfg->bdevs[1])->read_only, false);
+	CU_ASSERT_EQUAL(FILE_OF(&cfg->bdevs[1])->common.io_timeout_s, 0);
+	CU_ASSERT_EQUAL(FILE_OF(&cfg->bdevs[1])->bounce, BDEV_BOUNCE_ALWAYS);
+	CU_ASSERT_EQUAL(FILE_OF(&cfg->bdevs[2])->direct, true);
+	CU_ASSERT_EQUAL(FILE_OF(&cfg->bdevs[2])->common.io_timeout_s, 30);
+	CU_ASSERT_EQUAL(FILE_OF(&cfg->bdevs[2])->bounce, BDEV_BOUNCE_AUTO);
+	schema_uuid_format(cfg->bdevs[1].params->uuid, uuid);
 	CU_ASSERT_STRING_EQUAL(uuid, "6f1c2a52-8d0e-4b0c-a3f4-5e1f7a9b3c10");
-	CU_ASSERT_EQUAL(cfg->bdevs[3].type, CONFIG_BDEV_NULL);
-	CU_ASSERT_EQUAL(cfg->bdevs[3].null.size_bytes, UINT64_C(1) << 62);
-	CU_ASSERT_EQUAL(cfg->bdevs[3].null.latency_us, 10);
-	CU_ASSERT_EQUAL(cfg->bdevs[3].null.io_timeout_s, 86400);
+	CU_ASSERT_STRING_EQUAL(TYPE_OF(&cfg->bdevs[3]), "null");
+	CU_ASSERT_EQUAL(NULL_OF(&cfg->bdevs[3])->common.size_bytes, UINT64_C(1) << 62);
+	CU_ASSERT_EQUAL(NULL_OF(&cfg->bdevs[3])->latency_us, 10);
+	CU_ASSERT_EQUAL(NULL_OF(&cfg->bdevs[3])->common.io_timeout_s, 86400);
 	config_free(cfg);
 }
 
@@ -295,13 +297,16 @@ static void derived_identities(void)
 				 "type: nvme, namespaces: []}]\n");
 
 	if (one && two) {
-		CU_ASSERT_EQUAL(memcmp(one->bdevs[0].uuid, two->bdevs[1].uuid, 16), 0);
-		CU_ASSERT_NOT_EQUAL(memcmp(two->bdevs[0].uuid, two->bdevs[1].uuid, 16), 0);
-		CU_ASSERT_STRING_EQUAL(one->controllers[0].nvme.serial,
-				       two->controllers[1].nvme.serial);
-		CU_ASSERT_STRING_NOT_EQUAL(two->controllers[0].nvme.serial,
-					   two->controllers[1].nvme.serial);
-		CU_ASSERT_EQUAL(strlen(one->controllers[0].nvme.serial), CONFIG_SERIAL_MAX);
+		CU_ASSERT_EQUAL(memcmp(one->bdevs[0].params->uuid, two->bdevs[1].params->uuid, 16),
+				0);
+		CU_ASSERT_NOT_EQUAL(
+			memcmp(two->bdevs[0].params->uuid, two->bdevs[1].params->uuid, 16), 0);
+		CU_ASSERT_STRING_EQUAL(NVME_OF(&one->controllers[0])->nvme.serial,
+				       NVME_OF(&two->controllers[1])->nvme.serial);
+		CU_ASSERT_STRING_NOT_EQUAL(NVME_OF(&two->controllers[0])->nvme.serial,
+					   NVME_OF(&two->controllers[1])->nvme.serial);
+		CU_ASSERT_EQUAL(strlen(NVME_OF(&one->controllers[0])->nvme.serial),
+				VNVME_SERIAL_LEN);
 	}
 	config_free(one);
 	config_free(two);
@@ -318,8 +323,9 @@ static void shared_bdev(void)
 	if (!cfg)
 		return;
 	for (size_t i = 0; i < 2; i++)
-		CU_ASSERT_PTR_EQUAL(cfg->controllers[i].nvme.namespaces[0].bdev, &cfg->bdevs[0]);
-	CU_ASSERT_EQUAL(cfg->controllers[0].nvme.namespaces[1].read_only, true);
+		CU_ASSERT_PTR_EQUAL(NVME_OF(&cfg->controllers[i])->namespaces[0].bdev,
+				    &cfg->bdevs[0]);
+	CU_ASSERT_EQUAL(NVME_OF(&cfg->controllers[0])->namespaces[1].ns.read_only, true);
 	config_free(cfg);
 }
 
@@ -348,30 +354,29 @@ static void splits(void)
 	part = &cfg->bdevs[0];
 	q = &cfg->bdevs[3];
 	s = &cfg->bdevs[5];
-	CU_ASSERT_EQUAL(part->type, CONFIG_BDEV_SPLIT);
-	CU_ASSERT_PTR_EQUAL(part->split_of.base, &cfg->bdevs[1]);
-	CU_ASSERT_PTR_EQUAL(cfg->bdevs[1].split, part);
-	CU_ASSERT_PTR_NULL(part->split);
-	CU_ASSERT_EQUAL(part->split_of.count, 3);
-	CU_ASSERT_EQUAL(part->split_of.size_bytes, 0);
-	CU_ASSERT_EQUAL(part->split_of.parts[2].type, CONFIG_BDEV_PART);
-	CU_ASSERT_STRING_EQUAL(part->split_of.parts[2].name, "part2");
-	CU_ASSERT_EQUAL(part->split_of.parts[2].block_size, 4096);
-	CU_ASSERT_EQUAL(part->split_of.parts[2].pos.line, 2);
-	CU_ASSERT_PTR_EQUAL(part->split_of.parts[2].part.split, part);
-	config_uuid_from_name("part2", uuid);
-	CU_ASSERT_EQUAL(memcmp(part->split_of.parts[2].uuid, uuid, 16), 0);
-	CU_ASSERT_EQUAL(q->split_of.count, 3);
-	CU_ASSERT_EQUAL(q->split_of.size_bytes, UINT64_C(300) << 20);
-	config_uuid_from_name("6f1c2a52-8d0e-4b0c-a3f4-5e1f7a9b3c10/2", uuid);
-	CU_ASSERT_EQUAL(memcmp(q->split_of.parts[2].uuid, uuid, 16), 0);
-	CU_ASSERT_EQUAL(s->split_of.count, 256);
-	CU_ASSERT_STRING_EQUAL(s->split_of.parts[255].name, "s-255");
-	CU_ASSERT_PTR_EQUAL(cfg->controllers[0].blk.bdev, &part->split_of.parts[0]);
-	CU_ASSERT_PTR_EQUAL(cfg->controllers[1].nvme.namespaces[1].bdev, &q->split_of.parts[2]);
-	CU_ASSERT_PTR_EQUAL(cfg->controllers[1].nvme.namespaces[2].bdev, &part->split_of.parts[0]);
-	CU_ASSERT_PTR_EQUAL(cfg->controllers[2].scsi.targets[0].luns[0].bdev,
-			    &s->split_of.parts[255]);
+	CU_ASSERT_STRING_EQUAL(TYPE_OF(part), "split");
+	CU_ASSERT_PTR_EQUAL(part->base, &cfg->bdevs[1]);
+	CU_ASSERT_PTR_EQUAL(cfg->bdevs[1].user, part);
+	CU_ASSERT_PTR_NULL(part->user);
+	CU_ASSERT_EQUAL(part->nparts, 3);
+	CU_ASSERT_EQUAL(part->params->size_bytes, 0);
+	CU_ASSERT_PTR_EQUAL(part->parts[2].type, part->type);
+	CU_ASSERT_STRING_EQUAL(part->parts[2].params->name, "part2");
+	CU_ASSERT_EQUAL(part->parts[2].params->block_size, 4096);
+	CU_ASSERT_EQUAL(part->parts[2].pos.line, 2);
+	CU_ASSERT_PTR_EQUAL(part->parts[2].whole, part);
+	schema_uuid_from_name("part2", uuid);
+	CU_ASSERT_EQUAL(memcmp(part->parts[2].params->uuid, uuid, 16), 0);
+	CU_ASSERT_EQUAL(q->nparts, 3);
+	CU_ASSERT_EQUAL(q->params->size_bytes, UINT64_C(300) << 20);
+	schema_uuid_from_name("6f1c2a52-8d0e-4b0c-a3f4-5e1f7a9b3c10/2", uuid);
+	CU_ASSERT_EQUAL(memcmp(q->parts[2].params->uuid, uuid, 16), 0);
+	CU_ASSERT_EQUAL(s->nparts, 256);
+	CU_ASSERT_STRING_EQUAL(s->parts[255].params->name, "s-255");
+	CU_ASSERT_PTR_EQUAL(BLK_OF(&cfg->controllers[0])->bdev, &part->parts[0]);
+	CU_ASSERT_PTR_EQUAL(NVME_OF(&cfg->controllers[1])->namespaces[1].bdev, &q->parts[2]);
+	CU_ASSERT_PTR_EQUAL(NVME_OF(&cfg->controllers[1])->namespaces[2].bdev, &part->parts[0]);
+	CU_ASSERT_PTR_EQUAL(SCSI_OF(&cfg->controllers[2])->targets[0].luns[0].bdev, &s->parts[255]);
 	config_free(cfg);
 }
 
@@ -390,21 +395,21 @@ static void blk(void)
 		return;
 	a = &cfg->controllers[0];
 	b = &cfg->controllers[1];
-	CU_ASSERT_EQUAL(a->type, CONFIG_CONTROLLER_BLK);
-	CU_ASSERT_PTR_EQUAL(a->blk.bdev, &cfg->bdevs[0]);
-	CU_ASSERT_STRING_EQUAL(a->blk.bdev_name, "r");
-	CU_ASSERT_EQUAL(a->blk.queues, 64);
-	CU_ASSERT_EQUAL(a->blk.read_only, false);
-	CU_ASSERT_EQUAL(a->blk.write_cache, true);
+	CU_ASSERT_STRING_EQUAL(TYPE_OF(a), "blk");
+	CU_ASSERT_PTR_EQUAL(BLK_OF(a)->bdev, &cfg->bdevs[0]);
+	CU_ASSERT_STRING_EQUAL(BLK_OF(a)->blk.bdev, "r");
+	CU_ASSERT_EQUAL(BLK_OF(a)->blk.queues, 64);
+	CU_ASSERT_EQUAL(BLK_OF(a)->blk.read_only, false);
+	CU_ASSERT_EQUAL(BLK_OF(a)->blk.write_cache, true);
 	/* As an nvme controller of that name would get. */
-	CU_ASSERT_STRING_EQUAL(a->blk.serial, "SB3bc0fac3788f569587");
+	CU_ASSERT_STRING_EQUAL(BLK_OF(a)->blk.serial, "SB3bc0fac3788f569587");
 	CU_ASSERT_STRING_EQUAL(a->socket_path, "/run/shadowbell/a");
-	CU_ASSERT_PTR_EQUAL(b->blk.bdev, &cfg->bdevs[0]);
-	CU_ASSERT_EQUAL(b->blk.queues, 3);
-	CU_ASSERT_EQUAL(b->blk.read_only, true);
-	CU_ASSERT_EQUAL(b->blk.write_cache, false);
-	CU_ASSERT_STRING_EQUAL(b->blk.serial, "vm7 root");
-	CU_ASSERT_EQUAL(b->polling.mode, CONFIG_POLL_BUSY);
+	CU_ASSERT_PTR_EQUAL(BLK_OF(b)->bdev, &cfg->bdevs[0]);
+	CU_ASSERT_EQUAL(BLK_OF(b)->blk.queues, 3);
+	CU_ASSERT_EQUAL(BLK_OF(b)->blk.read_only, true);
+	CU_ASSERT_EQUAL(BLK_OF(b)->blk.write_cache, false);
+	CU_ASSERT_STRING_EQUAL(BLK_OF(b)->blk.serial, "vm7 root");
+	CU_ASSERT_EQUAL(b->params->polling.mode, CONFIG_POLL_BUSY);
 	config_free(cfg);
 }
 
@@ -421,28 +426,28 @@ static void scsi(void)
 		"      - {id: 0, luns: [{lun: 0, bdev: d, serial: one disk}]}\n"
 		"      - {id: 3, luns: [{lun: 0, bdev: d, serial: one disk}]}\n"
 		"  - {name: b, type: scsi, queues: 3, targets: []}\n");
-	const struct config_scsi *a;
+	const struct scsi_params *a;
 
 	if (!cfg)
 		return;
-	CU_ASSERT_EQUAL(cfg->controllers[0].type, CONFIG_CONTROLLER_SCSI);
-	a = &cfg->controllers[0].scsi;
+	CU_ASSERT_STRING_EQUAL(TYPE_OF(&cfg->controllers[0]), "scsi");
+	a = SCSI_OF(&cfg->controllers[0]);
 	CU_ASSERT_EQUAL(a->queues, 64);
 	CU_ASSERT_EQUAL(a->ntargets, 3);
 	CU_ASSERT_EQUAL(a->targets[0].id, 255);
 	CU_ASSERT_EQUAL(a->targets[0].nluns, 2);
-	CU_ASSERT_EQUAL(a->targets[0].luns[0].lun, 255);
+	CU_ASSERT_EQUAL(a->targets[0].luns[0].lun.lun, 255);
 	CU_ASSERT_PTR_EQUAL(a->targets[0].luns[0].bdev, &cfg->bdevs[0]);
-	CU_ASSERT_EQUAL(a->targets[0].luns[0].read_only, false);
-	CU_ASSERT_PTR_NULL(a->targets[0].luns[0].serial);
-	CU_ASSERT_EQUAL(a->targets[0].luns[1].lun, 0);
-	CU_ASSERT_STRING_EQUAL(a->targets[0].luns[1].bdev_name, "d");
-	CU_ASSERT_EQUAL(a->targets[0].luns[1].read_only, true);
+	CU_ASSERT_EQUAL(a->targets[0].luns[0].lun.read_only, false);
+	CU_ASSERT_PTR_NULL(a->targets[0].luns[0].lun.serial);
+	CU_ASSERT_EQUAL(a->targets[0].luns[1].lun.lun, 0);
+	CU_ASSERT_STRING_EQUAL(a->targets[0].luns[1].lun.bdev, "d");
+	CU_ASSERT_EQUAL(a->targets[0].luns[1].lun.read_only, true);
 	CU_ASSERT_EQUAL(a->targets[1].id, 0);
 	CU_ASSERT_PTR_EQUAL(a->targets[1].luns[0].bdev, &cfg->bdevs[1]);
-	CU_ASSERT_STRING_EQUAL(a->targets[1].luns[0].serial, "one disk");
-	CU_ASSERT_EQUAL(cfg->controllers[1].scsi.queues, 3);
-	CU_ASSERT_EQUAL(cfg->controllers[1].scsi.ntargets, 0);
+	CU_ASSERT_STRING_EQUAL(a->targets[1].luns[0].lun.serial, "one disk");
+	CU_ASSERT_EQUAL(SCSI_OF(&cfg->controllers[1])->queues, 3);
+	CU_ASSERT_EQUAL(SCSI_OF(&cfg->controllers[1])->ntargets, 0);
 	config_free(cfg);
 }
 
@@ -454,37 +459,37 @@ static void all_luns(void)
 	int i;
 
 	strcpy(text, RAM "controllers:\n- {name: a, type: scsi, targets: [");
-	for (i = 0; i < CONFIG_SCSI_IDS; i++)
+	for (i = 0; i < SCSI_MAX_TARGETS; i++)
 		sprintf(text + strlen(text), "{id: %d, luns: [{lun: 0, bdev: r}]},", i);
 	strcat(text, "]}\n- {name: b, type: scsi, targets: [{id: 0, luns: [");
-	for (i = 0; i < CONFIG_SCSI_LUNS; i++)
+	for (i = 0; i < SCSI_MAX_LUNS; i++)
 		sprintf(text + strlen(text), "{lun: %d, bdev: r},", i);
 	strcat(text, "]}]}\n");
 	cfg = load_good("all LUNs", text);
 	if (!cfg)
 		return;
-	CU_ASSERT_EQUAL(cfg->controllers[0].scsi.targets[255].id, 255);
-	CU_ASSERT_EQUAL(cfg->controllers[1].scsi.targets[0].luns[255].lun, 255);
+	CU_ASSERT_EQUAL(SCSI_OF(&cfg->controllers[0])->targets[255].id, 255);
+	CU_ASSERT_EQUAL(SCSI_OF(&cfg->controllers[1])->targets[0].luns[255].lun.lun, 255);
 	config_free(cfg);
 }
 
 static void places(void)
 {
-	static const struct config_pos nowhere = {0};
+	static const struct schema_pos nowhere = {0};
 	struct config *cfg = load_good("places", "bdevs:\n"
 						 "  - name: r\n"
 						 "    type: malloc\n"
 						 "    size: 1MiB\n" CTRL);
 	const struct config_bdev *bdev;
-	struct config_pos pos;
+	struct schema_pos pos;
 
 	if (!cfg)
 		return;
 	bdev = &cfg->bdevs[0];
-	pos = config_locate(cfg, &bdev->malloc.size_bytes, nowhere);
+	pos = config_locate(cfg, &MALLOC(bdev)->common.size_bytes, nowhere);
 	CU_ASSERT_EQUAL(pos.line, 4);
 	CU_ASSERT_EQUAL(pos.column, 11);
-	pos = config_locate(cfg, &bdev->block_size, bdev->pos);
+	pos = config_locate(cfg, &bdev->params->block_size, bdev->pos);
 	CU_ASSERT_EQUAL(pos.line, 2);
 	CU_ASSERT_EQUAL(pos.column, 5);
 	config_free(cfg);
@@ -503,12 +508,12 @@ static void transports(void)
 
 	if (!cfg)
 		return;
-	CU_ASSERT_EQUAL(cfg->controllers[0].nvme.transport, CONFIG_VHOST_USER);
-	CU_ASSERT_EQUAL(cfg->controllers[1].nvme.transport, CONFIG_VFIO_USER);
-	CU_ASSERT_EQUAL(cfg->controllers[1].nvme.doorbells, CONFIG_DOORBELLS_TRAPPED);
+	CU_ASSERT_EQUAL(NVME_OF(&cfg->controllers[0])->transport, NVME_VHOST_USER);
+	CU_ASSERT_EQUAL(NVME_OF(&cfg->controllers[1])->transport, NVME_VFIO_USER);
+	CU_ASSERT_EQUAL(NVME_OF(&cfg->controllers[1])->doorbells, NVME_DOORBELLS_TRAPPED);
 	CU_ASSERT_PTR_NULL(cfg->controllers[1].socket_folder);
 	CU_ASSERT_STRING_EQUAL(cfg->controllers[1].socket_path, "/run/shadowbell/b");
-	CU_ASSERT_EQUAL(cfg->controllers[2].nvme.doorbells, CONFIG_DOORBELLS_MAPPED);
+	CU_ASSERT_EQUAL(NVME_OF(&cfg->controllers[2])->doorbells, NVME_DOORBELLS_MAPPED);
 	CU_ASSERT_STRING_EQUAL(cfg->controllers[2].socket_folder, "/run/shadowbell/c");
 	CU_ASSERT_STRING_EQUAL(cfg->controllers[2].socket_path, "/run/shadowbell/c/cntrl");
 	CU_ASSERT_EQUAL(config_set_socket_dir(cfg, "x", &errors), 0);
@@ -612,7 +617,7 @@ static void split_of_file(void)
 		 path);
 	cfg = load_good("split of a file", text);
 	if (cfg)
-		CU_ASSERT_EQUAL(cfg->bdevs[1].split_of.count, 2);
+		CU_ASSERT_EQUAL(cfg->bdevs[1].nparts, 2);
 	config_free(cfg);
 	snprintf(text, sizeof(text),
 		 "bdevs: [{name: f, type: file, path: %s}, {name: p, type: split, base: f, size: "
@@ -721,11 +726,6 @@ static void names_of_enums(void)
 {
 	CU_ASSERT_STRING_EQUAL(config_poll_name(CONFIG_POLL_BUSY), "busy");
 	CU_ASSERT_STRING_EQUAL(config_poll_name(CONFIG_POLL_INTERRUPT), "interrupt");
-	CU_ASSERT_STRING_EQUAL(config_bdev_type_name(CONFIG_BDEV_NULL), "null");
-	CU_ASSERT_STRING_EQUAL(config_bdev_type_name(CONFIG_BDEV_SPLIT), "split");
-	CU_ASSERT_STRING_EQUAL(config_controller_type_name(CONFIG_CONTROLLER_NVME), "nvme");
-	CU_ASSERT_STRING_EQUAL(config_controller_type_name(CONFIG_CONTROLLER_BLK), "blk");
-	CU_ASSERT_STRING_EQUAL(config_controller_type_name(CONFIG_CONTROLLER_SCSI), "scsi");
 	CU_ASSERT_STRING_EQUAL(config_poll_name((enum config_poll)99), "unknown");
 }
 

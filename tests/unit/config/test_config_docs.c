@@ -2,8 +2,8 @@
 /* The documentation knows every key of the schema, with its default and its limits. */
 #include <inttypes.h>
 
-#include "config/reader.h"
-#include "config/size.h"
+#include "schema/schema.h"
+#include "schema/size.h"
 #include "tests/unit/config/load.h"
 
 static char *read_whole(const char *path)
@@ -40,38 +40,38 @@ static bool has_line(const char *text, const char *const words[], size_t n)
 }
 
 /* The limits as a reader of the file would write them. */
-static void format_max(const struct config_key *key, char *out, size_t size)
+static void format_max(const struct schema_key *key, char *out, size_t size)
 {
 	out[0] = '\0';
-	if (key->read == config_read_size)
-		snprintf(out, size, "%s", CONFIG_SIZE(key->max));
-	else if (key->read == config_read_uint32 || key->read == config_read_cpus ||
-		 key->read == config_read_list || key->read == config_read_ascii)
+	if (key->kind == &schema_size)
+		snprintf(out, size, "%s", SCHEMA_SIZE(key->max));
+	else if (key->kind == &schema_uint32 || key->kind == &schema_cpu_list ||
+		 key->kind == &schema_list || key->kind == &schema_ascii)
 		snprintf(out, size, "%" PRIu64, key->max);
 }
 
-static void check_markdown(const char *doc, const struct config_key *key)
+static void check_markdown(const char *doc, const struct schema_key *key)
 {
 	char quoted[64], dflt[64] = "", max[32];
 	const char *const words[] = {"| ", quoted, dflt, max};
 
 	snprintf(quoted, sizeof(quoted), "`%s`", key->name);
 	if (key->dflt && key->dflt[0])
-		snprintf(dflt, sizeof(dflt), key->read == config_read_cpus ? "`[%s]`" : "`%s`",
+		snprintf(dflt, sizeof(dflt), key->kind == &schema_cpu_list ? "`[%s]`" : "`%s`",
 			 key->dflt);
 	format_max(key, max, sizeof(max));
 	if (!has_line(doc, words, 4))
 		fail_case(__FILE__, __LINE__, key->name, "no row with its default and limit");
 }
 
-typedef void (*visit_fn)(const char *doc, const struct config_key *key);
+typedef void (*visit_fn)(const char *doc, const struct schema_key *key);
 
-static void visit_section(const char *doc, const struct config_section *section, visit_fn visit);
+static void visit_section(const char *doc, const struct schema_section *section, visit_fn visit);
 
 /* The keys that the root has are headings; overrides in controllers refer to the target's. */
-static void visit_keys(const char *doc, const struct config_key *keys, visit_fn visit, bool root)
+static void visit_keys(const char *doc, const struct schema_key *keys, visit_fn visit, bool root)
 {
-	for (const struct config_key *key = keys; key->name; key++) {
+	for (const struct schema_key *key = keys; key->name; key++) {
 		if (!root)
 			visit(doc, key);
 		if (key->section)
@@ -79,11 +79,11 @@ static void visit_keys(const char *doc, const struct config_key *keys, visit_fn 
 	}
 }
 
-static void visit_section(const char *doc, const struct config_section *section, visit_fn visit)
+static void visit_section(const char *doc, const struct schema_section *section, visit_fn visit)
 {
 	visit_keys(doc, section->keys, visit, section == &config_root_section);
-	for (const struct config_variant *v = section->variants; v && v->name; v++)
-		visit_keys(doc, v->keys, visit, false);
+	for (const struct object_type *const *type = section->types; type && *type; type++)
+		visit_keys(doc, (*type)->keys, visit, false);
 }
 
 static void markdown(void)
@@ -94,7 +94,7 @@ static void markdown(void)
 	free(doc);
 }
 
-static void check_manual(const char *doc, const struct config_key *key)
+static void check_manual(const char *doc, const struct schema_key *key)
 {
 	const char *const words[] = {"It Cm ", key->name};
 
@@ -110,9 +110,9 @@ static void manual(void)
 	free(doc);
 }
 
-static void check_choices(const char *doc, const struct config_key *key)
+static void check_choices(const char *doc, const struct schema_key *key)
 {
-	for (const struct config_choice *c = key->choices; c && c->name; c++) {
+	for (const struct schema_choice *c = key->choices; c && c->name; c++) {
 		char quoted[64];
 		const char *const words[] = {quoted, key->name};
 

@@ -306,7 +306,7 @@ static void many(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(errors);
 	for (const char *p = errors; *p; p++)
 		lines += *p == '\n';
-	CU_ASSERT_EQUAL(lines, CONFIG_ERRORS_MAX + 1);
+	CU_ASSERT_EQUAL(lines, SCHEMA_ERRORS_MAX + 1);
 	CU_ASSERT_EQUAL(strncmp(errors, "t:3:34: bdev 'b0': size: 'x'", 28), 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(errors, "\nt: further errors, not shown: 30\n"));
 	free(errors);

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <time.h>
 
-#include "config/yaml_tree.h"
+#include "schema/node.h"
 #include "tests/unit/config/load.h"
 
 enum { MUTATIONS = 3000 }; /* per example */
@@ -78,9 +78,9 @@ static void masses(void)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		char *text = repeat(rows[i].head, rows[i].unit, CONFIG_FILE_BYTES_MAX);
+		char *text = repeat(rows[i].head, rows[i].unit, SCHEMA_FILE_BYTES_MAX);
 
-		refuse(rows[i].unit, text, CONFIG_FILE_BYTES_MAX, rows[i].error);
+		refuse(rows[i].unit, text, SCHEMA_FILE_BYTES_MAX, rows[i].error);
 		free(text);
 	}
 }
@@ -97,7 +97,7 @@ static void nul_bytes(void)
  * forever. */
 static void many_wrong_references(void)
 {
-	char *text = malloc(CONFIG_FILE_BYTES_MAX + 256);
+	char *text = malloc(SCHEMA_FILE_BYTES_MAX + 256);
 	size_t len = 0;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
@@ -105,9 +105,9 @@ static void many_wrong_references(void)
 	for (int i = 0; i < CONFIG_BDEVS_MAX; i++)
 		len += sprintf(text + len, "- {name: bdev-number-%d, type: null, size: 1MiB}\n", i);
 	len += sprintf(text + len, "controllers:\n");
-	for (int c = 0; len < CONFIG_FILE_BYTES_MAX - 8000; c++) {
+	for (int c = 0; len < SCHEMA_FILE_BYTES_MAX - 8000; c++) {
 		len += sprintf(text + len, "- {name: c%d, type: nvme, namespaces: [", c);
-		for (int i = 0; i < CONFIG_NAMESPACES_MAX; i++)
+		for (int i = 0; i < VNVME_MAX_NAMESPACES; i++)
 			len += sprintf(text + len, "{bdev: bdev-nmber-%d},", i);
 		len += sprintf(text + len, "]}\n");
 	}
@@ -117,7 +117,7 @@ static void many_wrong_references(void)
 
 static void many_wrong_splits(void)
 {
-	char *text = malloc(CONFIG_FILE_BYTES_MAX + 256);
+	char *text = malloc(SCHEMA_FILE_BYTES_MAX + 256);
 	size_t len = 0;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
@@ -127,7 +127,7 @@ static void many_wrong_splits(void)
 		len += sprintf(text + len, "- {name: x%d-, type: split, base: s%d, count: 256}\n",
 			       i, i);
 	len += sprintf(text + len, "controllers:\n");
-	for (int c = 0; len < CONFIG_FILE_BYTES_MAX - 8000; c++)
+	for (int c = 0; len < SCHEMA_FILE_BYTES_MAX - 8000; c++)
 		len += sprintf(text + len, "- {name: c%d, type: blk, bdev: %s}\n", c,
 			       c % 2 ? "b" : "s");
 	refuse("splits", text, len,
@@ -137,7 +137,7 @@ static void many_wrong_splits(void)
 
 static void limits_of_lists(void)
 {
-	char *text = malloc(CONFIG_FILE_BYTES_MAX);
+	char *text = malloc(SCHEMA_FILE_BYTES_MAX);
 	size_t len;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
@@ -146,19 +146,19 @@ static void limits_of_lists(void)
 		len += sprintf(text + len, "- {name: b%d, type: null, size: 1MiB}\n", i);
 	refuse("bdevs", text, len, "t:3:1: bdevs: lists 4097 bdevs; allowed: 0 to 4096\n");
 	len = sprintf(text, RAM "controllers:\n- {name: c, type: nvme, namespaces: [");
-	for (int i = 0; i <= CONFIG_NAMESPACES_MAX; i++)
+	for (int i = 0; i <= VNVME_MAX_NAMESPACES; i++)
 		len += sprintf(text + len, "{bdev: r},");
 	len += sprintf(text + len, "]}\n");
 	refuse("namespaces", text, len,
 	       "t:3:37: controller 'c': namespaces: lists 257 namespaces; allowed: 0 to 256\n");
 	len = sprintf(text, RAM "controllers:\n- {name: c, type: scsi, targets: [{id: 0, luns: [");
-	for (int i = 0; i <= CONFIG_SCSI_LUNS; i++)
+	for (int i = 0; i <= SCSI_MAX_LUNS; i++)
 		len += sprintf(text + len, "{lun: %d, bdev: r},", i);
 	len += sprintf(text + len, "]}]}\n");
 	refuse("LUNs", text, len,
 	       "t:3:49: controller 'c': targets[0]: luns: lists 257 LUNs; allowed: 1 to 256\n");
 	len = sprintf(text, RAM "controllers:\n- {name: c, type: scsi, targets: [");
-	for (int i = 0; i <= CONFIG_SCSI_IDS; i++)
+	for (int i = 0; i <= SCSI_MAX_TARGETS; i++)
 		len += sprintf(text + len, "{id: %d, luns: [{lun: 0, bdev: r}]},", i);
 	len += sprintf(text + len, "]}\n");
 	refuse("targets", text, len,
@@ -178,47 +178,77 @@ static uint64_t next_random(uint64_t *state)
 /* A reference leads to a disk. */
 static bool is_disk(const struct config_bdev *bdev)
 {
-	return bdev && bdev->name && bdev->block_size && !bdev->split &&
-	       bdev->type != CONFIG_BDEV_SPLIT;
+	return bdev && bdev->params->name && bdev->params->block_size && !bdev->user &&
+	       !config_is_whole(bdev);
+}
+
+static void check_nvme(const struct config_controller *ctrl)
+{
+	const struct nvme_params *p = NVME_OF(ctrl);
+
+	CU_ASSERT(p->nvme.serial && p->nvme.model);
+	for (size_t k = 0; k < p->nnamespaces; k++)
+		CU_ASSERT(is_disk(p->namespaces[k].bdev) && p->namespaces[k].ns.nsid);
+}
+
+static void check_blk(const struct config_controller *ctrl)
+{
+	const struct blk_type_params *p = BLK_OF(ctrl);
+
+	CU_ASSERT(p->blk.serial && is_disk(p->bdev) && p->blk.queues);
+}
+
+static void check_scsi(const struct config_controller *ctrl)
+{
+	for (size_t t = 0; t < SCSI_OF(ctrl)->ntargets; t++) {
+		const struct scsi_target_params *target = &SCSI_OF(ctrl)->targets[t];
+
+		CU_ASSERT(target->id < SCSI_MAX_TARGETS && target->nluns);
+		for (size_t k = 0; k < target->nluns; k++)
+			CU_ASSERT(target->luns[k].lun.lun < SCSI_MAX_LUNS &&
+				  is_disk(target->luns[k].bdev));
+	}
 }
 
 /* All that a user of a valid configuration relies on. */
 static void check_controller(const struct config_controller *ctrl)
 {
-	CU_ASSERT(ctrl->name && ctrl->socket_path);
-	switch (ctrl->type) {
-	case CONFIG_CONTROLLER_NVME:
-		CU_ASSERT(ctrl->nvme.serial && ctrl->nvme.model);
-		for (size_t k = 0; k < ctrl->nvme.nnamespaces; k++)
-			CU_ASSERT(is_disk(ctrl->nvme.namespaces[k].bdev) &&
-				  ctrl->nvme.namespaces[k].nsid);
-		return;
-	case CONFIG_CONTROLLER_BLK:
-		CU_ASSERT(ctrl->blk.serial && is_disk(ctrl->blk.bdev) && ctrl->blk.queues);
-		return;
-	case CONFIG_CONTROLLER_SCSI:
-		for (size_t t = 0; t < ctrl->scsi.ntargets; t++) {
-			const struct config_scsi_target *target = &ctrl->scsi.targets[t];
-
-			CU_ASSERT(target->id < CONFIG_SCSI_IDS && target->nluns);
-			for (size_t k = 0; k < target->nluns; k++)
-				CU_ASSERT(target->luns[k].lun < CONFIG_SCSI_LUNS &&
-					  is_disk(target->luns[k].bdev));
-		}
-		return;
-	}
-	CU_FAIL("a controller without type");
+	CU_ASSERT(ctrl->params->name && ctrl->socket_path);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(ctrl->type);
+	if (!strcmp(TYPE_OF(ctrl), "nvme"))
+		check_nvme(ctrl);
+	else if (!strcmp(TYPE_OF(ctrl), "blk"))
+		check_blk(ctrl);
+	else
+		check_scsi(ctrl);
 }
 
 static void check_bdev(const struct config_bdev *bdev)
 {
-	CU_ASSERT(bdev->name && bdev->type && bdev->block_size);
-	if (bdev->type != CONFIG_BDEV_SPLIT)
+	CU_ASSERT(bdev->params->name && bdev->type && bdev->params->block_size);
+	if (bdev->type && bdev_type_of(bdev->type)->base)
+		CU_ASSERT(bdev->base && bdev->base->user == bdev);
+	if (!config_is_whole(bdev))
 		return;
-	CU_ASSERT_FATAL(bdev->split_of.base && bdev->split_of.parts && bdev->split_of.count);
-	CU_ASSERT(bdev->split_of.base->split == bdev);
-	for (size_t k = 0; k < bdev->split_of.count; k++)
-		CU_ASSERT(is_disk(&bdev->split_of.parts[k]));
+	CU_ASSERT_FATAL(bdev->parts && bdev->nparts);
+	for (size_t k = 0; k < bdev->nparts; k++)
+		CU_ASSERT(bdev->parts[k].params->name && bdev->parts[k].whole == bdev);
+}
+
+/* What a bdev stands on comes before it. */
+static void check_order(const struct config *cfg)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < cfg->nbdevs; i++) {
+		const struct config_bdev *bdev = cfg->bdevs_in_order[i];
+
+		for (size_t k = 0; bdev->base && k < i; k++)
+			n += cfg->bdevs_in_order[k] ==
+			     (bdev->base->whole ? bdev->base->whole : bdev->base);
+		n += !bdev->base;
+	}
+	CU_ASSERT_EQUAL(n, cfg->nbdevs);
 }
 
 /* Whatever comes in: a configuration, or an error text in which each line names the file. */
@@ -235,6 +265,8 @@ static void check_outcome(const char *name, const char *text, size_t len)
 		fail_case(__FILE__, __LINE__, name, errors);
 	for (size_t i = 0; cfg && i < cfg->nbdevs; i++)
 		check_bdev(&cfg->bdevs[i]);
+	if (cfg)
+		check_order(cfg);
 	for (size_t i = 0; cfg && i < cfg->ncontrollers; i++)
 		check_controller(&cfg->controllers[i]);
 	free(errors);
