@@ -5,6 +5,7 @@
 # make check        everything, guests included (tools/check)
 # make asan | tsan  instrumented builds in build-asan/, build-tsan/, and their tests
 # make lint         clang-format, clang-tidy, cppcheck, shell and man page checks
+# make docs         renews the tables of keys in docs/configuration.md and shadowbell.yaml(5)
 # make format       rewrites the sources with clang-format
 # make install      DESTDIR and PREFIX are honoured
 #
@@ -71,7 +72,12 @@ HOSTILE_SRCS := $(sort $(wildcard tests/hostile/*.c))
 HOSTILE_BINS := $(BUILD)/hostile $(BUILD)/neighbours $(BUILD)/slowfs
 HOSTILE_OBJS := $(filter-out $(HOSTILE_BINS:$(BUILD)/%=$(BUILD)/tests/hostile/%.o),$(HOSTILE_SRCS:%.c=$(BUILD)/%.o))
 
-.PHONY: all hostile tests test check asan asan-build tsan tsan-build lint format install uninstall clean \
+# Writes the tables of keys into the documentation, from those that the daemon reads by.
+DOCS_SRCS := $(sort $(wildcard tools/config-docs/*.c))
+DOCS_OBJS := $(DOCS_SRCS:%.c=$(BUILD)/%.o)
+DOCS_PAGES := docs/configuration.md docs/man/shadowbell.yaml.5
+
+.PHONY: all docs hostile tests test check asan asan-build tsan tsan-build lint format install uninstall clean \
 	print-flags FORCE
 .SECONDARY:
 
@@ -80,7 +86,10 @@ all: $(BUILD)/shadowbell $(BUILD)/shadowbell-bench
 # Loads for tests and tools/measure-limits.
 hostile: $(HOSTILE_BINS)
 
-tests: $(UNIT_BINS) $(INT_BINS) $(DRIVE) $(HOSTILE_BINS)
+tests: $(UNIT_BINS) $(INT_BINS) $(DRIVE) $(HOSTILE_BINS) $(BUILD)/config-docs
+
+docs: $(BUILD)/config-docs
+	$< $(DOCS_PAGES)
 
 $(BUILD)/shadowbell: $(DAEMON_OBJS)
 	@echo "  LD      $@"
@@ -89,6 +98,10 @@ $(BUILD)/shadowbell: $(DAEMON_OBJS)
 $(BUILD)/shadowbell-bench: $(BENCH_MAIN) $(BENCH_OBJS)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(BENCH_LIBS)
+
+$(BUILD)/config-docs: $(DOCS_OBJS) $(LIB)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $(LIB): $(OBJS)
 	@echo "  AR      $@"
@@ -132,7 +145,7 @@ $(BUILD)/lto/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LTO) -MMD -MP -c -o $@ $<
 
--include $(OBJS:.o=.d) $(DAEMON_OBJS:.o=.d) $(BENCH_SRCS:%.c=$(BUILD)/%.d) $(FE_OBJS:.o=.d) $(UNIT_BINS:=.d) $(INT_BINS:=.d) $(DRIVE).d $(HOSTILE_SRCS:%.c=$(BUILD)/%.d)
+-include $(OBJS:.o=.d) $(DAEMON_OBJS:.o=.d) $(BENCH_SRCS:%.c=$(BUILD)/%.d) $(DOCS_SRCS:%.c=$(BUILD)/%.d) $(FE_OBJS:.o=.d) $(UNIT_BINS:=.d) $(INT_BINS:=.d) $(DRIVE).d $(HOSTILE_SRCS:%.c=$(BUILD)/%.d)
 
 # What needs no QEMU; tools/check runs the rest.
 RUN_TESTS := tests/run-tests --exclude qemu-device

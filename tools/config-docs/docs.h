@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CONFIG_DOCS_DOCS_H
+#define CONFIG_DOCS_DOCS_H
+
+/* The keys of a configuration as tables for people. */
+
+#include "schema/schema.h"
+
+/* Keys that stand in one table; `types` are the values of its key "type", if it has one. */
+struct docs_table {
+	const struct schema_key *keys;
+	const struct object_type *const *types;
+};
+
+/* All that follows the kind of a value: what is allowed. "" if there is nothing to say. */
+char *docs_allowed(const struct docs_table *table, const struct schema_key *key);
+
+/* markdown.c and mdoc.c: the table's text. */
+void docs_markdown(const struct docs_table *table, FILE *out);
+void docs_mdoc(const struct docs_table *table, FILE *out);
+
+#endif
