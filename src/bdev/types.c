@@ -7,7 +7,8 @@
 	T(malloc) \
 	T(file) \
 	T(null) \
-	T(split)
+	T(split) \
+	T(delay)
 /* clang-format on */
 
 #define DECLARE(name) extern const struct bdev_type bdev_##name##_type;

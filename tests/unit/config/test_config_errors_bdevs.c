@@ -311,6 +311,99 @@ static void uses_of_splits(void)
 	CHECK_ROWS(rows);
 }
 
+#define DELAY(keys)                                                                                \
+	"bdevs:\n - {name: r, type: malloc, size: 1MiB}\n - {name: d, type: delay, " keys "}\n"
+
+/* Bdevs that stand on one another. */
+static void delays(void)
+{
+	static const struct row rows[] = {
+		{"no base", DELAY("read_us: 1") EMPTY, {"3:4: bdev 'd': key 'base' is missing"}},
+		{"too slow",
+		 DELAY("base: r, read_us: 60000001") EMPTY,
+		 {"3:45: bdev 'd': read_us: '60000001' is out of range; allowed: 0 to 60000000"}},
+		{"block size",
+		 DELAY("base: r, block_size: 512") EMPTY,
+		 {"3:48: bdev 'd': block_size: it is that of the base; allowed: leave block_size out"}},
+		{"dangling",
+		 DELAY("base: rr") EMPTY,
+		 {"3:33: bdev 'd': base: there is no bdev 'rr'; allowed: r"}},
+		{"of nothing",
+		 "bdevs:\n - {name: d, type: delay, base: r}\n" EMPTY,
+		 {"2:33: bdev 'd': base: there is no bdev 'r'; allowed: none, as there is no other bdev"}},
+		{"of itself",
+		 DELAY("base: d") EMPTY,
+		 {"3:33: bdev 'd': base: 'd' stands on 'd' itself; allowed: a bdev that does not"}},
+		{"of each other",
+		 DELAY("base: e") " - {name: e, type: delay, base: d}\n" EMPTY,
+		 {"4:33: bdev 'e': base: 'd' stands on 'e' itself"}},
+		{"by way of a part",
+		 DELAY("base: p0") " - {name: p, type: split, base: d, count: 2}\n" EMPTY,
+		 {"4:33: bdev 'p': base: 'd' stands on 'p' itself"}},
+		{"of a split",
+		 SPLIT("base: r, count: 2") " - {name: d, type: delay, base: p}\n" EMPTY,
+		 {"4:33: bdev 'd': base: 'p' is a split, not a disk; allowed: its parts, p0, p1"}},
+		{"a part too many",
+		 SPLIT("base: r, count: 2") " - {name: d, type: delay, base: p2}\n" EMPTY,
+		 {"4:33: bdev 'd': base: there is no bdev 'p2'"}},
+		{"twice",
+		 DELAY("base: r") " - {name: e, type: delay, base: r}\n" EMPTY,
+		 {"4:33: bdev 'e': base: 'r' is the base of the delay in line 3 already; allowed: one delay "
+		  "per bdev"}},
+		{"a split's base",
+		 SPLIT("base: r, count: 2") " - {name: d, type: delay, base: r}\n" EMPTY,
+		 {"4:33: bdev 'd': base: 'r' is the base of the split in line 3 already"}},
+		{"too large for what is below",
+		 DELAY("base: r") " - {name: p, type: split, base: d, size: 2MiB}\n" EMPTY,
+		 {"4:42: bdev 'p': size: 2MiB is more than 'd' has; allowed: up to 1MiB"}},
+		{"base as a namespace",
+		 DELAY("base: r") CTRL,
+		 {"4:57: controller 'c': namespaces[0]: bdev: 'r' is the base of the bdev in line 3; "
+		  "allowed: d"}},
+		{"a part that is a base",
+		 SPLIT("base: r, count: 2") " - {name: d, type: delay, base: p1}\n"
+					    "controllers: [{name: c, type: blk, bdev: p1}]\n",
+		 {"5:42: controller 'c': bdev: 'p1' is the base of the bdev in line 4; allowed: d"}},
+		{"key of another type",
+		 DELAY("base: r, latency_us: 1") EMPTY,
+		 {"3:36: bdev 'd': key 'latency_us' is for type null, not for type delay"}},
+		{"key of two other types",
+		 BDEV("name: a, type: null, size: 1MiB, base: r"),
+		 {"3:38: bdev 'a': key 'base' is for types split, delay, not for type null"}},
+	};
+
+	CHECK_ROWS(rows);
+}
+
+/* As many as there may be, in either order of the file, and one more. */
+static void many_levels(void)
+{
+	static char text[8192];
+
+	for (int up = 0; up < 2; up++) {
+		for (int n = CONFIG_LEVELS_MAX; n <= CONFIG_LEVELS_MAX + 1; n++) {
+			struct config *cfg = NULL;
+			char *errors = NULL;
+
+			strcpy(text, "bdevs:\n - {name: d0, type: malloc, size: 1MiB}\n");
+			for (int i = 1; i <= n; i++) {
+				int k = up ? i : n + 1 - i;
+
+				sprintf(text + strlen(text),
+					" - {name: d%d, type: delay, base: d%d}\n", k, k - 1);
+			}
+			strcat(text, EMPTY);
+			CU_ASSERT_EQUAL(load_text(text, strlen(text), &cfg, &errors),
+					n == CONFIG_LEVELS_MAX ? 0 : -EINVAL);
+			CU_ASSERT(!errors || strstr(errors, "base: more than 16 bdevs stand on one "
+							    "another here; allowed: up to 16"));
+			CU_ASSERT_EQUAL(!errors, n == CONFIG_LEVELS_MAX);
+			free(errors);
+			config_free(cfg);
+		}
+	}
+}
+
 /* 16 splits of 256 parts are 4096 bdevs by themselves. */
 static void many_parts(void)
 {
@@ -330,10 +423,8 @@ static void many_parts(void)
 }
 
 static const struct test_case cases[] = {
-	{"bdevs", bdevs},
-	{"splits", splits},
-	{"uses_of_splits", uses_of_splits},
-	{"many_parts", many_parts},
+	{"bdevs", bdevs},   {"splits", splits},		  {"uses_of_splits", uses_of_splits},
+	{"delays", delays}, {"many_levels", many_levels}, {"many_parts", many_parts},
 };
 
 TEST_MAIN("config_errors_bdevs", cases)
