@@ -2,6 +2,7 @@
 #include "schema/errors.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,11 @@ void schema_errors_add(struct schema_errors *errors, struct schema_pos pos, cons
 		return;
 	}
 	error->pos = pos;
+	/* The tree that it is in may be gone when the text is wanted. */
+	if (pos.pointer) {
+		error->pos.pointer = strdup(pos.pointer);
+		errors->no_memory = errors->no_memory || !error->pos.pointer;
+	}
 	error->order = errors->kept++;
 }
 
@@ -90,8 +96,10 @@ char *schema_errors_text(struct schema_errors *errors)
 
 void schema_errors_free(struct schema_errors *errors)
 {
-	for (unsigned int i = 0; i < errors->kept; i++)
+	for (unsigned int i = 0; i < errors->kept; i++) {
 		free(errors->list[i].text);
+		free((void *)(uintptr_t)errors->list[i].pos.pointer);
+	}
 	errors->kept = 0;
 	errors->total = 0;
 }

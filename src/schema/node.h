@@ -46,6 +46,13 @@ struct schema_node {
 struct schema_node *schema_tree_from_yaml(struct schema_arena *arena, struct schema_errors *errors,
 					  const char *text, size_t len);
 
+/*
+ * Reads a JSON text (RFC 8259): the same tree as from YAML with the same content, its positions are
+ * JSON pointers. Returns as schema_tree_from_yaml().
+ */
+struct schema_node *schema_tree_from_json(struct schema_arena *arena, struct schema_errors *errors,
+					  const char *text, size_t len);
+
 /* Empty; a scalar has no text yet. NULL: no memory. */
 struct schema_node *schema_node_new(struct schema_arena *arena, enum schema_node_kind kind);
 /* A scalar with a copy of the text. NULL: no memory. */

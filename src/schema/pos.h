@@ -9,7 +9,7 @@
 struct schema_pos {
 	unsigned int line;
 	unsigned int column; /* JSON: a number in the order of the text */
-	const char *pointer; /* JSON; lives as long as the tree that was read */
+	const char *pointer; /* JSON; lives as long as what has this position */
 };
 
 /* Where it stands, within a sentence: "in line 3" or "at /bdevs/0". */

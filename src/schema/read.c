@@ -260,6 +260,14 @@ static void read_default(struct schema_reader *r, const struct schema_key *key, 
 	key->kind->read(r, key, &node, field);
 }
 
+/* The object outlives the tree. */
+static struct schema_pos keep(struct schema_reader *r, struct schema_pos pos)
+{
+	if (pos.pointer)
+		pos.pointer = schema_arena_strndup(r->arena, pos.pointer, strlen(pos.pointer));
+	return pos;
+}
+
 static void read_keys(struct schema_reader *r, const struct schema_node *node,
 		      const struct object_keys *keys, void *object)
 {
@@ -271,7 +279,7 @@ static void read_keys(struct schema_reader *r, const struct schema_node *node,
 			read_default(r, key, field);
 		/* The type has been read, and has no field. */
 		if (keys->node[i] && key->kind != &schema_type) {
-			if (schema_places_add(r->places, field, keys->node[i]->pos) < 0) {
+			if (schema_places_add(r->places, field, keep(r, keys->node[i]->pos)) < 0) {
 				r->arena->failed = 1;
 				return;
 			}
@@ -312,7 +320,7 @@ static void read_typed(struct schema_reader *r, const struct schema_section *sec
 void schema_object_read(struct schema_reader *r, const struct schema_section *section,
 			const struct schema_node *node, void *object)
 {
-	*(struct schema_pos *)object = node->pos;
+	*(struct schema_pos *)object = keep(r, node->pos);
 	if (section->types)
 		read_typed(r, section, node, object);
 	else
@@ -341,7 +349,7 @@ static void read_section(struct schema_reader *r, const struct schema_key *key,
 static void read_nothing(struct schema_reader *r, const struct schema_section *section,
 			 const struct schema_node *node, void *object)
 {
-	*(struct schema_pos *)object = node->pos;
+	*(struct schema_pos *)object = keep(r, node->pos);
 	if (section->types)
 		((struct schema_object *)object)->params =
 			schema_arena_alloc(r->arena, 1, section->params_size);
