@@ -120,7 +120,7 @@ void bdev_fenced_init(struct bdev_fenced *fenced, struct bdev_channel *ch)
 	fenced->ch = ch;
 	fenced->first = NULL;
 	fenced->last = &fenced->first;
-	fenced->timer = (struct reactor_timer){.fn = look_again, .arg = fenced};
+	fenced->timer = (struct timer){.fn = look_again, .arg = fenced};
 }
 
 bool bdev_fenced_wait(struct bdev_channel *ch, struct bdev_io *io)

@@ -39,7 +39,7 @@ struct bdev_gate {
 struct bdev_fenced {
 	struct bdev_channel *ch;
 	struct bdev_io *first, **last; /* by bdev_fence.c's part of io->backend */
-	struct reactor_timer timer;
+	struct timer timer;
 };
 
 void bdev_gate_init(struct bdev_gate *gate);

@@ -43,7 +43,7 @@ _Static_assert(sizeof(struct delay_io) <= sizeof(((struct bdev_io *)0)->backend)
 
 struct delay_queue {
 	struct delay_io *first, **last;
-	struct reactor_timer timer; /* for the first; not of `starved` */
+	struct timer timer; /* for the first; not of `starved` */
 	struct delay_channel *dc;
 };
 

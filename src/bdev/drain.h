@@ -51,7 +51,7 @@ struct drain {
 	const struct drain_ops *ops;
 	const char *name; /* of the controller, for messages */
 	struct reactor *reactor;
-	struct reactor_timer timer;
+	struct timer timer;
 	struct reactor_job job; /* ends requests, some at a time */
 	unsigned int at;
 	bool cancels, abandons; /* passes that are still to be made */

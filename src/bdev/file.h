@@ -82,7 +82,7 @@ struct file_channel {
 	struct file_job *free_jobs;
 	struct file_sync sync;
 	/* file_watch.c */
-	struct reactor_timer timer;
+	struct timer timer;
 	bool watching;
 	uint32_t tick;
 	bool hangs, told;

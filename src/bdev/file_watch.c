@@ -134,7 +134,7 @@ static void tick(void *arg)
 
 void file_watch_init(struct file_channel *fc)
 {
-	fc->timer = (struct reactor_timer){.fn = tick, .arg = fc};
+	fc->timer = (struct timer){.fn = tick, .arg = fc};
 }
 
 void file_watch_fini(struct file_channel *fc)

@@ -58,7 +58,7 @@ struct iov_slab {
 struct iov_pool {
 	struct iov_budget *budget;
 	struct reactor *reactor; /* NULL: in a test, which calls iov_pool_trim() */
-	struct reactor_timer timer;
+	struct timer timer;
 	bool timer_runs;
 	bool goes_on;	  /* the last look left some that are to be given back */
 	char *map, *base; /* NULL: nothing was needed yet; base is aligned */

@@ -31,7 +31,7 @@ _Static_assert(sizeof(struct null_io) <= sizeof(((struct bdev_io *)0)->backend),
 
 struct null_channel {
 	struct bdev_channel *ch;
-	struct reactor_timer timer; /* for the first of the queue */
+	struct timer timer; /* for the first of the queue */
 	struct null_io *first, **lastp;
 };
 

@@ -15,7 +15,6 @@
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/time.h"
-#include "util/util.h"
 
 struct loop {
 	char name[16];
@@ -23,7 +22,7 @@ struct loop {
 	int epoll_fd;
 	struct loop_source wakeup;
 	_Atomic(struct loop_work *) work; /* the newest first */
-	struct loop_timer *timers;	  /* the next one first */
+	struct timer *timers;		  /* the next one first */
 	bool stop;
 	struct loop_work stop_work;
 };
@@ -106,54 +105,25 @@ int loop_watch(struct loop *loop, struct loop_source *source, uint32_t events)
 
 /* --- timers --- */
 
-void loop_timer_cancel(struct loop_timer *t)
+void loop_timer_cancel(struct timer *t)
 {
-	if (!t->prevp)
-		return;
-	*t->prevp = t->next;
-	if (t->next)
-		t->next->prevp = t->prevp;
-	t->prevp = NULL;
+	timers_cancel(t);
 }
 
-void loop_timer_start(struct loop *loop, struct loop_timer *t, uint64_t delay_ns)
+void loop_timer_start(struct loop *loop, struct timer *t, uint64_t delay_ns)
 {
-	struct loop_timer **at = &loop->timers;
-
-	loop_timer_cancel(t);
-	t->deadline_ns = time_now_ns() + delay_ns;
-	while (*at && (*at)->deadline_ns <= t->deadline_ns)
-		at = &(*at)->next;
-	t->next = *at;
-	t->prevp = at;
-	if (t->next)
-		t->next->prevp = &t->next;
-	*at = t;
+	timers_start(&loop->timers, t, delay_ns);
 }
 
-/* What is due now, not what that arms in turn. */
 static void run_timers(struct loop *loop)
 {
-	uint64_t now = loop->timers ? time_now_ns() : 0;
-
-	while (loop->timers && loop->timers->deadline_ns <= now) {
-		struct loop_timer *t = loop->timers;
-
-		loop_timer_cancel(t);
-		t->fn(t->arg);
-	}
+	if (loop->timers)
+		timers_run(&loop->timers, time_now_ns());
 }
 
 static int wait_ms(const struct loop *loop)
 {
-	uint64_t now;
-
-	if (!loop->timers)
-		return -1;
-	now = time_now_ns();
-	if (loop->timers->deadline_ns <= now)
-		return 0;
-	return (int)min_t(uint64_t, (loop->timers->deadline_ns - now) / NS_PER_MS + 1, 60000);
+	return loop->timers ? timers_wait_ms(loop->timers, time_now_ns()) : -1;
 }
 
 /* --- the thread --- */

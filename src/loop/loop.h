@@ -13,6 +13,8 @@
 
 #include <stdint.h>
 
+#include "util/timers.h"
+
 struct loop;
 
 /* What is run on the loop; embedded in the sender's object, free again when fn is called. */
@@ -28,14 +30,6 @@ struct loop_source {
 	void *arg;
 	int fd;
 	uint32_t events; /* private; 0: not watched */
-};
-
-/* A one-shot timer, embedded in its owner. */
-struct loop_timer {
-	void (*fn)(void *arg);
-	void *arg;
-	uint64_t deadline_ns; /* private, as are the following */
-	struct loop_timer *next, **prevp;
 };
 
 /* Starts the thread. Main thread. Returns 0 or -errno, having logged the reason. */
@@ -56,7 +50,7 @@ void loop_call(struct loop *loop, void (*fn)(void *arg), void *arg);
 int loop_watch(struct loop *loop, struct loop_source *source, uint32_t events);
 
 /* Arms, or arms again. Cancelling one that isn't armed is harmless. */
-void loop_timer_start(struct loop *loop, struct loop_timer *t, uint64_t delay_ns);
-void loop_timer_cancel(struct loop_timer *t);
+void loop_timer_start(struct loop *loop, struct timer *t, uint64_t delay_ns);
+void loop_timer_cancel(struct timer *t);
 
 #endif

@@ -35,7 +35,7 @@ struct listener {
 	struct socket_file file;
 	bool passed; /* by the service manager, whose file it is */
 	struct loop_source source;
-	struct loop_timer pause;
+	struct timer pause;
 	struct rate rate;
 	struct log_limit limit;
 	bool waits_for_end; /* the next peer is accepted when the session is over */

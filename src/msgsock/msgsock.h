@@ -45,7 +45,7 @@ struct msgsock {
 	const struct msgsock_ops *ops;
 	void *arg;
 	struct loop_source source; /* fd -1: closed */
-	struct loop_timer pause;   /* of a peer above its rate */
+	struct timer pause;	   /* of a peer above its rate */
 	struct rate rate;
 	struct session_stats *stats; /* or NULL */
 	struct fd_closer *closer;    /* of its descriptors; NULL: the peer is trusted */

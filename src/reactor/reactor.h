@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "util/timers.h"
+
 struct reactor;
 struct reactor_job;
 
@@ -88,14 +90,6 @@ struct reactor_msg {
 	void (*fn)(void *arg);
 	void *arg;
 	struct reactor_msg *next; /* private */
-};
-
-/* A one-shot timer, embedded in its owner; not precise: checked between poll rounds. */
-struct reactor_timer {
-	void (*fn)(void *arg);
-	void *arg;
-	uint64_t deadline_ns; /* private, as are the following */
-	struct reactor_timer *next, **prevp;
 };
 
 /*
@@ -237,9 +231,12 @@ void reactor_no_polling_on(struct reactor *r);
 int reactor_wake_fd_add(struct reactor *r, int fd);
 void reactor_wake_fd_remove(struct reactor *r, int fd);
 
-/* Reactor. Arms, or arms again, a timer. Cancelling one that isn't armed is harmless. */
-void reactor_timer_start(struct reactor *r, struct reactor_timer *t, uint64_t delay_ns);
-void reactor_timer_cancel(struct reactor_timer *t);
+/*
+ * Reactor. Arms, or arms again, a timer. It is not precise: timers are looked at between rounds.
+ * Cancelling one that isn't armed is harmless.
+ */
+void reactor_timer_start(struct reactor *r, struct timer *t, uint64_t delay_ns);
+void reactor_timer_cancel(struct timer *t);
 
 /*
  * Signals an eventfd that another process shares. That one could make the write block: then the

@@ -12,9 +12,9 @@ struct reactor {
 	/* Owned by the reactor's thread. */
 	struct reactor_poller **pollers;
 	unsigned int npollers, pollers_size;
-	bool pollers_changed;	      /* a slot became NULL in this round */
-	unsigned int rounds_left;     /* before one in which all pollers have a turn */
-	struct reactor_timer *timers; /* sorted by deadline */
+	bool pollers_changed;	  /* a slot became NULL in this round */
+	unsigned int rounds_left; /* before one in which all pollers have a turn */
+	struct timer *timers;	  /* sorted by deadline */
 	/* The last work after which to poll on was before it; 0: in the last round. */
 	uint64_t idle_since_ns;
 	uint64_t quiet_since_ns;  /* likewise of work of any kind */

@@ -250,8 +250,8 @@ struct scsi_tmf {
 	struct scsi_tour {
 		struct scsi_visit {
 			struct reactor_msg msg;
-			struct reactor_timer timer; /* while it waits for cancelled tasks */
-			struct reactor_job job;	    /* which ends those of a long list */
+			struct timer timer;	/* while it waits for cancelled tasks */
+			struct reactor_job job; /* which ends those of a long list */
 			void (*end)(const struct scsi_visit *visit, struct scsi_task *task);
 			struct reactor *home;
 			struct scsi_lu *lu;

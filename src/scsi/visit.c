@@ -424,7 +424,7 @@ static void visit_done(struct scsi_visit *v)
 void scsi_tour_start(struct scsi_tour *tour)
 {
 	tour->visit.home = reactor_self();
-	tour->visit.timer = (struct reactor_timer){0};
+	tour->visit.timer = (struct timer){0};
 	tour->visit.job = (struct reactor_job){0};
 	tour->visit.lu = NULL;
 	tour->visit.found = false;

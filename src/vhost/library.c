@@ -45,7 +45,7 @@ struct library_list {
 /* Control thread. */
 static struct library_list resting, waiting;
 static unsigned int places_taken;
-static struct loop_timer retry;
+static struct timer retry;
 
 /* --- lists --- */
 

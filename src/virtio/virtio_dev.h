@@ -212,7 +212,7 @@ struct virtio_fence {
 	void (*visit)(struct virtio_fence *f, struct virtio_vq *vq);
 	void (*passed)(struct virtio_fence *f);
 	struct reactor_msg msg;
-	struct reactor_timer timer;
+	struct timer timer;
 	size_t group; /* which is visited next */
 	unsigned int first_queue, looks;
 	bool behind;

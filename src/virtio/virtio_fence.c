@@ -71,7 +71,7 @@ static void again(void *arg)
 static void looked(struct virtio_fence *f)
 {
 	if (f->visit == look_at && (f->behind || any_moves(f->dev)) && ++f->looks < MAX_LOOKS) {
-		f->timer = (struct reactor_timer){.fn = again, .arg = f};
+		f->timer = (struct timer){.fn = again, .arg = f};
 		reactor_timer_start(f->home, &f->timer, LOOK_NS);
 		return;
 	}

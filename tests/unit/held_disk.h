@@ -26,7 +26,7 @@ static struct held_disk {
 	uint64_t late_ns;      /* not 0: each, one after the other, after this time */
 	atomic_uint submitted; /* all */
 	atomic_uint cancels, abandons;
-	struct reactor_timer timer;
+	struct timer timer;
 } held;
 
 static inline void held_forget(const struct bdev_io *io)

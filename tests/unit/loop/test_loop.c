@@ -104,8 +104,8 @@ static void stop_runs_what_was_posted(void)
 
 /* --- timers --- */
 
-struct timer {
-	struct loop_timer t;
+struct numbered {
+	struct timer t;
 	unsigned int number;
 	uint64_t due_ns;
 	bool early;
@@ -116,14 +116,14 @@ static atomic_uint nfired;
 
 static void fire(void *arg)
 {
-	struct timer *t = arg;
+	struct numbered *t = arg;
 
 	t->early = time_now_ns() < t->due_ns;
 	fired[atomic_load(&nfired)] = t->number;
 	atomic_fetch_add(&nfired, 1);
 }
 
-static struct timer timers[4];
+static struct numbered timers[4];
 
 static void start_timers(void *arg)
 {
@@ -132,8 +132,8 @@ static void start_timers(void *arg)
 
 	for (i = 0; i < 4; i++) {
 		timers[i] =
-			(struct timer){.number = i, .due_ns = time_now_ns() + ms[i] * NS_PER_MS};
-		timers[i].t = (struct loop_timer){.fn = fire, .arg = &timers[i]};
+			(struct numbered){.number = i, .due_ns = time_now_ns() + ms[i] * NS_PER_MS};
+		timers[i].t = (struct timer){.fn = fire, .arg = &timers[i]};
 		loop_timer_start(loop, &timers[i].t, ms[i] * NS_PER_MS);
 	}
 	loop_timer_cancel(&timers[2].t);

@@ -405,7 +405,7 @@ static void disable_enable_at_once(void)
 
 struct lag {
 	struct bdev bdev;
-	struct reactor_timer timer;
+	struct timer timer;
 	struct bdev_io *flush;
 	atomic_int flushes;
 };

@@ -15,7 +15,7 @@ struct bench {
 };
 
 struct clockwork {
-	struct reactor_timer t;
+	struct timer t;
 	struct bench *b;
 	int id;
 	uint64_t delay_ns, started_ns;

@@ -38,7 +38,7 @@ static unsigned int nheld; /* its queue's reactor's */
 
 struct late_req {
 	struct virtio_req req;
-	struct reactor_timer timer;
+	struct timer timer;
 	struct reactor_job job;
 	unsigned int steps;
 };
@@ -80,7 +80,7 @@ static void handle(struct virtio_req *req)
 		complete(r);
 		return;
 	}
-	r->timer = (struct reactor_timer){.fn = complete, .arg = r};
+	r->timer = (struct timer){.fn = complete, .arg = r};
 	reactor_timer_start(reactor_self(), &r->timer, us * NS_PER_US);
 }
 
