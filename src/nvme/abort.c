@@ -33,7 +33,7 @@ static void find_and_cancel(void *arg)
 
 	/* The victim was submitted before its Abort, but may not have been fetched yet. */
 	if (!sq->group->paused)
-		vnvme_sq_poll(sq, sq->size);
+		vnvme_sq_fetch_all(sq);
 	/* In a long queue this is more than an Abort otherwise costs. */
 	vnvme_group_pay(sq->group, (uint64_t)sq->made_reqs * LOOK_UNITS);
 	for (i = 0; i < sq->made_reqs; i++) {

@@ -62,7 +62,7 @@ static bool poll_cqs(struct vnvme_group *g)
 #define BUSY_COUNT_ROUNDS 65536
 
 /* SMART's controller busy time: with a command in a queue. */
-static void keep_busy_time(struct vnvme_group *g, unsigned int work)
+static void keep_busy_time(struct vnvme_group *g, bool work)
 {
 	uint64_t now;
 
@@ -153,6 +153,7 @@ static unsigned int poll_all(struct vnvme_group *g)
 	unsigned int work = 0;
 	bool owed = false;
 
+	g->poller.waits = false;
 	if (likely(!g->paused)) {
 		if (unlikely(memory_lost(g))) {
 			vnvme_group_fatal(g, "the memory that the VMM shared was cut off under it");
@@ -165,7 +166,8 @@ static unsigned int poll_all(struct vnvme_group *g)
 		vnvme_op_poll(g);
 	work += g->completed;
 	g->completed = 0;
-	keep_busy_time(g, work);
+	owed |= g->poller.waits;
+	keep_busy_time(g, work || g->poller.waits);
 	if (!work && !g->busy_since_ns && !owed && !g->outstanding && !g->op && !g->paused)
 		enter_quiet(g);
 	return work;

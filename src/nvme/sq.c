@@ -122,11 +122,12 @@ static unsigned int __attribute__((noinline)) fetch_batch(struct vnvme_sq *sq, u
 /* The doorbell has moved, or commands are left from before. */
 unsigned int vnvme_sq_run(struct vnvme_sq *sq, uint32_t tail, unsigned int burst)
 {
-	uint32_t n = tail >= sq->head ? tail - sq->head : tail + sq->size - sq->head;
+	uint32_t n = vnvme_sq_pending(sq, tail);
 
 	if (unlikely(!reactor_share_any_left(&sq->group->poller.share))) {
 		if (!sq->group->held)
 			sq->group->held = sq;
+		pace_not_taken(&sq->pace);
 		return 0;
 	}
 	if (unlikely(tail >= sq->size)) {
@@ -155,6 +156,15 @@ unsigned int vnvme_sq_run(struct vnvme_sq *sq, uint32_t tail, unsigned int burst
 		COUNTER_ADD(sq->stats->commands, n);
 	}
 	return n;
+}
+
+/* Whatever has been submitted until now, however short ago the last look was. */
+void vnvme_sq_fetch_all(struct vnvme_sq *sq)
+{
+	uint32_t tail = vnvme_db_read(&sq->db);
+
+	if (tail != sq->head)
+		vnvme_sq_run(sq, tail, sq->size);
 }
 
 /* --- sleeping and waking --- */

@@ -24,6 +24,7 @@
 #include "bdev/queue_stats.h"
 #include "nvme/vnvme.h"
 #include "nvme/vnvme_spec.h"
+#include "reactor/pace.h"
 #include "reactor/reactor.h"
 #include "util/log.h"
 #include "util/steps.h"
@@ -195,6 +196,7 @@ struct vnvme_sq {
 	const struct vnvme_req *timed; /* whose latency is being taken, or NULL */
 	bool time_next;		       /* the first of the batch is still to be found */
 	uint64_t timed_since_ns;
+	struct pace pace;   /* of looks at the doorbell */
 	uint32_t seen_tail; /* the doorbell at the last look that found commands */
 	uint32_t bad_doorbell;
 	uint64_t gpa;
@@ -524,19 +526,35 @@ static inline uint32_t vnvme_before(uint32_t index, uint32_t size)
 
 /* sq.c */
 unsigned int vnvme_sq_run(struct vnvme_sq *sq, uint32_t tail, unsigned int burst);
+void vnvme_sq_fetch_all(struct vnvme_sq *sq);
 bool vnvme_sq_arm(struct vnvme_sq *sq);
 void vnvme_sq_woken(struct vnvme_sq *sq);
 void vnvme_sq_disarm(struct vnvme_sq *sq);
 void vnvme_sq_end_timing(struct vnvme_sq *sq);
 
+/* Entries from the head up to a tail, which may be none of this queue's. */
+static inline uint32_t vnvme_sq_pending(const struct vnvme_sq *sq, uint32_t tail)
+{
+	return tail >= sq->head ? tail - sq->head : tail + sq->size - sq->head;
+}
+
 /* Fetches and executes up to `burst` commands; returns how many. */
 static inline unsigned int vnvme_sq_poll(struct vnvme_sq *sq, unsigned int burst)
 {
-	uint32_t tail = vnvme_db_read(&sq->db);
+	uint32_t tail = sq->seen_tail;
 
+	if (likely(tail == sq->head)) {
+		if (pace_early(&sq->pace)) {
+			sq->group->poller.waits = true;
+			return 0;
+		}
+		tail = vnvme_db_read(&sq->db);
+	}
 	COUNTER_ADD(sq->stats->polls, 1);
 	if (tail != sq->head)
-		return vnvme_sq_run(sq, tail, burst);
+		return tail == sq->seen_tail || pace_take(&sq->pace, vnvme_sq_pending(sq, tail))
+			       ? vnvme_sq_run(sq, tail, burst)
+			       : 0;
 	/* Then its cache line comes together with that of the doorbell. */
 	__builtin_prefetch(&sq->ring[sq->head]);
 	return 0;

@@ -154,6 +154,7 @@ void reactor_poller_add(struct reactor *r, struct reactor_poller *p)
 		r->pollers_size = size;
 	}
 	p->armed = false;
+	p->waits = false;
 	p->idle_looks = 0;
 	p->index = r->npollers;
 	r->pollers[r->npollers++] = p;

@@ -77,6 +77,8 @@ struct reactor_poller {
 	void *arg;
 	/* How long to poll on after the last work, in ns; may be changed on the reactor. */
 	uint64_t idle_ns;
+	/* poll() puts off a look by some microseconds (pace.h): no sleep before the next round. */
+	bool waits;
 	/* What its work is paid from, and that of jobs that it makes; its weight is the owner's. */
 	struct reactor_share share;
 	/* private */

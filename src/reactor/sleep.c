@@ -72,6 +72,16 @@ static uint64_t longest_idle_ns(const struct reactor *r)
 	return longest;
 }
 
+static bool any_waits(const struct reactor *r)
+{
+	unsigned int i;
+
+	for (i = 0; i < r->npollers; i++)
+		if (r->pollers[i] && r->pollers[i]->waits)
+			return true;
+	return false;
+}
+
 /* True if one of them found work after all. */
 static bool arm_all(struct reactor *r)
 {
@@ -174,7 +184,8 @@ void reactor_rest(struct reactor *r, uint64_t now_ns)
 		r->idle_since_ns = now_ns;
 	timeout_ms = reactor_timers_wait_ms(r, now_ns);
 	if (patience == REACTOR_NEVER_SLEEP || now_ns - r->idle_since_ns < patience ||
-	    !settled(r, now_ns) || (timeout_ms >= 0 && timeout_ms <= SPIN_BELOW_MS)) {
+	    !settled(r, now_ns) || (timeout_ms >= 0 && timeout_ms <= SPIN_BELOW_MS) ||
+	    any_waits(r)) {
 		cpu_relax();
 		return;
 	}

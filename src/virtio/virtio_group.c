@@ -23,6 +23,7 @@ static unsigned int group_poll(void *arg)
 	struct virtio_group *g = arg;
 	unsigned int i, work = 0, first = g->first;
 
+	g->poller.waits = false;
 	if (unlikely(first >= g->nvqs))
 		first = 0;
 	for (i = first; i < g->nvqs; i++)

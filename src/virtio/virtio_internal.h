@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "bdev/drain.h"
+#include "reactor/pace.h"
 #include "util/log.h"
 #include "vhost/guest_table.h"
 #include "virtio/virtio_dev.h"
@@ -57,6 +58,7 @@ struct virtio_vq {
 	struct queue_stats *stats;
 	unsigned int (*run_now)(const struct virtio_now *now, unsigned int max); /* or NULL */
 	struct virtio_now now;
+	struct pace pace;	  /* of looks at the available index */
 	uint16_t counted_avail;	  /* the available index that stats->doorbells knows of */
 	struct virtio_req *timed; /* whose latency is being taken, or NULL */
 	uint64_t timed_since_ns;

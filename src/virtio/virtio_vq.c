@@ -235,7 +235,7 @@ unsigned int __attribute__((noinline)) virtio_vq_run(struct virtio_vq *vq)
 	unsigned int n = 0;
 
 	vq->starved = false;
-	virtq_prefetch(&vq->ring);
+	virtq_prefetch(&vq->ring, pace_one_by_one(&vq->pace));
 	if (vq->counted_avail != vq->ring.seen_avail) {
 		vq->counted_avail = vq->ring.seen_avail;
 		COUNTER_ADD(stats->doorbells, 1);
@@ -262,20 +262,40 @@ static bool memory_lost(const struct virtio_vq *vq)
 	return atomic_load_explicit(&vq->ring.mem->lost, memory_order_relaxed);
 }
 
+/* Whether there is something to take now that was not seen before. */
+static inline bool look(struct virtio_vq *vq)
+{
+	struct virtq *ring = &vq->ring;
+
+	if (!virtq_look(ring))
+		return false;
+	if (unlikely(ring->broken) ||
+	    likely(pace_take(&vq->pace, (uint16_t)(ring->seen_avail - ring->last_avail))))
+		return true;
+	ring->seen_avail = ring->last_avail;
+	return false;
+}
+
 unsigned int virtio_vq_poll(struct virtio_vq *vq)
 {
 	if (unlikely(memory_lost(vq)) && !vq->ring.broken) {
 		vq->ring.broken = "the memory that the VMM shared was cut off under it";
 		log_broken(vq);
 	}
+	if (pace_early(&vq->pace) && !virtq_left(&vq->ring)) {
+		vq->group->poller.waits = true;
+		flush(vq);
+		return 0;
+	}
 	COUNTER_ADD(vq->stats->polls, 1);
-	if (likely(!vq->stopping && !vq->idle && vq->free) && virtq_pending(&vq->ring)) {
+	if (likely(!vq->stopping && !vq->idle && vq->free) && (virtq_left(&vq->ring) || look(vq))) {
 		if (likely(reactor_share_any_left(vq->now.share)))
 			return virtio_vq_run(vq);
 		if (!vq->group->held)
 			vq->group->held = vq;
 	}
-	virtq_prefetch_entry(&vq->ring);
+	if (!vq->pace.batch)
+		virtq_prefetch_entry(&vq->ring);
 	flush(vq);
 	return 0;
 }

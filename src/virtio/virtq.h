@@ -162,20 +162,14 @@ static inline bool virtq_left(const struct virtq *vq)
 	return vq->last_avail != vq->seen_avail || vq->next_resubmit < vq->nresubmit;
 }
 
-/* Whether virtq_pop() will find a chain, or -EPROTO. Looks at the available index if need be. */
-static inline bool virtq_pending(struct virtq *vq)
-{
-	return vq->last_avail != vq->seen_avail || virtq_look(vq) ||
-	       vq->next_resubmit < vq->nresubmit;
-}
-
 /* Whether the guest has made more available; it may be too much. */
 static inline bool virtq_moved(const struct virtq *vq)
 {
 	return virtq_avail_idx(vq) != vq->last_avail;
 }
 
-/* While there is none: the next available entry comes together with the available index then. */
+/* While there is none: the next available entry comes together
+ * with the available index then. */
 static inline void virtq_prefetch_entry(const struct virtq *vq)
 {
 	__builtin_prefetch(&vq->avail->ring[vq->last_avail & (vq->size - 1)]);
@@ -185,9 +179,10 @@ static inline void virtq_prefetch_entry(const struct virtq *vq)
 void virtq_prefetch_chains(const struct virtq *vq, unsigned int n);
 /*
  * Asks the caches for the chains that virtq_pop() will take next, up to VIRTQ_PREFETCH_MAX. For a
- * single one it is a guess: a guest with one I/O at a time mostly uses the same memory for all.
+ * single one it is a guess: a guest with one I/O at a time mostly uses the same memory for all. One
+ * with more is about to write where that was: its lines would be taken away.
  */
-static inline void virtq_prefetch(const struct virtq *vq)
+static inline void virtq_prefetch(const struct virtq *vq, bool one_by_one)
 {
 	unsigned int n = (uint16_t)(vq->seen_avail - vq->last_avail);
 
@@ -195,6 +190,8 @@ static inline void virtq_prefetch(const struct virtq *vq)
 		virtq_prefetch_chains(vq, min_t(unsigned int, n, VIRTQ_PREFETCH_MAX));
 		return;
 	}
+	if (!one_by_one)
+		return;
 	/* Drivers have a request's status in the cache line of its header. */
 	prefetch_write(vq->expected);
 	prefetch_write(&vq->used->ring[vq->used_idx & (vq->size - 1)]);

@@ -265,6 +265,32 @@ static void aborts(const struct host_params *p)
 	host_close(h);
 }
 
+static void put_off_looks(void *arg)
+{
+	struct vnvme_sq *sq = arg;
+
+	sq->pace = (struct pace){.batch = 64, .gap_ns = UINT32_MAX, .last_ns = time_now_ns()};
+}
+
+/* What is in the ring is found there, also if the next look would come four seconds later. */
+static void abort_of_what_waits(void)
+{
+	struct host *h = host_open(&(struct host_params){.shadow = true});
+	struct host_queue *q = host_add_queue(h, 1, 64, 64);
+	uint64_t buf = host_alloc(h, HOST_PAGE);
+	struct nvme_cqe cqe;
+	uint16_t cid;
+
+	test_watch("Abort of a command that waits for a look");
+	reactor_call(h->r[0], put_off_looks, h->ctrl->sqs[1]);
+	cid = host_submit(q, sqe_rw(nvme_cmd_read, NS_SLOW, 0, 1, buf));
+	CU_ASSERT_EQUAL(abort_result(h, 1, cid), 0);
+	cqe = host_wait(q);
+	CU_ASSERT_EQUAL(host_status(&cqe), NVME_SC_ABORT_REQ);
+	test_watch(NULL);
+	host_close(h);
+}
+
 static void abort_cases(void)
 {
 	test_watch("Abort");
@@ -517,6 +543,7 @@ static const struct test_case cases[] = {
 	{"delete_with_io", delete_with_io},
 	{"create_delete_often", create_delete_often},
 	{"abort_cases", abort_cases},
+	{"abort_of_what_waits", abort_of_what_waits},
 	{"event_limit", event_limit},
 	{"events_and_small_queue", events_and_small_queue},
 	{"event_masking", event_masking},

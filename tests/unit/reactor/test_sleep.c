@@ -18,7 +18,8 @@ struct mailbox {
 	_Atomic uint64_t seen;	/* the reactor's */
 	_Atomic uint64_t slept; /* how often the reactor had when it saw that */
 	uint64_t arms, disarms, polls, arm_work;
-	atomic_bool slow; /* its work is not worth polling on for */
+	atomic_bool slow;  /* its work is not worth polling on for */
+	atomic_bool waits; /* it has put off a look */
 };
 
 static unsigned int mailbox_poll(void *arg)
@@ -27,6 +28,7 @@ static unsigned int mailbox_poll(void *arg)
 	uint64_t sent = atomic_load(&m->sent);
 
 	m->polls++;
+	m->p.waits = atomic_load(&m->waits);
 	if (sent == atomic_load_explicit(&m->seen, memory_order_relaxed))
 		return 0;
 	if (atomic_load(&m->slow))
@@ -163,6 +165,25 @@ static void busy_never_sleeps(void)
 	test_watch(NULL);
 	mailbox_close(&m, r);
 	CU_ASSERT_EQUAL(m.arms, 0);
+	reactor_destroy(r);
+}
+
+/* A look that was put off comes soon: until then there is no sleep, and nobody arms anything. */
+static void no_sleep_before_a_look(void)
+{
+	struct reactor *r = new_reactor(0);
+	struct mailbox m;
+
+	mailbox_open(&m, r, 0);
+	wait_asleep(r);
+	atomic_store(&m.waits, true);
+	test_watch("a look that was put off");
+	reactor_call(r, nothing, NULL); /* wakes it */
+	CU_ASSERT_EQUAL(sleeps_in_rounds(r, 1000), 0);
+	atomic_store(&m.waits, false);
+	wait_asleep(r);
+	test_watch(NULL);
+	mailbox_close(&m, r);
 	reactor_destroy(r);
 }
 
@@ -608,6 +629,7 @@ static void bad_fds(void)
 static const struct test_case cases[] = {
 	{"no_pollers", no_pollers},
 	{"busy_never_sleeps", busy_never_sleeps},
+	{"no_sleep_before_a_look", no_sleep_before_a_look},
 	{"interrupt_sleeps_at_once", interrupt_sleeps_at_once},
 	{"adaptive_sleeps_later", adaptive_sleeps_later},
 	{"slow_work", slow_work},

@@ -143,7 +143,7 @@ static void misaligned_tables(void)
 		ring_submit(&ring, 6);
 		CU_ASSERT_EQUAL(virtq_look(&ring.vq), 1);
 		ring.vq.last_region = 2; /* hints are given for the region of the last buffer */
-		virtq_prefetch(&ring.vq);
+		virtq_prefetch(&ring.vq, true);
 		CU_ASSERT_EQUAL(ring_pop(&ring), 1);
 		CU_ASSERT_EQUAL(ring.c.in_len, 1025);
 		CU_ASSERT_TRUE(virtq_read_triple(&ring.vq, 6, d));
