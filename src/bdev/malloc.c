@@ -17,6 +17,7 @@
 #include "bdev/bdev_type.h"
 #include "reactor/reactor.h"
 #include "util/log.h"
+#include "util/time.h"
 #include "util/util.h"
 
 /* Given back at once: what a step of a copy takes, if it is in small pages. */
@@ -27,16 +28,20 @@
 
 /*
  * Memory is used first in pieces as large as large pages, which the kernel fills with zeroes then,
- * however small the write: that costs as much as copying so much.
+ * however small the write: that costs as much as copying so much, or far more where the kernel is
+ * itself a guest whose memory is used first. Some kernels do the same for a read.
  */
-#define EXTENT_SHIFT 21
-#define EXTENT_UNITS (REACTOR_UNITS_PER_NS * 150000u)
+#define EXTENT_SHIFT  21
+#define EXTENT_UNITS  (REACTOR_UNITS_PER_NS * 150000u)
+#define EXTENT_NS_MAX (10 * NS_PER_MS) /* what takes longer did not have the CPU */
+#define READ_FROM     1u
+#define WRITTEN_TO    2u
 
 struct malloc_bdev {
 	struct bdev bdev;
-	/* By extent: whether it has been written to since it was last given back; a price's hint.
-	 */
+	/* By extent: what has been done with it since it was last given back; a price's hint. */
 	uint8_t *used;
+	uint32_t plain_blocks; /* of its channels */
 	char *mem;
 	size_t len;
 	size_t page;
@@ -47,25 +52,56 @@ static struct malloc_bdev *of(struct bdev *bdev)
 	return container_of(bdev, struct malloc_bdev, bdev);
 }
 
-/* The next WRITE comes by submit(), not by the short way, which does not look what a batch costs.
- */
-static slow_path void use_first(struct bdev_channel *ch, size_t extent)
+/* The page fault; what is there does not change. */
+static uint64_t touch_ns(char *at, uint8_t how)
 {
-	__atomic_store_n(&of(ch->bdev)->used[extent], 1, __ATOMIC_RELAXED);
-	ch->plain_op = BDEV_OP_READ;
-	reactor_pay(EXTENT_UNITS);
+	uint64_t start = time_now_ns();
+
+	if (how == WRITTEN_TO)
+		__atomic_fetch_or(at, 0, __ATOMIC_RELAXED);
+	else
+		(void)__atomic_load_n(at, __ATOMIC_RELAXED);
+	return min_t(uint64_t, time_now_ns() - start, EXTENT_NS_MAX);
 }
 
-/* Before a write of at most a step: two extents at most. */
-static inline void use(struct bdev_channel *ch, size_t offset, size_t len)
+/*
+ * The next one comes by submit(), not by the short way, which does not look what a batch costs.
+ */
+static slow_path void use_first(struct bdev_channel *ch, size_t offset, uint8_t how)
+{
+	struct malloc_bdev *m = of(ch->bdev);
+	uint8_t *used = &m->used[offset >> EXTENT_SHIFT];
+	uint64_t units = touch_ns(m->mem + offset, how) * REACTOR_UNITS_PER_NS;
+
+	__atomic_store_n(used, (uint8_t)(__atomic_load_n(used, __ATOMIC_RELAXED) | how),
+			 __ATOMIC_RELAXED);
+	if (ch->plain_blocks)
+		__atomic_store_n(&m->plain_blocks, ch->plain_blocks, __ATOMIC_RELAXED);
+	ch->plain_blocks = 0;
+	reactor_pay(units > EXTENT_UNITS ? units : EXTENT_UNITS);
+}
+
+static void use_short_way(struct bdev_channel *ch)
+{
+	if (unlikely(!ch->plain_blocks))
+		ch->plain_blocks = __atomic_load_n(&of(ch->bdev)->plain_blocks, __ATOMIC_RELAXED);
+}
+
+static inline bool is_used(const struct malloc_bdev *m, size_t offset, uint8_t how)
+{
+	/* What is written to can be read as well. */
+	return __atomic_load_n(&m->used[offset >> EXTENT_SHIFT], __ATOMIC_RELAXED) >= how;
+}
+
+/* Before a read or a write of at most a step: two extents at most. */
+static inline void use(struct bdev_channel *ch, size_t offset, size_t len, uint8_t how)
 {
 	const struct malloc_bdev *m = of(ch->bdev);
-	size_t first = offset >> EXTENT_SHIFT, last = (offset + len - 1) >> EXTENT_SHIFT;
 
-	if (unlikely(!__atomic_load_n(&m->used[first], __ATOMIC_RELAXED)))
-		use_first(ch, first);
-	if (unlikely(!__atomic_load_n(&m->used[last], __ATOMIC_RELAXED)))
-		use_first(ch, last);
+	if (unlikely(!is_used(m, offset, how)))
+		use_first(ch, offset, how);
+	if (unlikely(!is_used(m, offset + len - 1, how)))
+		use_first(ch, offset + len - 1, how);
 }
 
 static void unuse(struct malloc_bdev *m, size_t offset, size_t len)
@@ -98,9 +134,10 @@ static void copy_now(struct bdev_channel *ch, enum bdev_op op, uint64_t lba, uin
 	size_t len = (size_t)nblocks << ch->bdev->block_shift;
 
 	if (op == BDEV_OP_READ) {
+		use(ch, lba << ch->bdev->block_shift, len, READ_FROM);
 		memcpy(buf, at, len);
 	} else {
-		use(ch, lba << ch->bdev->block_shift, len);
+		use(ch, lba << ch->bdev->block_shift, len, WRITTEN_TO);
 		memcpy(at, buf, len);
 	}
 }
@@ -115,14 +152,17 @@ static void submit(struct bdev_channel *ch, struct bdev_io *io)
 
 	switch ((enum bdev_op)io->op) {
 	case BDEV_OP_READ:
+		use_short_way(ch);
+		use(ch, (size_t)(at - m->mem), len, READ_FROM);
 		bdev_iov_copy(io->iov, io->iovcnt, &pos, at, len, BDEV_IOV_FROM_BUF);
 		break;
 	case BDEV_OP_WRITE:
-		ch->plain_op = BDEV_OP_WRITE;
-		use(ch, (size_t)(at - m->mem), len);
+		use_short_way(ch);
+		use(ch, (size_t)(at - m->mem), len, WRITTEN_TO);
 		bdev_iov_copy(io->iov, io->iovcnt, &pos, at, len, BDEV_IOV_TO_BUF);
 		break;
 	case BDEV_OP_COMPARE:
+		use(ch, (size_t)(at - m->mem), len, READ_FROM);
 		if (!bdev_iov_equal(io->iov, io->iovcnt, &pos, at, len))
 			status = BDEV_STATUS_MISCOMPARE;
 		break;

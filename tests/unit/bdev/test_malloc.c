@@ -252,24 +252,25 @@ struct price {
 	const struct test_disk *d;
 	void *buf;
 	uint64_t lba;
+	enum bdev_op op;
 	int64_t units;
 };
 
-static void pay_for_write(void *arg)
+static void pay_for_block(void *arg)
 {
 	struct price *p = arg;
 	struct reactor_share *share = reactor_payer();
 	int64_t before = reactor_share_left(share);
 
-	p->d->ch->now(p->d->ch, BDEV_OP_WRITE, p->lba, 1, p->buf);
+	p->d->ch->now(p->d->ch, p->op, p->lba, 1, p->buf);
 	p->units = before - share->credit;
 }
 
-static int64_t price_of(const struct test_disk *d, void *buf, uint64_t lba)
+static int64_t price_of(const struct test_disk *d, enum bdev_op op, void *buf, uint64_t lba)
 {
-	struct price p = {.d = d, .buf = buf, .lba = lba};
+	struct price p = {.d = d, .buf = buf, .lba = lba, .op = op};
 
-	reactor_call(reactor, pay_for_write, &p);
+	reactor_call(reactor, pay_for_block, &p);
 	return p.units;
 }
 
@@ -282,18 +283,42 @@ static void first_writes(void)
 
 	if (!setup(&d, 512))
 		return;
-	CU_ASSERT(price_of(&d, buf, 7) > REACTOR_QUANTUM_MAX);
-	CU_ASSERT_EQUAL(d.ch->plain_op, BDEV_OP_READ); /* a batch ends */
+	CU_ASSERT(price_of(&d, BDEV_OP_WRITE, buf, 7) > REACTOR_QUANTUM_MAX);
+	CU_ASSERT_EQUAL(d.ch->plain_blocks, 0); /* a batch ends */
 	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_WRITE, 9, 1, buf), BDEV_STATUS_OK);
-	CU_ASSERT_EQUAL(d.ch->plain_op, BDEV_OP_WRITE);
-	CU_ASSERT_EQUAL(price_of(&d, buf, 7), 0);
-	CU_ASSERT_EQUAL(price_of(&d, buf, extent - 1), 0);
-	CU_ASSERT(price_of(&d, buf, extent) > REACTOR_QUANTUM_MAX);
+	CU_ASSERT(d.ch->plain_blocks > 0);
+	CU_ASSERT_EQUAL(price_of(&d, BDEV_OP_WRITE, buf, 7), 0);
+	CU_ASSERT_EQUAL(price_of(&d, BDEV_OP_WRITE, buf, extent - 1), 0);
+	CU_ASSERT(price_of(&d, BDEV_OP_WRITE, buf, extent) > REACTOR_QUANTUM_MAX);
 	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_DISCARD, 0, SIZE / 512, NULL), BDEV_STATUS_OK);
-	CU_ASSERT(price_of(&d, buf, 7) > REACTOR_QUANTUM_MAX);
+	CU_ASSERT(price_of(&d, BDEV_OP_WRITE, buf, 7) > REACTOR_QUANTUM_MAX);
 	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_DISCARD, 1, (uint32_t)extent - 1, NULL),
 			BDEV_STATUS_OK);
-	CU_ASSERT_EQUAL(price_of(&d, buf, 7), 0);
+	CU_ASSERT_EQUAL(price_of(&d, BDEV_OP_WRITE, buf, 7), 0);
+	teardown(&d);
+	free(buf);
+}
+
+/* So does the first read with some kernels, unless there was a write before. */
+static void first_reads(void)
+{
+	const uint64_t extent = (2u << 20) / 512;
+	char *buf = test_buffer(512);
+	struct test_disk d;
+
+	if (!setup(&d, 512))
+		return;
+	CU_ASSERT(price_of(&d, BDEV_OP_READ, buf, 7) > REACTOR_QUANTUM_MAX);
+	CU_ASSERT_EQUAL(d.ch->plain_blocks, 0);
+	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_READ, 9, 1, buf), BDEV_STATUS_OK);
+	CU_ASSERT(d.ch->plain_blocks > 0);
+	CU_ASSERT_EQUAL(price_of(&d, BDEV_OP_READ, buf, extent - 1), 0);
+	CU_ASSERT(price_of(&d, BDEV_OP_WRITE, buf, 8) > REACTOR_QUANTUM_MAX);
+	CU_ASSERT_EQUAL(price_of(&d, BDEV_OP_READ, buf, 8), 0);
+	CU_ASSERT(price_of(&d, BDEV_OP_WRITE, buf, extent) > REACTOR_QUANTUM_MAX);
+	CU_ASSERT_EQUAL(price_of(&d, BDEV_OP_READ, buf, extent), 0);
+	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_DISCARD, 0, SIZE / 512, NULL), BDEV_STATUS_OK);
+	CU_ASSERT(price_of(&d, BDEV_OP_READ, buf, extent) > REACTOR_QUANTUM_MAX);
 	teardown(&d);
 	free(buf);
 }
@@ -307,6 +332,7 @@ static const struct test_case cases[] = {
 	{"compare", compare},
 	{"iov_shapes", iov_shapes},
 	{"first_writes", first_writes},
+	{"first_reads", first_reads},
 	{"refusals", refusals},
 	{"numa_node", numa_node},
 };
