@@ -34,8 +34,17 @@ static int compare(const void *a, const void *b)
 
 void schema_places_sort(struct schema_places *places)
 {
-	if (places->n)
-		qsort(places->list, places->n, sizeof(*places->list), compare);
+	struct schema_place *list;
+
+	if (!places->n)
+		return;
+	qsort(places->list, places->n, sizeof(*places->list), compare);
+	/* They stay for as long as the configuration. */
+	list = reallocarray(places->list, places->n, sizeof(*list));
+	if (list) {
+		places->list = list;
+		places->size = places->n;
+	}
 }
 
 void schema_places_free(struct schema_places *places)
