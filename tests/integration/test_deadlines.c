@@ -13,12 +13,19 @@
 #include "../frontend/fe_virtio.h"
 
 #define BS 512u
+
+/* The disk; test_deadlines_stacked.c has another one. */
+#ifndef SLOW_BDEVS
+#define SLOW_NAME "deadlines"
+#define SLOW_BDEVS                                                                                 \
+	"  - {name: slow, type: null, size: 1GiB, block_size: 512, latency_us: 60000000}\n"
+#endif
+
 /* Of NVMe: the command was aborted by request; it may be tried again. */
 #define ABORT_REQUESTED 0x07
 
 static const struct fe_daemon_config config = {
-	.bdevs = "  - {name: slow, type: null, size: 1GiB, block_size: 512, latency_us: 60000000}\n"
-		 "  - {name: ram, type: malloc, size: 1MiB, block_size: 512}\n",
+	.bdevs = SLOW_BDEVS "  - {name: ram, type: malloc, size: 1MiB, block_size: 512}\n",
 	.controllers = "  - {name: blk, type: blk, bdev: slow, queues: 2}\n"
 		       "  - {name: scsi, type: scsi, queues: 1, targets: [{id: 0, luns: ["
 		       "{lun: 0, bdev: slow}]}]}\n"
@@ -305,4 +312,4 @@ static const struct test_case cases[] = {
 	{"daemon_ends", daemon_ends}, {"vfio_bus_master", vfio_bus_master},
 };
 
-FE_TEST_MAIN("deadlines", cases, &config)
+FE_TEST_MAIN(SLOW_NAME, cases, &config)
