@@ -133,7 +133,7 @@ static void submit_together(void *arg)
 	CU_ASSERT_EQUAL(disk.ch->inflight, (uint32_t) * (const int *)arg);
 }
 
-static void expect(int n, enum bdev_status status)
+static void expect(int n, int status)
 {
 	int i;
 
