@@ -31,6 +31,7 @@ bdevs:
   - {{name: m0, type: malloc, size: 4MiB}}
   - {{name: m1, type: malloc, size: 4MiB}}
   - {{name: m2, type: malloc, size: 4MiB, block_size: 4096}}
+  - {{name: m3, type: malloc, size: 4MiB}}
 controllers:
   - {{name: nvme, type: nvme, io_queues: 2, namespaces: [{{bdev: m0}}]}}
   - {{name: vfio, type: nvme, io_queues: 2, transport: vfio-user, doorbells: trapped,
@@ -38,6 +39,8 @@ controllers:
   - {{name: vfio-mapped, type: nvme, io_queues: 2, transport: vfio-user, doorbells: mapped,
      namespaces: [{{bdev: m0}}]}}
   - {{name: blk, type: blk, bdev: m1, queues: 2}}
+  - {{name: nvme2, type: nvme, io_queues: 2, namespaces: [{{bdev: m3}}]}}
+  - {{name: blk2, type: blk, bdev: m3, queues: 2}}
   - {{name: blk-ro, type: blk, bdev: m1, read_only: true}}
   - {{name: scsi, type: scsi, queues: 2, targets: [{{id: 3, luns: [{{lun: 5, bdev: m2}}]}}]}}
 """
@@ -250,6 +253,31 @@ def batches(case):
         check(got["completions"] == got["looks"] > 0, f"{kind}, completions one by one: {got}")
 
 
+def several_targets(case):
+    """One process for several targets, whose queues one thread or some serve in turn."""
+    daemon = case.daemon()
+    for kind in ("nvme", "blk"):
+        where = ("--type", kind, "--socket", daemon.sockets / kind, "--socket", daemon.sockets / f"{kind}2")
+        for more in (("--threads", "1"), ("--threads", "3"), ()):
+            report = verified(case, *where, *more, "--rw", "randrw", "--numjobs", "2", "--iodepth", "4")
+            targets = report["targets"]
+            check((targets["number"], targets["idle"]) == (2, 0), f"{kind} {more}: {targets}")
+            check(report["global options"]["threads"] == int(more[1] if more else 4), f"threads {more}")
+            # What each had is all that was.
+            ios = sum(ios_of(report))
+            sum_ = (targets["lowest_iops"] + targets["highest_iops"]) * report["runtime_s"]
+            check(abs(sum_ - ios) <= 8 + ios * 1e-3, f"{kind} {more}: {targets}, {ios} I/Os")
+        report = verified(case, *where, "--threads", "1", "--idle-targets", "1", "--rw", "randrw")
+        check(report["targets"]["lowest_iops"] == report["targets"]["highest_iops"], "the only one")
+        # Another target than the first one goes wrong.
+        case.refused(1, *where, "--socket", case.folder / "none", words=("No such file",))
+        bench = started(case, daemon, "--socket", daemon.sockets / "blk2", "--threads", "1")
+        daemon.kill()
+        _, said = bench.communicate(timeout=WAIT)
+        check(bench.returncode == 1 and "closed the connection" in said, said)
+        daemon = case.daemon()
+
+
 def interrupts(case):
     daemon = case.daemon()
     for kind, more in (("nvme", ()), ("blk", ()), ("scsi", SCSI)):
@@ -353,6 +381,10 @@ BAD_OPTIONS = (
     (("--iodepth_batch_submit", "0"), ("--iodepth_batch_submit", "'0'", "32768")),
     (("--iodepth_batch_complete_min", "4", "--iodepth_batch_complete_max", "3"),
      ("--iodepth_batch_complete_min", "4", "3")),
+    (("--idle-targets", "1"), ("--idle-targets", "1 of 1")),
+    (("--numjobs", "2", "--threads", "1", "--interrupts"), ("--threads", "--interrupts")),
+    (("--iodepth", "2", "--numjobs", "2", "--threads", "1", "--iodepth_batch_complete_min", "2"),
+     ("--threads", "--iodepth_batch_complete_min")),
     (("--type", "scsi", "--no-shadow-doorbells"), ("--no-shadow-doorbells", "nvme")),
     (("--nonsense",), ("nonsense", "--help")),
     (("word",), ("word", "--help")),
@@ -610,7 +642,7 @@ def target_loses_data(case):
 
 
 CASES = [least_target, target_answers_nonsense, target_completes_nonsense, target_interferes,
-         target_loses_data, nvme, blk, scsi, sizes, idle_queues, batches, interrupts, vfio_user,
+         target_loses_data, nvme, blk, scsi, sizes, idle_queues, batches, several_targets, interrupts, vfio_user,
          options_of_a_run, huge_pages, round_trip, bad_options,
          options_that_do_not_fit, wrong_data, no_target, interrupted, progress, target_dies, target_stops,
          storage_daemon]

@@ -93,6 +93,7 @@ static const struct path blk_path = {
 	.ring = virtq_ring,
 	.reap = blk_reap,
 	.arm = virtq_arm,
+	.expect = virtq_expect,
 };
 
 static void blk_run(struct job *j)
@@ -159,8 +160,8 @@ static int blk_add_queue(struct device *d, struct job *j)
 {
 	struct virtio_device *v = virtio_of(d);
 
-	j->queue = &v->queues[j->index].q;
-	return virtio_start_queue(v, j->index);
+	j->queue = &v->queues[j->number].q;
+	return virtio_start_queue(v, j->number);
 }
 
 static const struct device_ops ops = {
@@ -200,7 +201,7 @@ static int bring_up(struct virtio_device *v)
 	return virtio_map(v, n + 2);
 }
 
-int blk_open(const struct options *o, struct device **out)
+int blk_open(const struct options *o, const char *socket, struct device **out)
 {
 	struct virtio_device *v = calloc(1, sizeof(*v));
 
@@ -211,6 +212,7 @@ int blk_open(const struct options *o, struct device **out)
 	*out = &v->dev; /* the caller closes it */
 	v->dev.ops = &ops;
 	v->dev.o = o;
+	v->dev.socket = socket;
 	v->dev.fd = v->dev.mem.fd = v->vhost.fd = -1;
 	return bring_up(v);
 }

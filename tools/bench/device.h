@@ -18,7 +18,8 @@
 struct device;
 
 struct device_ops {
-	/* Makes the queue of a job and fills in job->queue; once for each job, in order. */
+	/* Makes the queue of a job and fills in job->queue; once for each job of the device, in the
+	 * order of job->number. */
 	int (*add_queue)(struct device *d, struct job *j);
 	/* The job's loop; on its thread. */
 	void (*run)(struct job *j);
@@ -29,6 +30,8 @@ struct device_ops {
 struct device {
 	const struct device_ops *ops;
 	const struct options *o;
+	const char *socket;
+	uint64_t used_bytes; /* of it, in whole I/Os; the caller's */
 	struct memory mem;
 	uint64_t size;	     /* bytes; 0: the target does not tell */
 	uint32_t block_size; /* bytes; I/Os are whole ones */
@@ -45,9 +48,9 @@ struct device {
 };
 
 /* Connects, and finds out about the device. *out is to be closed in any case, if it is not NULL. */
-int nvme_open(const struct options *o, struct device **out);
-int blk_open(const struct options *o, struct device **out);
-int scsi_open(const struct options *o, struct device **out);
+int nvme_open(const struct options *o, const char *socket, struct device **out);
+int blk_open(const struct options *o, const char *socket, struct device **out);
+int scsi_open(const struct options *o, const char *socket, struct device **out);
 
 /*
  * What all queues have in common: buffers of --bs with something random in them, and the eventfd.

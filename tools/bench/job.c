@@ -17,7 +17,21 @@
 #define POLLS_BEFORE_YIELD 2048
 #define INTERRUPT_WAIT_MS  50
 
-int job_init(struct job *j, struct run *run, unsigned int index)
+/* Where the thread counts latencies: one place, so that many jobs fit into the caches. */
+static int init_hist(struct job *j, const struct job *first)
+{
+	if (first) {
+		j->measured = first->measured;
+		j->other = first->other;
+		return 0;
+	}
+	j->measured = calloc(OP_COUNT, sizeof(*j->measured));
+	j->other = calloc(OP_COUNT, sizeof(*j->other));
+	j->owns_hist = true;
+	return j->measured && j->other ? 0 : -1;
+}
+
+int job_init(struct job *j, struct run *run, unsigned int index, struct job *first)
 {
 	unsigned int i;
 
@@ -28,9 +42,7 @@ int job_init(struct job *j, struct run *run, unsigned int index)
 	j->cpu = run->o->ncpus ? run->o->cpus[index % run->o->ncpus] : -1;
 	j->slots = calloc(run->o->iodepth, sizeof(*j->slots));
 	j->done = calloc(run->o->iodepth, sizeof(*j->done));
-	j->measured = calloc(OP_COUNT, sizeof(*j->measured));
-	j->other = calloc(OP_COUNT, sizeof(*j->other));
-	if (!j->slots || !j->done || !j->measured || !j->other)
+	if (!j->slots || !j->done || init_hist(j, first))
 		return bench_error("out of memory for job %u", index);
 	for (i = 0; i < run->o->iodepth; i++)
 		j->slots[i].op = SLOT_UNFORMATTED;
@@ -39,6 +51,11 @@ int job_init(struct job *j, struct run *run, unsigned int index)
 	j->complete_max = run->o->batch_complete_max;
 	j->phase = PHASE_RAMP;
 	j->hist = j->other;
+	if (first) {
+		/* Behind the first one; the order does not matter. */
+		j->next = first->next;
+		first->next = j;
+	}
 	return 0;
 }
 
@@ -46,8 +63,10 @@ void job_fini(struct job *j)
 {
 	free(j->slots);
 	free(j->done);
-	free(j->measured);
-	free(j->other);
+	if (j->owns_hist) {
+		free(j->measured);
+		free(j->other);
+	}
 }
 
 int job_start(struct job *j, void *(*thread_main)(void *job))
@@ -96,14 +115,11 @@ void job_fail_queue(struct job *j)
 		 (unsigned long long)j->o->bs, (unsigned long long)job_lba(j, s->block), q->error);
 }
 
-bool job_phase_changed(struct job *j)
+static void change_phase(struct job *j, int phase)
 {
-	int phase = atomic_load(&j->run->phase);
-
-	if (phase == j->phase)
-		return false;
 	if (phase == PHASE_MEASURE) {
-		memset(j->measured, 0, OP_COUNT * sizeof(*j->measured));
+		if (j->owns_hist)
+			memset(j->measured, 0, OP_COUNT * sizeof(*j->measured));
 		j->hist = j->measured;
 		j->batches_begin = j->batches;
 		j->begin_tsc = tsc_now();
@@ -114,6 +130,16 @@ bool job_phase_changed(struct job *j)
 		j->end_cpu = sched_getcpu();
 	}
 	j->phase = phase;
+}
+
+bool job_phase_changed(struct job *j)
+{
+	int phase = atomic_load(&j->run->phase);
+
+	if (phase == j->phase)
+		return false;
+	for (; j; j = j->next)
+		change_phase(j, phase);
 	return phase >= PHASE_STOP;
 }
 

@@ -3,8 +3,9 @@
 #define BENCH_JOB_H
 
 /*
- * A job: one queue of the device and the thread that keeps `iodepth` I/Os in it. A slot is one of
- * these I/Os with its buffer and everything that is prepared for it.
+ * A job: one queue of a device, in which a thread keeps `iodepth` I/Os. A slot is one of these I/Os
+ * with its buffer and everything that is prepared for it. A thread has one job, or several that it
+ * serves in turn: a list that begins with the one that has the thread.
  */
 
 #include <pthread.h>
@@ -33,6 +34,7 @@ struct slot {
 struct batches {
 	uint64_t requests, publications; /* that made them known to the target */
 	uint64_t completions, looks;	 /* that found some */
+	uint64_t empty_looks;
 };
 
 /* What all kinds of queues have in common; the first member of them. */
@@ -63,6 +65,8 @@ struct path {
 	int (*reap)(struct queue *q, uint16_t *done, unsigned int max);
 	/* Asks for an interrupt; true: there is something to reap already. */
 	bool (*arm)(struct queue *q);
+	/* Asks the caches for what reap() looks at first. */
+	void (*expect)(const struct queue *q);
 };
 
 enum run_phase { PHASE_RAMP, PHASE_MEASURE, PHASE_STOP, PHASE_ABORT };
@@ -82,10 +86,12 @@ struct workload {
 	enum io_op op; /* if not mixed */
 };
 
+struct device;
 struct verify;
 
 struct job {
 	struct run *run;
+	struct job *next; /* of the same thread; the first one keeps `hist` for all */
 	struct queue *queue;
 	const struct options *o;
 	struct slot *slots;
@@ -95,6 +101,7 @@ struct job {
 	struct verify *verify;	       /* NULL: none */
 	struct hist *hist;	       /* of OP_COUNT; where is counted now */
 	struct hist *measured, *other; /* between begin and end, and what nobody asks for */
+	bool owns_hist;		       /* the first of a list */
 	uint64_t begin_tsc, end_tsc;
 	int end_cpu; /* where it ran then */
 	unsigned int in_flight, idle_polls;
@@ -104,18 +111,21 @@ struct job {
 	/* Others than the job's thread read from here on. */
 	_Alignas(MEMORY_LINE) _Atomic uint64_t completed;
 	_Atomic bool finished;
-	char error[320]; /* when it has finished; "": none */
-	unsigned int index;
+	char error[320];	    /* when it has finished; "": none */
+	unsigned int index, number; /* of all jobs, and of those of the device */
+	struct device *device;
 	int cpu; /* -1: not pinned */
 	pthread_t thread;
 	bool started;
 };
 
-/* Memory for a job whose load, queue, verification and CPU are then set. 0 or -1 after a message.
+/*
+ * Memory for a job whose device, load, queue, verification are then set. It joins the list of
+ * `first`, or is to have a thread of its own if that is NULL. 0 or -1 after a message.
  */
-int job_init(struct job *j, struct run *run, unsigned int index);
+int job_init(struct job *j, struct run *run, unsigned int index, struct job *first);
 void job_fini(struct job *j);
-/* Runs thread_main(j) on the job's thread. 0 or -1 after a message. */
+/* Runs thread_main(j) on the job's thread, for all of its list. 0 or -1 after a message. */
 int job_start(struct job *j, void *(*thread_main)(void *job));
 
 /* PHASE_ABORT for all, with the reason of this job; the first one is kept. */
@@ -123,11 +133,12 @@ void job_fail(struct job *j, const char *fmt, ...) __attribute__((format(printf,
 /* With the reason and the slot that the queue tells. */
 void job_fail_queue(struct job *j);
 /*
- * Nothing to reap. True: leave the loop, for the phase says so. Waits for an interrupt where these
- * are used; elsewhere it gives up the CPU now and then, which somebody else may need.
+ * Nothing to reap, of all of the list. True: leave the loop, for the phase says so. Waits for an
+ * interrupt where these are used; elsewhere it gives up the CPU now and then, which somebody else
+ * may need.
  */
 bool job_idle(struct job *j, const struct path *p);
-/* The phase has changed. True: leave the loop. */
+/* The phase has changed, for all of the list. True: leave the loop. */
 bool job_phase_changed(struct job *j);
 
 static inline uint64_t job_lba(const struct job *j, uint64_t block)

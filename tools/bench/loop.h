@@ -42,16 +42,9 @@ static hot_inline void loop_publish(struct job *j, const struct path *p, unsigne
 	j->batches.publications++;
 }
 
-/* A look that finds something: at most max, at least one, or 0: leave the loop. */
-static hot_inline unsigned int loop_look(struct job *j, const struct path *p, uint16_t *done,
-					 unsigned int max)
+/* What a look has found: how many, or 0 after an error. */
+static hot_inline unsigned int loop_found(struct job *j, const struct path *p, int n)
 {
-	int n;
-
-	while (!(n = p->reap(j->queue, done, max)))
-		if (job_idle(j, p))
-			return 0;
-	j->idle_polls = 0;
 	if (unlikely(n < 0)) {
 		job_fail_queue(j);
 		return 0;
@@ -61,6 +54,21 @@ static hot_inline unsigned int loop_look(struct job *j, const struct path *p, ui
 	j->batches.completions += (unsigned int)n;
 	j->batches.looks++;
 	return (unsigned int)n;
+}
+
+/* A look that finds something: at most max, at least one, or 0: leave the loop. */
+static hot_inline unsigned int loop_look(struct job *j, const struct path *p, uint16_t *done,
+					 unsigned int max)
+{
+	int n;
+
+	while (!(n = p->reap(j->queue, done, max))) {
+		j->batches.empty_looks++;
+		if (job_idle(j, p))
+			return 0;
+	}
+	j->idle_polls = 0;
+	return loop_found(j, p, n);
 }
 
 /* As many as --iodepth_batch_complete_min and _max say; less (or 0): leave the loop. */
@@ -185,9 +193,80 @@ static hot_inline void loop_run(struct job *j, const struct path *p, bool verify
 	}
 }
 
+/* One look at a queue of several: how many I/Os it found and followed by others; -1: an error. */
+static hot_inline int loop_turn(struct job *j, const struct path *p, bool verify)
+{
+	int n = p->reap(j->queue, j->done, j->complete_max);
+
+	if (!n) {
+		j->batches.empty_looks++;
+		return 0;
+	}
+	if (unlikely(!loop_found(j, p, n) || !loop_complete_all(j, (unsigned int)n, verify)))
+		return -1;
+	loop_fill(j, p, (unsigned int)n, verify);
+	return n;
+}
+
+/* So many queues ahead the line is asked for that tells of completions. */
+#define LOOP_AHEAD 4
+
+/* In turn, until STOP; false after an error. */
+static hot_inline bool loop_turns(struct job *first, const struct path *p, bool verify)
+{
+	struct job *j, *ahead;
+	unsigned int i;
+
+	for (j = first; j; j = j->next) {
+		for (i = 0; i < j->queue->depth; i++)
+			j->done[i] = (uint16_t)i;
+		loop_fill(j, p, i, verify);
+	}
+	for (;;) {
+		bool found = false;
+
+		for (i = 0, ahead = first; ahead && i < LOOP_AHEAD; i++)
+			ahead = ahead->next;
+		for (j = first; j; j = j->next) {
+			int n;
+
+			if (ahead) {
+				p->expect(ahead->queue);
+				ahead = ahead->next;
+			}
+			n = loop_turn(j, p, verify);
+			if (unlikely(n < 0))
+				return false;
+			found |= n > 0;
+		}
+		if (found)
+			first->idle_polls = 0;
+		if (found ? loop_stopped(first) : job_idle(first, p))
+			return first->phase != PHASE_ABORT;
+	}
+}
+
+/* The same as loop_job() for all jobs of a thread. */
+static hot_inline void loop_jobs(struct job *first, const struct path *p, bool verify)
+{
+	struct job *j;
+
+	if (!loop_turns(first, p, verify))
+		return;
+	for (j = first; j; j = j->next)
+		if (!loop_drain(j, p, verify))
+			return;
+	for (j = first; verify && j; j = j->next)
+		loop_scan(j, p);
+}
+
 /* The whole life of a job: until STOP, then what is in flight, then what was written is read. */
 static hot_inline void loop_job(struct job *j, const struct path *p)
 {
+	if (unlikely(j->next)) {
+		loop_jobs(j, p, j->verify != NULL);
+		return;
+	}
 	if (!j->verify) {
 		loop_run(j, p, false);
 		loop_drain(j, p, false);

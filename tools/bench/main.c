@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* shadowbell-bench: plays the guest of a vhost-user target and measures it. */
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "device.h"
 #include "machine.h"
@@ -90,42 +91,70 @@ static int choose_range(const struct options *o, const struct device *d, uint64_
 	return 0;
 }
 
-static int open_device(const struct options *o, struct device **d)
+static int open_device(const struct options *o, const char *socket, struct device **d)
 {
 	switch (o->type) {
 	case BENCH_NVME:
-		return nvme_open(o, d);
+		return nvme_open(o, socket, d);
 	case BENCH_BLK:
-		return blk_open(o, d);
+		return blk_open(o, socket, d);
 	case BENCH_SCSI:
 		break;
 	}
-	return scsi_open(o, d);
+	return scsi_open(o, socket, d);
+}
+
+static int open_all(const struct options *o, struct device **d)
+{
+	unsigned int i;
+
+	for (i = 0; i < o->nsockets; i++)
+		if (open_device(o, o->sockets[i], &d[i]) || check_load(o, d[i]) ||
+		    choose_range(o, d[i], &d[i]->used_bytes))
+			return -1;
+	return 0;
+}
+
+/* Each target takes some descriptors. It fails where they are needed, if it does. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int report(struct report *r, const struct options *o, const struct device *d)
+{
+	r->o = o;
+	r->d = d;
+	if (o->json)
+		report_json(r, stdout);
+	else
+		report_text(r, stdout);
+	return fflush(stdout) ? bench_error("the report cannot be written") : 0;
 }
 
 static int bench(const struct options *o)
 {
+	struct device **d = calloc(o->nsockets, sizeof(struct device *));
 	struct report *r = calloc(1, sizeof(*r));
-	struct device *d = NULL;
+	unsigned int i;
 	int rc;
 
-	if (!r)
-		return bench_error("out of memory");
-	rc = open_device(o, &d);
-	if (!rc)
-		rc = check_load(o, d) || choose_range(o, d, &r->used_bytes) || run_jobs(o, d, r);
-	if (!rc) {
-		r->o = o;
-		r->d = d;
-		if (o->json)
-			report_json(r, stdout);
-		else
-			report_text(r, stdout);
-		if (fflush(stdout))
-			rc = bench_error("the report cannot be written");
+	if (r && d) {
+		rc = open_all(o, d);
+		r->used_bytes = rc ? 0 : d[0]->used_bytes;
+		rc = rc || run_jobs(o, d, r) || report(r, o, d[0]) ? -1 : 0;
+	} else {
+		rc = bench_error("out of memory");
 	}
-	if (d)
-		d->ops->close(d);
+	for (i = 0; d && i < o->nsockets; i++)
+		if (d[i])
+			d[i]->ops->close(d[i]);
+	free(d);
 	free(r);
 	return rc;
 }
@@ -137,6 +166,7 @@ int main(int argc, char **argv)
 
 	if (rc)
 		return rc;
+	raise_limit();
 	if (check_cpus(&o) || bench(&o))
 		return bench_error_status();
 	return 0;

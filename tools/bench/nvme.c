@@ -273,10 +273,10 @@ static int prepare_slots(struct nvme_device *n, struct nvme_queue *nq)
 static int add_queue(struct device *d, struct job *j)
 {
 	struct nvme_device *n = of(d);
-	struct nvme_queue *nq = &n->queues[j->index];
-	uint16_t qid = (uint16_t)(j->index + 1);
+	struct nvme_queue *nq = &n->queues[j->number];
+	uint16_t qid = (uint16_t)(j->number + 1);
 
-	if (device_init_queue(d, j->index, &nq->q) || init_rings(n, nq, qid, n->queue_size) ||
+	if (device_init_queue(d, j->number, &nq->q) || init_rings(n, nq, qid, n->queue_size) ||
 	    prepare_slots(n, nq))
 		return -1;
 	j->queue = &nq->q;
@@ -397,7 +397,7 @@ static int bring_up(struct nvme_device *n)
 	return n->shadow ? set_doorbell_buffers(n) : 0;
 }
 
-int nvme_open(const struct options *o, struct device **out)
+int nvme_open(const struct options *o, const char *socket, struct device **out)
 {
 	struct nvme_device *n = calloc(1, sizeof(*n));
 
@@ -408,11 +408,12 @@ int nvme_open(const struct options *o, struct device **out)
 	*out = &n->dev; /* the caller closes it */
 	n->dev.ops = &ops;
 	n->dev.o = o;
+	n->dev.socket = socket;
 	n->dev.fd = n->dev.mem.fd = -1;
 	n->queues = calloc(options_queues(o), sizeof(*n->queues));
 	if (!n->queues)
 		return bench_error("out of memory");
-	n->t = nvme_transport_open(o);
+	n->t = nvme_transport_open(o, socket);
 	if (!n->t)
 		return -1;
 	n->dev.fd = n->t->fd;

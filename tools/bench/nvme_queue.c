@@ -212,12 +212,20 @@ static bool nvme_arm(struct queue *q)
 	return !((load_dw3(nq) >> 16 ^ nq->expect) & 1);
 }
 
+static hot_inline void nvme_expect(const struct queue *q)
+{
+	const struct nvme_queue *nq = container_of(q, const struct nvme_queue, q);
+
+	__builtin_prefetch(&nq->cq[nq->head]);
+}
+
 const struct path nvme_path = {
 	.format = nvme_format,
 	.put = nvme_put,
 	.ring = nvme_ring,
 	.reap = nvme_reap,
 	.arm = nvme_arm,
+	.expect = nvme_expect,
 };
 
 void nvme_queue_run(struct job *j)

@@ -70,11 +70,11 @@ static int make_device_memory(struct vu_transport *vu)
 	return 0;
 }
 
-static int vu_open(struct nvme_transport *t, const struct options *o)
+static int vu_open(struct nvme_transport *t, const struct options *o, const char *socket)
 {
 	struct vu_transport *vu = of(t);
 
-	if (vhost_user_connect(&vu->vhost, o->socket, o->timeout_ns))
+	if (vhost_user_connect(&vu->vhost, socket, o->timeout_ns))
 		return -1;
 	t->fd = vu->vhost.fd;
 	t->peer = stream_peer(vu->vhost.fd);
@@ -199,12 +199,12 @@ struct nvme_transport *nvme_transport_vhost_user(void)
 	return &vu->t;
 }
 
-struct nvme_transport *nvme_transport_open(const struct options *o)
+struct nvme_transport *nvme_transport_open(const struct options *o, const char *socket)
 {
 	bool vfio = o->transport && !strcmp(o->transport, "vfio-user");
 	struct nvme_transport *t = vfio ? nvme_transport_vfio_user() : nvme_transport_vhost_user();
 
-	if (t && t->ops->open(t, o)) {
+	if (t && t->ops->open(t, o, socket)) {
 		t->ops->close(t);
 		return NULL;
 	}

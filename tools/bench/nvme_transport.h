@@ -19,7 +19,7 @@ struct nvme_transport;
 struct nvme_transport_ops {
 	const char *name;
 	/* Connects; t->fd and below are filled in. */
-	int (*open)(struct nvme_transport *t, const struct options *o);
+	int (*open)(struct nvme_transport *t, const struct options *o, const char *socket);
 	/* Of 4 or 8 bytes, of BAR0. */
 	int (*reg_read)(struct nvme_transport *t, uint32_t offset, uint32_t size, uint64_t *value);
 	int (*reg_write)(struct nvme_transport *t, uint32_t offset, uint32_t size, uint64_t value);
@@ -45,7 +45,7 @@ struct nvme_transport {
 };
 
 /* As --transport says; it is to be closed by its close(). NULL after a message. */
-struct nvme_transport *nvme_transport_open(const struct options *o);
+struct nvme_transport *nvme_transport_open(const struct options *o, const char *socket);
 
 struct nvme_transport *nvme_transport_vhost_user(void);
 struct nvme_transport *nvme_transport_vfio_user(void);

@@ -229,14 +229,14 @@ static int negotiate(struct vfio_transport *v)
 	return 0;
 }
 
-static int vfio_open(struct nvme_transport *t, const struct options *o)
+static int vfio_open(struct nvme_transport *t, const struct options *o, const char *socket)
 {
 	struct vfio_user_irq_info irq = {.argsz = sizeof(irq), .index = VFIO_USER_IRQ_MSIX};
 	const uint16_t command = PCI_ENABLE;
 	struct vfio_transport *v = of(t);
 
 	v->timeout_ns = o->timeout_ns;
-	t->fd = stream_connect(o->socket);
+	t->fd = stream_connect(socket);
 	if (t->fd < 0)
 		return -1;
 	t->peer = stream_peer(t->fd);

@@ -19,7 +19,8 @@ static const char help[] =
 	"Measures a vhost-user target by playing the virtual machine: no guest is needed.\n"
 	"\n"
 	"  --type TYPE            the controller behind the socket: nvme, blk or scsi\n"
-	"  --socket PATH          the target's socket\n"
+	"  --socket PATH          the target's socket; several times for as many targets\n"
+	"  --idle-targets N       the last N of them get no I/O (default 0)\n"
 	"  --transport NAME       of NVMe: vhost-user (default) or vfio-user\n"
 	"  --nsid N               of NVMe: the namespace (default 1)\n"
 	"  --no-shadow-doorbells  of NVMe: does without Doorbell Buffer Config\n"
@@ -47,6 +48,7 @@ static const char help[] =
 	"  --randseed N           of the random offsets (default 1)\n"
 	"\n"
 	"  --cpus LIST            pins the jobs' threads to these CPUs, in turn: 1 or 0,2-4\n"
+	"  --threads N            threads that drive all queues in turn (default one for each)\n"
 	"  --interrupts           wait for interrupts (eventfds) instead of polling\n"
 	"  --queue-size N         entries of each queue (default as a Linux driver)\n"
 	"  --mem auto|mmap|mmaphuge\n"
@@ -67,6 +69,8 @@ static const char help[] =
 enum {
 	OPT_TYPE = 256,
 	OPT_SOCKET,
+	OPT_IDLE_TARGETS,
+	OPT_THREADS,
 	OPT_TRANSPORT,
 	OPT_NSID,
 	OPT_NO_SHADOW_DOORBELLS,
@@ -105,6 +109,8 @@ enum {
 static const struct option longs[] = {
 	{"type", required_argument, NULL, OPT_TYPE},
 	{"socket", required_argument, NULL, OPT_SOCKET},
+	{"idle-targets", required_argument, NULL, OPT_IDLE_TARGETS},
+	{"threads", required_argument, NULL, OPT_THREADS},
 	{"transport", required_argument, NULL, OPT_TRANSPORT},
 	{"nsid", required_argument, NULL, OPT_NSID},
 	{"no-shadow-doorbells", no_argument, NULL, OPT_NO_SHADOW_DOORBELLS},
@@ -248,8 +254,13 @@ static int target_option(struct options *o, int c)
 		o->type_name = types[w];
 		return 0;
 	case OPT_SOCKET:
-		o->socket = optarg;
+		if (o->nsockets == BENCH_MAX_TARGETS)
+			return bench_option_error("--socket: there are more than %d",
+						  BENCH_MAX_TARGETS);
+		o->sockets[o->nsockets++] = optarg;
 		return 0;
+	case OPT_IDLE_TARGETS:
+		return small(c, 0, BENCH_MAX_TARGETS, &o->idle_targets);
 	case OPT_TRANSPORT:
 		w = word(c, transports);
 		if (w >= 0)
@@ -346,6 +357,8 @@ static int other_option(struct options *o, int c)
 	switch (c) {
 	case OPT_CPUS:
 		return cpu_list(o);
+	case OPT_THREADS:
+		return small(c, 1, BENCH_MAX_JOBS, &o->threads);
 	case OPT_INTERRUPTS:
 		o->interrupts = true;
 		return 0;
@@ -382,18 +395,47 @@ static int other_option(struct options *o, int c)
 	}
 }
 
+static int check_targets(const struct options *o)
+{
+	unsigned int i;
+
+	if (!o->nsockets)
+		return bench_option_error(
+			"--socket is missing: give the path of the target's socket");
+	for (i = 0; i < o->nsockets; i++)
+		if (strlen(o->sockets[i]) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+			return bench_option_error(
+				"--socket: the path has %zu bytes, but a socket's has at most "
+				"%zu; use a shorter one",
+				strlen(o->sockets[i]),
+				sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+	if (o->idle_targets >= o->nsockets)
+		return bench_option_error("--idle-targets: %u of %u leave none for I/O; use less",
+					  o->idle_targets, o->nsockets);
+	return 0;
+}
+
+/* What a thread that has several jobs cannot do for one of them: wait. */
+static int check_threads(const struct options *o)
+{
+	if (options_threads(o) == options_jobs(o))
+		return 0;
+	if (o->interrupts)
+		return bench_option_error("--threads: with --interrupts each queue has its own; "
+					  "leave one of them out");
+	if (o->batch_complete_min > 1)
+		return bench_option_error("--threads: only a queue with a thread of its own can "
+					  "have --iodepth_batch_complete_min; leave one of them "
+					  "out");
+	return 0;
+}
+
 static int check(const struct options *o)
 {
 	if (!o->type_name)
 		return bench_option_error("--type is missing: give nvme, blk or scsi");
-	if (!o->socket)
-		return bench_option_error(
-			"--socket is missing: give the path of the target's socket");
-	if (strlen(o->socket) >= sizeof(((struct sockaddr_un *)0)->sun_path))
-		return bench_option_error(
-			"--socket: the path has %zu bytes, but a socket's has at most "
-			"%zu; use a shorter one",
-			strlen(o->socket), sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+	if (check_targets(o) || check_threads(o))
+		return -1;
 	if (o->transport && o->type != BENCH_NVME)
 		return bench_option_error("--transport is for --type nvme; leave it out");
 	if (o->no_shadow_doorbells && o->type != BENCH_NVME)

@@ -8,10 +8,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define BENCH_MAX_JOBS	256
-#define BENCH_MAX_CPUS	1024
-#define BENCH_MAX_DEPTH 32768
-#define BENCH_MAX_BS	(64ULL << 20)
+#define BENCH_MAX_JOBS	  256
+#define BENCH_MAX_TARGETS 1024
+#define BENCH_MAX_CPUS	  1024
+#define BENCH_MAX_DEPTH	  32768
+#define BENCH_MAX_BS	  (64ULL << 20)
 
 enum bench_type { BENCH_NVME, BENCH_BLK, BENCH_SCSI };
 
@@ -30,7 +31,8 @@ enum bench_memory { MEM_AUTO, MEM_MMAP, MEM_MMAPHUGE };
 
 struct options {
 	enum bench_type type;
-	const char *socket, *transport;
+	const char *sockets[BENCH_MAX_TARGETS], *transport;
+	unsigned int nsockets, idle_targets; /* the last ones get no I/O */
 	enum bench_rw rw;
 	const char *rw_name, *type_name;
 	unsigned int rwmixread;			   /* per cent */
@@ -45,9 +47,10 @@ struct options {
 	bool verify, json, interrupts, ceiling;
 	enum bench_memory mem;
 	int cpus[BENCH_MAX_CPUS];
-	unsigned int ncpus; /* 0: not pinned */
-	int ceiling_cpu;    /* -1: the target's busiest thread's */
-	pid_t target_pid;   /* 0: who has the other end of the socket */
+	unsigned int ncpus;   /* 0: not pinned */
+	unsigned int threads; /* that drive the jobs in turn; 0: one for each */
+	int ceiling_cpu;      /* -1: the target's busiest thread's */
+	pid_t target_pid;     /* 0: who has the other end of the socket */
 	uint32_t nsid;
 	unsigned int target_id, lun;
 };
@@ -57,7 +60,20 @@ struct options {
  */
 int options_parse(struct options *o, int argc, char **argv);
 
-/* All of the device's I/O queues that are made. */
+/* All jobs, of all targets. */
+static inline unsigned int options_jobs(const struct options *o)
+{
+	return o->numjobs * (o->nsockets - o->idle_targets);
+}
+
+static inline unsigned int options_threads(const struct options *o)
+{
+	unsigned int jobs = options_jobs(o);
+
+	return o->threads && o->threads < jobs ? o->threads : jobs;
+}
+
+/* All of a device's I/O queues that are made. */
 static inline unsigned int options_queues(const struct options *o)
 {
 	return o->numjobs + o->idle_queues;

@@ -86,6 +86,16 @@ static void text_batches(const struct report *r, FILE *to)
 			each(b->requests, b->publications), each(b->completions, b->looks));
 }
 
+static void text_targets(const struct report *r, FILE *to)
+{
+	char least[32], most[32];
+
+	if (r->o->nsockets > 1)
+		fprintf(to, "  %u targets, %u of them idle: %s to %s IOPS each\n", r->o->nsockets,
+			r->o->idle_targets, scaled(per_second(r, r->least), least, sizeof(least)),
+			scaled(per_second(r, r->most), most, sizeof(most)));
+}
+
 static void text_cpu(const struct report *r, FILE *to)
 {
 	double ios = (double)report_ios(r);
@@ -144,7 +154,7 @@ void report_text(const struct report *r, FILE *to)
 	char size[32];
 	int op;
 
-	fprintf(to, "%s %s%s%s, %sB in %u-byte blocks\n", o->type_name, o->socket,
+	fprintf(to, "%s %s%s%s, %sB in %u-byte blocks\n", o->type_name, o->sockets[0],
 		*r->d->model ? ": " : "", r->d->model,
 		scaled((double)r->d->size, size, sizeof(size)), r->d->block_size);
 	fprintf(to, "%s, bs %llu, iodepth %u, %u job%s, %s, %.3f s%s\n", o->rw_name,
@@ -162,6 +172,7 @@ void report_text(const struct report *r, FILE *to)
 	if (o->verify)
 		fprintf(to, "  verified: %llu blocks; %llu read whose contents nobody knows\n",
 			(unsigned long long)r->verified, (unsigned long long)r->unverified);
+	text_targets(r, to);
 	text_batches(r, to);
 	text_cpu(r, to);
 	text_machine(r, to);
@@ -247,11 +258,20 @@ static void json_batches(const struct batches *b, FILE *to)
 {
 	fprintf(to,
 		"  \"batches\": {\"requests\": %llu, \"publications\": %llu, "
-		"\"completions\": %llu, \"looks\": %llu,\n    ",
+		"\"completions\": %llu, \"looks\": %llu, \"empty_looks\": %llu,\n    ",
 		(unsigned long long)b->requests, (unsigned long long)b->publications,
-		(unsigned long long)b->completions, (unsigned long long)b->looks);
+		(unsigned long long)b->completions, (unsigned long long)b->looks,
+		(unsigned long long)b->empty_looks);
 	json_number("requests_per_publication", each(b->requests, b->publications), ", ", to);
 	json_number("completions_per_look", each(b->completions, b->looks), "},\n", to);
+}
+
+static void json_targets(const struct report *r, FILE *to)
+{
+	fprintf(to, "  \"targets\": {\"number\": %u, \"idle\": %u, ", r->o->nsockets,
+		r->o->idle_targets);
+	json_number("lowest_iops", per_second(r, r->least), ", ", to);
+	json_number("highest_iops", per_second(r, r->most), "},\n", to);
 }
 
 static void json_options(const struct report *r, FILE *to)
@@ -261,15 +281,15 @@ static void json_options(const struct report *r, FILE *to)
 	fprintf(to, "  \"shadowbell-bench version\": \"" SB_VERSION "\",\n  \"global options\": {");
 	json_string("type", o->type_name, to);
 	fprintf(to, ", ");
-	json_string("socket", o->socket, to);
+	json_string("socket", o->sockets[0], to);
 	fprintf(to, ", ");
 	json_pattern(o, to);
 	fprintf(to,
 		"\"rw\": \"%s\", \"rwmixread\": %u, \"bs\": %llu, \"iodepth\": %u, "
-		"\"numjobs\": %u, \"idle_queues\": %u, \"offset\": %llu, \"size\": %llu, \"interrupts\": %s},\n",
+		"\"numjobs\": %u, \"threads\": %u, \"idle_queues\": %u, \"offset\": %llu, \"size\": %llu, \"interrupts\": %s},\n",
 		o->rw_name, o->rwmixread, (unsigned long long)o->bs, o->iodepth, o->numjobs,
-		o->idle_queues, (unsigned long long)o->offset, (unsigned long long)r->used_bytes,
-		json_bool(o->interrupts));
+		options_threads(o), o->idle_queues, (unsigned long long)o->offset,
+		(unsigned long long)r->used_bytes, json_bool(o->interrupts));
 	fprintf(to, "  \"device\": {");
 	json_string("model", r->d->model, to);
 	fprintf(to, ", \"size\": %llu, \"block_size\": %u, \"huge_pages\": %s},\n",
@@ -313,6 +333,7 @@ void report_json(const struct report *r, FILE *to)
 		fprintf(to, "  \"verify\": {\"checked\": %llu, \"unknown\": %llu},\n",
 			(unsigned long long)r->verified, (unsigned long long)r->unverified);
 	json_batches(&r->batches, to);
+	json_targets(r, to);
 	json_cpus(r, to);
 	fprintf(to, "  \"jobs\": [\n    {\n      ");
 	json_string("jobname", r->o->rw_name, to);

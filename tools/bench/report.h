@@ -21,6 +21,7 @@ struct report {
 	double ticks_per_ns;
 	struct hist hist[OP_COUNT]; /* latencies in ticks */
 	struct batches batches;
+	uint64_t least, most; /* I/Os of a target that is not idle */
 	bool interrupted;
 	/* CPU time while it was measured. */
 	double own_user_s, own_system_s;

@@ -21,10 +21,10 @@
 
 struct runner {
 	struct run run;
-	struct device *d;
+	struct device **d; /* options.nsockets of them */
+	struct pollfd *connections;
 	struct job *jobs;
-	unsigned int njobs; /* that were initialised */
-	uint64_t job_blocks;
+	unsigned int njobs;	/* that were initialised */
 	struct rusage own;	/* when measuring began */
 	struct cpu_time target; /* the same; then what it was at the end */
 	struct cpu_time target_end;
@@ -64,46 +64,58 @@ static void catch_signals(sigset_t *waiting)
 static void *job_main(void *arg)
 {
 	struct job *j = arg;
-	struct runner *r = container_of(j->run, struct runner, run);
 	int err = j->cpu >= 0 ? machine_pin(j->cpu) : 0;
 
 	if (err)
 		job_fail(j, "--cpus: CPU %d: %s", j->cpu, strerror(err));
 	else
-		r->d->ops->run(j);
+		j->device->ops->run(j);
 	atomic_store(&j->finished, true);
 	return NULL;
 }
 
-static int set_load(struct runner *r, struct job *j)
+static int set_load(struct job *j)
 {
-	const struct options *o = r->run.o;
+	const struct options *o = j->o;
 	struct workload *w = &j->load;
 
-	w->nblocks = r->job_blocks;
-	w->lbas_per_block = o->bs / r->d->lba_size;
-	w->first_lba = o->offset / r->d->lba_size + j->index * r->job_blocks * w->lbas_per_block;
+	w->nblocks = j->device->used_bytes / o->bs / o->numjobs;
+	w->lbas_per_block = o->bs / j->device->lba_size;
+	w->first_lba = o->offset / j->device->lba_size + j->number * w->nblocks * w->lbas_per_block;
 	w->random = options_random(o);
 	w->mixed = options_reads(o) && options_writes(o);
 	w->op = options_trims(o) ? OP_TRIM : options_writes(o) ? OP_WRITE : OP_READ;
 	w->read_below = (uint32_t)((uint64_t)o->rwmixread * UINT32_MAX / 100);
 	w->rng = (o->randseed + 1) * 0x9e3779b97f4a7c15ULL + j->index * 0xd1342543de82ef95ULL;
 	w->rng = w->rng ? w->rng : 1;
-	return o->verify ? verify_create(j, r->d->trim_zeroes) : 0;
+	return o->verify ? verify_create(j, j->device->trim_zeroes) : 0;
+}
+
+/* Those of idle targets come last and get no thread. */
+static int make_job(struct runner *r, struct job *j, unsigned int index)
+{
+	const struct options *o = r->run.o;
+	unsigned int threads = options_threads(o);
+	bool own = index < threads || index >= options_jobs(o);
+
+	if (job_init(j, &r->run, index, own ? NULL : &r->jobs[index % threads]))
+		return -1;
+	j->device = r->d[index / o->numjobs];
+	j->number = index % o->numjobs;
+	return set_load(j) || j->device->ops->add_queue(j->device, j) ? -1 : 0;
 }
 
 static int make_jobs(struct runner *r)
 {
 	const struct options *o = r->run.o;
+	unsigned int n = o->numjobs * o->nsockets;
 
-	r->jobs = aligned_alloc(_Alignof(struct job), o->numjobs * sizeof(*r->jobs));
-	if (!r->jobs)
-		return bench_error("out of memory for %u jobs", o->numjobs);
-	for (r->njobs = 0; r->njobs < o->numjobs; r->njobs++) {
-		struct job *j = &r->jobs[r->njobs];
-
-		if (job_init(j, &r->run, r->njobs) || set_load(r, j) ||
-		    r->d->ops->add_queue(r->d, j)) {
+	r->jobs = aligned_alloc(_Alignof(struct job), n * sizeof(*r->jobs));
+	r->connections = calloc(o->nsockets, sizeof(*r->connections));
+	if (!r->jobs || !r->connections)
+		return bench_error("out of memory for %u jobs", n);
+	for (r->njobs = 0; r->njobs < n; r->njobs++) {
+		if (make_job(r, &r->jobs[r->njobs], r->njobs)) {
 			r->njobs++;
 			return -1;
 		}
@@ -120,27 +132,50 @@ static void free_jobs(struct runner *r)
 		job_fini(&r->jobs[i]);
 	}
 	free(r->jobs);
+	free(r->connections);
 }
 
 /* --- watching over them --- */
+
+/* They may be of one process: no target is talked to any more. */
+static void set_broken(struct runner *r)
+{
+	unsigned int i;
+
+	for (i = 0; i < r->run.o->nsockets; i++)
+		r->d[i]->broken = true;
+}
 
 static int fail(struct runner *r, const char *what)
 {
 	atomic_store(&r->run.phase, PHASE_ABORT);
 	r->failed = true;
-	r->d->broken = true;
+	set_broken(r);
 	return bench_error("%s", what);
 }
 
-static void watch_connection(struct runner *r)
+static void watch_connection(struct runner *r, int fd)
 {
 	char byte;
-	ssize_t n = recv(r->d->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		fail(r, "the target has closed the connection while I/O was in flight");
 	else if (n > 0)
 		fail(r, "the target sends a message that nobody asked for");
+}
+
+static void watch_connections(struct runner *r, const struct timespec *ts, const sigset_t *waiting)
+{
+	unsigned int n = r->run.o->nsockets, i;
+
+	for (i = 0; i < n; i++)
+		r->connections[i] = (struct pollfd){.fd = r->d[i]->fd, .events = POLLIN};
+	if (ppoll(r->connections, n, ts, waiting) <= 0)
+		return;
+	for (i = 0; i < n && !r->failed; i++)
+		if (r->connections[i].revents)
+			watch_connection(r, r->connections[i].fd);
 }
 
 static uint64_t completed(const struct runner *r)
@@ -204,15 +239,13 @@ static bool watch_until(struct runner *r, struct watch *w, uint64_t end_ns, int 
 	for (;;) {
 		uint64_t now = tsc_clock_ns(), left = end_ns > now ? end_ns - now : 0;
 		struct timespec ts = {.tv_nsec = (long)(left < TICK_NS ? left : TICK_NS)};
-		struct pollfd p = {.fd = r->d->fd, .events = POLLIN};
 
 		if (signals > max_signals || all_finished(r) ||
 		    atomic_load(&r->run.phase) == PHASE_ABORT)
 			return false;
 		if (!left)
 			return true;
-		if (ppoll(&p, 1, &ts, waiting) > 0)
-			watch_connection(r);
+		watch_connections(r, &ts, waiting);
 		watch_progress(r, w);
 	}
 }
@@ -263,7 +296,7 @@ static int run_threads(struct runner *r, pid_t target)
 
 	catch_signals(&waiting);
 	tsc_calibrate_begin(&r->tsc);
-	for (i = 0; i < r->njobs && !r->failed; i++)
+	for (i = 0; i < options_threads(r->run.o) && !r->failed; i++)
 		if (job_start(&r->jobs[i], job_main))
 			r->failed = true;
 	if (r->failed)
@@ -281,7 +314,7 @@ static int run_threads(struct runner *r, pid_t target)
 		}
 	}
 	if (r->failed)
-		r->d->broken = true;
+		set_broken(r);
 	return r->failed ? -1 : 0;
 }
 
@@ -299,6 +332,31 @@ static void add_batches(struct batches *sum, const struct batches *begin, const 
 	sum->publications += end->publications - begin->publications;
 	sum->completions += end->completions - begin->completions;
 	sum->looks += end->looks - begin->looks;
+	sum->empty_looks += end->empty_looks - begin->empty_looks;
+}
+
+static uint64_t target_completions(const struct runner *r, unsigned int target)
+{
+	unsigned int n = r->run.o->numjobs, i;
+	struct batches sum = {0};
+
+	for (i = target * n; i < (target + 1) * n; i++)
+		add_batches(&sum, &r->jobs[i].batches_begin, &r->jobs[i].batches_end);
+	return sum.completions;
+}
+
+/* How unlike those targets are served that have I/O. */
+static void collect_targets(const struct runner *r, struct report *rep)
+{
+	unsigned int n = r->run.o->nsockets - r->run.o->idle_targets, i;
+
+	rep->least = UINT64_MAX;
+	for (i = 0; i < n; i++) {
+		uint64_t ios = target_completions(r, i);
+
+		rep->least = ios < rep->least ? ios : rep->least;
+		rep->most = ios > rep->most ? ios : rep->most;
+	}
 }
 
 static void collect_jobs(struct runner *r, struct report *rep)
@@ -319,7 +377,7 @@ static void collect_jobs(struct runner *r, struct report *rep)
 		begin = j->begin_tsc < begin ? j->begin_tsc : begin;
 		end = j->end_tsc > end ? j->end_tsc : end;
 		add_batches(&rep->batches, &j->batches_begin, &j->batches_end);
-		for (op = 0; op < OP_COUNT; op++) {
+		for (op = 0; j->owns_hist && op < OP_COUNT; op++) {
 			hist_finish(&j->measured[op]);
 			hist_merge(&rep->hist[op], &j->measured[op]);
 		}
@@ -360,10 +418,10 @@ static int measure_machine(struct runner *r, struct report *rep)
 	return machine_ceiling(o, rep->target_cpu, rep->used_bytes, CEILING_NS, &rep->ceiling);
 }
 
-int run_jobs(const struct options *o, struct device *d, struct report *rep)
+int run_jobs(const struct options *o, struct device **d, struct report *rep)
 {
 	struct runner *r = aligned_alloc(_Alignof(struct runner), sizeof(*r));
-	pid_t target = o->target_pid ? o->target_pid : d->peer;
+	pid_t target = o->target_pid ? o->target_pid : d[0]->peer;
 	int rc;
 
 	if (!r)
@@ -372,12 +430,12 @@ int run_jobs(const struct options *o, struct device *d, struct report *rep)
 	r->run.o = o;
 	r->d = d;
 	atomic_store(&r->run.phase, PHASE_RAMP);
-	r->job_blocks = rep->used_bytes / o->bs / o->numjobs;
 	rc = make_jobs(r);
 	if (!rc)
 		rc = run_threads(r, target);
 	if (!rc) {
 		collect_jobs(r, rep);
+		collect_targets(r, rep);
 		collect_cpu(r, target, rep);
 		rep->interrupted = signals > 0;
 		rc = measure_machine(r, rep);

@@ -169,6 +169,7 @@ static const struct path scsi_path = {
 	.ring = virtq_ring,
 	.reap = scsi_reap,
 	.arm = virtq_arm,
+	.expect = virtq_expect,
 };
 
 static void scsi_run(struct job *j)
@@ -297,9 +298,9 @@ static int read_capacity(struct virtio_device *v)
 static int scsi_add_queue(struct device *d, struct job *j)
 {
 	struct virtio_device *v = virtio_of(d);
-	struct virtq *vq = &v->queues[j->index];
+	struct virtq *vq = &v->queues[j->number];
 
-	if (virtio_start_queue(v, j->index))
+	if (virtio_start_queue(v, j->number))
 		return -1;
 	address(v, vq->lun);
 	j->queue = &vq->q;
@@ -323,7 +324,7 @@ static int bring_up(struct virtio_device *v)
 	return inquire(v) || wait_ready(v) || read_capacity(v) ? -1 : 0;
 }
 
-int scsi_open(const struct options *o, struct device **out)
+int scsi_open(const struct options *o, const char *socket, struct device **out)
 {
 	struct virtio_device *v = calloc(1, sizeof(*v));
 
@@ -334,6 +335,7 @@ int scsi_open(const struct options *o, struct device **out)
 	*out = &v->dev; /* the caller closes it */
 	v->dev.ops = &ops;
 	v->dev.o = o;
+	v->dev.socket = socket;
 	v->dev.fd = v->dev.mem.fd = v->vhost.fd = -1;
 	return bring_up(v);
 }

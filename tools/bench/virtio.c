@@ -30,7 +30,7 @@ int virtio_open(struct virtio_device *v, const struct options *o, uint64_t featu
 	v->queues = calloc(options_queues(o), sizeof(*v->queues));
 	if (!v->queues)
 		return bench_error("out of memory");
-	if (vhost_user_connect(&v->vhost, o->socket, o->timeout_ns))
+	if (vhost_user_connect(&v->vhost, v->dev.socket, o->timeout_ns))
 		return -1;
 	v->dev.fd = v->vhost.fd;
 	v->dev.peer = stream_peer(v->vhost.fd);

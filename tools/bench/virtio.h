@@ -236,4 +236,11 @@ static hot_inline int virtq_reap(struct virtq *vq, uint16_t *done, unsigned int 
 
 bool virtq_arm(struct queue *q);
 
+static hot_inline void virtq_expect(const struct queue *q)
+{
+	const struct virtq *vq = container_of(q, const struct virtq, q);
+
+	__builtin_prefetch(&vq->used->idx);
+}
+
 #endif

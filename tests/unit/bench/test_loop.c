@@ -100,7 +100,7 @@ static void run_job(const struct options *options, bool preformat, struct batche
 	run.o = options;
 	target.run = &run;
 	yields = 0;
-	CU_ASSERT_FATAL(job_init(&job, &run, 0) == 0);
+	CU_ASSERT_FATAL(job_init(&job, &run, 0, NULL) == 0);
 	job.queue = &queue;
 	job.load = (struct workload){.nblocks = 1000, .lbas_per_block = 8, .op = OP_READ};
 	loop_job(&job, &path);
