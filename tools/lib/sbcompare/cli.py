@@ -123,10 +123,12 @@ class Settings:
     bench_cpu: int
     polling: str
     file_dir: str
-    # Of tools/measure-limits: another build; of depths what is measured (depths.Selection); of
-    # neighbours one load, where a chart goes.
+    # Of tools/measure-limits: another build; of depths and density what is measured (their
+    # Selection); of density where earlier runs are; of neighbours one load; where a chart goes.
     before: pathlib.Path | None = None
     selection: object = None
+    density: object = None
+    add_to: pathlib.Path | None = None
     only: str = ""
     chart: pathlib.Path | None = None
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 
-from sbcompare import (bench, charts, cli, depths, description, fio, modes, neighbours, scaling,
+from sbcompare import (bench, charts, cli, density, depths, description, fio, modes, neighbours, scaling,
                        servers)
 from sbcompare.depths import DEPTHS, WITH_QSD
 from sbcompare.figures import seconds
@@ -22,8 +22,9 @@ Measures shadowbell with shadowbell-bench, without a guest, and prints Markdown 
 iodepth over a null bdev beside qemu-storage-daemon or another build of the daemon, with requests
 submitted one by one and in batches; how near memory comes to copying alone; a file
 with O_DIRECT beside fio's io_uring and qemu-storage-daemon; what idle queues and controllers cost;
-what a second reactor brings, and a queue that moves to it. If asked for, what guests that behave
-have beside hostile ones (neighbours; needs root and /dev/fuse).
+what a second reactor brings, and a queue that moves to it. If asked for, what many guests have on
+one reactor (density), and what guests that behave have beside hostile ones (neighbours; needs root
+and /dev/fuse).
 One CPU for the target and another for the load; runs alternate, and medians are printed.
 """
 
@@ -104,29 +105,37 @@ def file(settings):
 
 SECTIONS = {"depths": depths.depths, "transports": depths.transports, "memory": memory, "file": file,
             "scaling": scaling.scaling, "reactors": scaling.reactors, "balance": scaling.balance,
-            "neighbours": neighbours.neighbours}
-DEFAULT = [name for name in SECTIONS if name != "neighbours"]
+            "density": density.density, "neighbours": neighbours.neighbours}
+DEFAULT = [name for name in SECTIONS if name not in ("density", "neighbours")]
 
 
-def words(parser_, option, known, default):
-    """An option of depths with a list of words, or of numbers if none are known."""
-    names = [str(getattr(one, "name", one)) for one in default]
-    parser_.add_argument(option, metavar="LIST", default=",".join(names),
-                         help=f"depths: of {', '.join(known)} (default: %(default)s)" if known
-                         else "depths: iodepths (default: %(default)s)")
+def words(parser_, option, what, known, default):
+    """An option with a list of words."""
+    names = ",".join(str(getattr(one, "name", one)) for one in default)
+    parser_.add_argument(option, metavar="LIST",
+                         help=f"{what}: of {', '.join(known)} (default: {names})")
 
 
-def selection(options):
-    """ValueError: a word is none of the known ones."""
-    iodepths = options.depths.split(",")
-    if not all(depth.isdecimal() and int(depth) for depth in iodepths):
-        raise ValueError(f"--depths {options.depths}: no list of iodepths like 1,8")
-    return depths.Selection(
-        modes=modes.pick(depths.MODES, options.modes.split(","), "mode"),
-        depths=tuple(int(depth) for depth in iodepths),
-        backends=modes.pick(depths.BACKENDS, options.bdevs.split(","), "bdev"),
-        rws=modes.pick(depths.RWS, options.rw.split(","), "kind of I/O"),
-        patterns=modes.pick(tuple(depths.PATTERNS), options.patterns.split(","), "pattern"))
+def numbers(text):
+    parts = text.split(",")
+    if not all(part.isdecimal() and int(part) for part in parts):
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of numbers like 1,8")
+    return tuple(int(part) for part in parts)
+
+
+def selections(options):
+    """What to measure, of depths and of density; ValueError: a word is none of the known ones."""
+    chosen = {name: modes.pick(tuple(known), text.split(","), what) for name, known, text, what in (
+        ("modes", depths.MODES, options.modes, "mode"),
+        ("backends", depths.BACKENDS, options.bdevs, "bdev"),
+        ("rws", depths.RWS, options.rw, "kind of I/O"),
+        ("patterns", depths.PATTERNS, options.patterns, "pattern")) if text}
+    if options.depths:
+        chosen["depths"] = options.depths
+    many = {name: chosen[name] for name in ("modes", "depths") if name in chosen}
+    if options.controllers:
+        many["counts"] = options.controllers
+    return depths.Selection(**chosen), density.Selection(**many)
 
 
 def parser():
@@ -135,7 +144,7 @@ def parser():
                                    formatter_class=argparse.RawDescriptionHelpFormatter,
                                    allow_abbrev=False)
     this.add_argument("sections", nargs="*", metavar="SECTION",
-                      help=f"of {', '.join(SECTIONS)} (default: all but neighbours)")
+                      help=f"of {', '.join(SECTIONS)} (default: all but density and neighbours)")
     this.add_argument("--rounds", metavar="N", type=cli.count, default=7,
                       help="runs of each (default: %(default)s)")
     this.add_argument("--runtime", metavar="S", type=cli.positive, default=1,
@@ -150,25 +159,33 @@ def parser():
                       help="on the file system for the files (default: %(default)s)")
     this.add_argument("--before", metavar="PROGRAM", type=pathlib.Path,
                       help="depths, neighbours: another build of the daemon, measured in alternation")
-    words(this, "--modes", (mode.name for mode in depths.MODES), depths.Selection.modes)
-    words(this, "--depths", None, DEPTHS)
-    words(this, "--bdevs", depths.BACKENDS, depths.Selection.backends)
-    words(this, "--rw", depths.RWS, depths.Selection.rws)
-    words(this, "--patterns", depths.PATTERNS, depths.Selection.patterns)
+    words(this, "--modes", "depths, density", (mode.name for mode in depths.MODES),
+          depths.Selection.modes)
+    this.add_argument("--depths", metavar="LIST", type=numbers,
+                      help="depths, density: iodepths (default: 1,8,32,128, of density 1,8)")
+    words(this, "--bdevs", "depths", depths.BACKENDS, depths.Selection.backends)
+    words(this, "--rw", "depths", depths.RWS, depths.Selection.rws)
+    words(this, "--patterns", "depths", depths.PATTERNS, depths.Selection.patterns)
+    this.add_argument("--controllers", metavar="LIST", type=numbers,
+                      help="density: how many (default: 1,8,32,128,256)")
+    this.add_argument("--add-to", metavar="FILE", type=pathlib.Path,
+                      help="density: keeps the runs in FILE; the tables are of all that are there")
     this.add_argument("--only", metavar="TEXT", default="",
                       help="neighbours: beside those whose name contains TEXT")
     this.add_argument("--chart", metavar="PATH", type=pathlib.Path,
-                      help="neighbours: a chart as PATH.svg and PATH.png")
+                      help="neighbours, density: a chart as PATH.svg and PATH.png")
     return this
 
 
 def settings_of(options):
+    by_depth, many = selections(options)
     return cli.Settings(program=ROOT / "build/shadowbell", bench=ROOT / "build/shadowbell-bench",
                         rounds=options.rounds, runtime=options.runtime,
                         bench_rounds=options.rounds, bench_runtime=options.runtime, ramp=0.2,
                         vcpus=0, server_cpu=options.server_cpu, bench_cpu=options.bench_cpu,
                         polling=options.polling, file_dir=options.file_dir, before=options.before,
-                        selection=selection(options), only=options.only, chart=options.chart)
+                        selection=by_depth, density=many, add_to=options.add_to, only=options.only,
+                        chart=options.chart)
 
 
 def run(options):
