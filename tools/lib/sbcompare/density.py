@@ -71,6 +71,7 @@ def measure(server, mode, busy, idle, depth, settings):
             "least": targets["lowest_iops"] / each, "most": targets["highest_iops"] / each,
             # Of the load generator's looks: what it could do more.
             "empty": batches["empty_looks"] / (batches["empty_looks"] + batches["looks"]),
+            "round_trip": (whole["cache_line_round_trip_ns"] or 0) / 1e9,
             "generator": whole["initiator"]["cpu_ns_per_io"] / 1e9}
 
 
