@@ -4,14 +4,16 @@
 
 /*
  * The short way of most commands to bdevs in memory: a Read or Write whose data is all in the pages
- * of PRP1 and PRP2 is done here, and nothing but its completion queue entry is left of it. All
- * others, and all that is wrong with a command, take the long way: io.c.
+ * of PRP1 and PRP2, or in one piece, is done here, and nothing but its completion queue entry is
+ * left of it. All others, and all that is wrong with a command, take the long way: io.c.
  */
 
 #include "bdev/bdev_now.h"
 #include "nvme/vnvme_internal.h"
 
 #define DTYPE_MASK (0xfu << 20) /* of CDW12 of a Write (NVMe 1.4, 6.15) */
+
+#define VNVME_FLAGS_SGL (1u << 6) /* PSDT 01b, no fused command */
 
 /* io_now.c: the data of a Read or Write that has more than is left in its first page. */
 bool vnvme_io_now_pages(struct vnvme_group *g, struct bdev_channel *ch, enum bdev_op op,
@@ -32,6 +34,20 @@ static inline bool vnvme_io_now_data(struct vnvme_group *g, struct bdev_channel 
 	page = guest_mem_ptr_near(g->mem, prp1, len, &g->last_region);
 	return likely(page) && bdev_now(ch, op, lba, nblocks, page);
 }
+
+/* Whether it is a Read, or a Write without a directive. */
+static inline bool vnvme_io_now_op(const struct nvme_sqe *sqe, enum bdev_op *op)
+{
+	*op = sqe->opcode == nvme_cmd_read ? BDEV_OP_READ : BDEV_OP_WRITE;
+	return (*op == BDEV_OP_READ || sqe->opcode == nvme_cmd_write) &&
+	       !(le32toh(sqe->cdw12) & DTYPE_MASK);
+}
+
+/*
+ * io_now.c: a command that vnvme_io_now() has left alone. False: nothing has happened. After true
+ * the round's share may be used up.
+ */
+bool vnvme_io_now_piece(struct vnvme_sq *sq, const struct nvme_sqe *sqe);
 
 /* The command was copied into our memory. False: nothing has happened. */
 static inline bool vnvme_io_now(struct vnvme_sq *sq, const struct nvme_sqe *sqe)

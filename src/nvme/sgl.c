@@ -27,6 +27,7 @@ struct sgl {
 	unsigned int n, max;
 	uint32_t left; /* bytes of the transfer that no descriptor was found for yet */
 	uint32_t ndescs;
+	uint16_t data_region, list_region; /* where the last ones were found */
 };
 
 static struct descriptor decode(uint64_t low, uint64_t high)
@@ -40,9 +41,10 @@ static struct descriptor decode(uint64_t low, uint64_t high)
 }
 
 /* Regions end where pages end, and a descriptor may lie on both sides: a half does not. */
-static bool read_half(const struct guest_mem *mem, uint64_t gpa, uint64_t *half)
+static bool read_half(struct sgl *s, uint64_t gpa, uint64_t *half)
 {
-	const uint64_t *p = (const void *)guest_mem_ptr(mem, gpa, sizeof(*half));
+	const uint64_t *p =
+		(const void *)guest_mem_ptr_near(s->mem, gpa, sizeof(*half), &s->list_region);
 
 	if (unlikely(!p))
 		return false;
@@ -83,7 +85,7 @@ static uint16_t add_block(struct sgl *s, const struct descriptor *d)
 	s->left -= left;
 	while (left) {
 		uint64_t run;
-		uint8_t *host = guest_mem_run(s->mem, gpa, &run);
+		uint8_t *host = guest_mem_run_near(s->mem, gpa, &run, &s->data_region);
 		uint32_t part;
 
 		if (unlikely(!host))
@@ -123,7 +125,7 @@ static uint16_t walk_segment(struct sgl *s, struct descriptor *d)
 		uint64_t low, high;
 		uint16_t status;
 
-		if (unlikely(!read_half(s->mem, at, &low) || !read_half(s->mem, at + 8, &high)))
+		if (unlikely(!read_half(s, at, &low) || !read_half(s, at + 8, &high)))
 			return VNVME_DNR(NVME_SC_DATA_XFER_ERROR);
 		*d = decode(low, high);
 		if (is_segment(d)) {
@@ -139,6 +141,19 @@ static uint16_t walk_segment(struct sgl *s, struct descriptor *d)
 	}
 	/* A segment that is not the last one ends with the way to the next. */
 	return last_segment ? 0 : VNVME_DNR(NVME_SC_SGL_INVALID_LAST);
+}
+
+/*
+ * Where the data is in one piece: len > 0 bytes in one region, named by a Data Block in the command
+ * itself. NULL: anything else, or something is wrong.
+ */
+void *vnvme_sgl_run(const struct guest_mem *mem, uint64_t low, uint64_t high, uint32_t len,
+		    uint16_t *last_region)
+{
+	/* Type and subtype, above the length, are 0, and so is what is reserved. */
+	if (high != len || low & 3)
+		return NULL;
+	return guest_mem_ptr_near(mem, low, len, last_region);
 }
 
 /* Maps len > 0 bytes; iov has room for `max`. The two halves are the command's data pointer. */

@@ -67,7 +67,7 @@ static void execute(struct vnvme_sq *sq, struct vnvme_req *req)
 		unfetch(sq, req);
 }
 
-/* True: by the short way, which changes nothing that can_fetch() looks at. */
+/* True: by the short way, which changes nothing that can_fetch() looks at, at a small price. */
 static inline bool fetch(struct vnvme_sq *sq)
 {
 	struct vnvme_req *req = sq->free;
@@ -78,7 +78,8 @@ static inline bool fetch(struct vnvme_sq *sq)
 	sq->head = next == sq->size ? 0 : next;
 	if (likely(sq->qid && vnvme_io_now(sq, &req->sqe)))
 		return true;
-	execute(sq, req);
+	if (!sq->qid || !vnvme_io_now_piece(sq, &req->sqe))
+		execute(sq, req);
 	return false;
 }
 

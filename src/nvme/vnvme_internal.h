@@ -636,9 +636,13 @@ static inline uint32_t vnvme_page_left(uint64_t gpa)
 }
 
 /* prp.c */
+void *vnvme_prp_run(const struct guest_mem *mem, uint64_t prp1, uint64_t prp2, uint32_t len,
+		    uint16_t *last_region);
 uint16_t vnvme_prp_map(const struct guest_mem *mem, uint64_t prp1, uint64_t prp2, uint32_t len,
-		       struct iovec *iov, unsigned int *niov);
+		       uint16_t *last_region, struct iovec *iov, unsigned int *niov);
 /* sgl.c */
+void *vnvme_sgl_run(const struct guest_mem *mem, uint64_t low, uint64_t high, uint32_t len,
+		    uint16_t *last_region);
 uint16_t vnvme_sgl_map(const struct guest_mem *mem, uint64_t low, uint64_t high, uint32_t len,
 		       struct iovec *iov, unsigned int max, unsigned int *niov);
 /* Either, as the command says: its data become req->io.iov. */

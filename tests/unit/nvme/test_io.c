@@ -211,6 +211,109 @@ static void round_trip(void)
 	host_close(h);
 }
 
+/* A command whose data is in one piece, named by a PRP list or by a Data Block. */
+static struct nvme_sqe piece(struct host *h, uint8_t op, uint32_t nsid, uint32_t nblocks,
+			     uint64_t gpa, uint64_t list, bool sgl)
+{
+	struct nvme_sqe sqe = sqe_rw(op, nsid, 8, nblocks, gpa);
+	uint64_t *entries = host_ptr(h, list), page = gpa & ~(HOST_PAGE - 1ull);
+	unsigned int i;
+
+	for (i = 0; i < HOST_PAGE / 8; i++)
+		entries[i] = htole64(page + (i + 1) * (uint64_t)HOST_PAGE);
+	sqe.prp2 = htole64(list);
+	if (sgl) {
+		sqe.flags = 1 << 6;
+		sqe.prp2 = htole64(nblocks * 512u);
+	}
+	return sqe;
+}
+
+/* Of all sizes, below and above what is done in steps, with an offset and without. */
+static void pieces(void)
+{
+	static const uint32_t nblocks[] = {9, 16, 24, 25, 64, 127, 128, 129, 256, 2047, 2048};
+	struct host *h = host_open(&(struct host_params){.idle_ns = 0});
+	struct host_queue *q = host_add_queue(h, 1, 16, 16);
+	uint64_t area = host_alloc(h, 258 * HOST_PAGE), list = host_alloc(h, HOST_PAGE);
+	uint8_t *ram = host_ptr(h, area), *sent = malloc(1 << 20);
+	unsigned int sgl, offset;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(nblocks) * 4; i++) {
+		uint32_t n = nblocks[i / 4], len = n * 512;
+		struct nvme_sqe sqe;
+
+		sgl = i & 1;
+		offset = i & 2 ? 512 : 0;
+		if (!sgl && len <= 2 * HOST_PAGE)
+			continue;
+		fill(ram, 258 * HOST_PAGE, i);
+		memcpy(sent, ram + offset, len);
+		sqe = piece(h, nvme_cmd_write, NS_RAM, n, area + offset, list, sgl);
+		CU_ASSERT_EQUAL(host_run(q, sqe), 0);
+		memset(ram, 0xee, 258 * HOST_PAGE);
+		sqe = piece(h, nvme_cmd_read, NS_RAM, n, area + 512 - offset, list, sgl);
+		CU_ASSERT_EQUAL(host_run(q, sqe), 0);
+		CU_ASSERT_EQUAL(memcmp(sent, ram + 512 - offset, len), 0);
+		CU_ASSERT_EQUAL(ram[512 - offset + len], 0xee);
+	}
+	free(sent);
+	host_close(h);
+}
+
+/* Where nothing is copied, addresses are checked all the same. */
+static void wrong_pieces(void)
+{
+	struct host *h = host_open(&(struct host_params){.idle_ns = 0});
+	struct host_queue *q = host_add_queue(h, 1, 16, 16);
+	uint64_t area = host_alloc(h, 258 * HOST_PAGE), list = host_alloc(h, HOST_PAGE);
+	uint64_t *entries = host_ptr(h, list);
+	uint32_t nsid;
+	unsigned int i, end = HOST_GPA + HOST_RAM;
+	struct nvme_sqe sqe;
+
+	for (nsid = NS_RAM; nsid <= NS_NULL; nsid++) {
+		for (i = 0; i < 15; i++) {
+			sqe = piece(h, nvme_cmd_read, nsid, 128, area, list, false);
+			entries[i] = htole64(end);
+			CU_ASSERT_EQUAL(host_run(q, sqe), NVME_SC_DATA_XFER_ERROR);
+			entries[i] = htole64(area + 4);
+			CU_ASSERT_EQUAL(host_run(q, sqe), NVME_SC_PRP_INVALID_OFFSET);
+			entries[i] = htole64(area);
+			CU_ASSERT_EQUAL(host_run(q, sqe), 0);
+		}
+		sqe = piece(h, nvme_cmd_read, nsid, 128, end - 15 * HOST_PAGE, list, false);
+		CU_ASSERT_EQUAL(host_run(q, sqe), NVME_SC_DATA_XFER_ERROR);
+		sqe = piece(h, nvme_cmd_read, nsid, 128, area + 2, list, false);
+		CU_ASSERT_EQUAL(host_run(q, sqe), NVME_SC_PRP_INVALID_OFFSET);
+		sqe = piece(h, nvme_cmd_read, nsid, 128, end - 65536 + 512, list, true);
+		CU_ASSERT_EQUAL(host_run(q, sqe), NVME_SC_DATA_XFER_ERROR);
+		sqe = piece(h, nvme_cmd_read, nsid, 128, area + 2, list, true);
+		CU_ASSERT_EQUAL(host_run(q, sqe), NVME_SC_SGL_INVALID_GRANULARITY);
+		sqe = piece(h, nvme_cmd_read, nsid, 128, area, list, true);
+		sqe.prp2 = htole64(65536 + 4);
+		CU_ASSERT_EQUAL(host_run(q, sqe), NVME_SC_SGL_INVALID_DATA);
+		sqe.prp2 = htole64(65536 - 4);
+		CU_ASSERT_EQUAL(host_run(q, sqe), NVME_SC_SGL_INVALID_DATA);
+		sqe.prp2 = htole64(65536 | 1ull << 56);
+		CU_ASSERT_EQUAL(host_run(q, sqe), NVME_SC_SGL_INVALID_TYPE);
+		/* MDTS and a block. */
+		sqe = piece(h, nvme_cmd_read, nsid, 2049, area, list, true);
+		CU_ASSERT_EQUAL(host_run(q, sqe), NVME_SC_INVALID_FIELD);
+		sqe = piece(h, nvme_cmd_read, nsid, 2049, area, list, false);
+		CU_ASSERT_EQUAL(host_run(q, sqe), NVME_SC_INVALID_FIELD);
+		/* Beyond the end of the medium, and a directive. */
+		sqe = piece(h, nvme_cmd_read, nsid, 128, area, list, true);
+		sqe.cdw10 = htole32((nsid == NS_RAM ? RAM_BLOCKS : NULL_BLOCKS) - 127);
+		CU_ASSERT_EQUAL(host_run(q, sqe), NVME_SC_LBA_RANGE);
+		sqe = piece(h, nvme_cmd_write, nsid, 128, area, list, true);
+		sqe.cdw12 |= htole32(1u << 20);
+		CU_ASSERT_EQUAL(host_run(q, sqe), NVME_SC_INVALID_FIELD);
+	}
+	host_close(h);
+}
+
 /* Data in the pages of PRP1 and PRP2, which may be neighbours, in any order, or the same. */
 static void two_pages(void)
 {
@@ -386,15 +489,10 @@ static void flush(void)
 }
 
 static const struct test_case cases[] = {
-	{"ranges", ranges},
-	{"fields", fields},
-	{"status_table", status_table},
-	{"round_trip", round_trip},
-	{"two_pages", two_pages},
-	{"zeroes", zeroes},
-	{"dsm", dsm},
-	{"dsm_refused", dsm_refused},
-	{"flush", flush},
+	{"ranges", ranges},	      {"fields", fields}, {"status_table", status_table},
+	{"round_trip", round_trip},   {"pieces", pieces}, {"wrong_pieces", wrong_pieces},
+	{"two_pages", two_pages},     {"zeroes", zeroes}, {"dsm", dsm},
+	{"dsm_refused", dsm_refused}, {"flush", flush},
 };
 
 TEST_MAIN("io", cases)

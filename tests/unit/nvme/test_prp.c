@@ -19,6 +19,7 @@
 
 static struct guest_mem mem;
 static uint8_t *host1, *host2, *host3;
+static uint16_t last_region;
 
 static void make_memory(void)
 {
@@ -55,7 +56,7 @@ static uint16_t map(uint64_t prp1, uint64_t prp2, uint32_t len, struct iovec *io
 
 	memset(iov, 0xee, VNVME_MAX_IOV * sizeof(*iov));
 	*n = 0;
-	status = vnvme_prp_map(&mem, prp1, prp2, len, iov, n);
+	status = vnvme_prp_map(&mem, prp1, prp2, len, &last_region, iov, n);
 	return status & ST_MASK;
 }
 
@@ -229,6 +230,95 @@ static void merging(void)
 	CU_ASSERT_EQUAL(iov[2].iov_len, 154 * 4096);
 }
 
+static void put_run(uint64_t list, uint64_t gpa, unsigned int n)
+{
+	uint64_t e;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		e = gpa + i * 4096ull;
+		put_list(list + 8ull * i, &e, 1);
+	}
+}
+
+/*
+ * Pages that follow each other, in lists of all lengths: one piece; with one entry another, at each
+ * place, it is none, and the entry is found as it is.
+ */
+static void runs(void)
+{
+	static const struct {
+		uint64_t entry;
+		uint16_t expected;
+	} others[] = {{P(0x150), 0}, {P(0x150) + 8, OFFSET}, {P(0x500), TRANSFER}, {0, TRANSFER}};
+	uint64_t prp1 = P(0x200) + 512, list = P(0x100) + 16;
+	struct iovec iov[VNVME_MAX_IOV];
+	unsigned int pages, i, n;
+	size_t k;
+
+	make_memory();
+	for (pages = 2; pages < 40; pages++) {
+		uint32_t len = 3584 + pages * 4096 - 512;
+
+		put_run(list, P(0x201), pages);
+		CU_ASSERT_PTR_EQUAL(vnvme_prp_run(&mem, prp1, list, len, &last_region), at(prp1));
+		CU_ASSERT_EQUAL(map(prp1, list, len, iov, &n), 0);
+		CU_ASSERT(n == 1 && iov[0].iov_base == at(prp1) && iov[0].iov_len == len);
+		for (i = 0; i < pages; i++) {
+			uint64_t right = P(0x201 + i);
+
+			for (k = 0; k < ARRAY_SIZE(others); k++) {
+				put_list(list + 8ull * i, &others[k].entry, 1);
+				CU_ASSERT_PTR_NULL(
+					vnvme_prp_run(&mem, prp1, list, len, &last_region));
+				CU_ASSERT_EQUAL(map(prp1, list, len, iov, &n), others[k].expected);
+				CU_ASSERT(others[k].expected || n == (i + 1 < pages ? 3 : 2));
+			}
+			put_list(list + 8ull * i, &right, 1);
+		}
+	}
+}
+
+/* Pages that follow each other and are no piece of memory all the same. */
+static void no_runs(void)
+{
+	static const struct {
+		uint64_t prp1, list;
+		unsigned int pages; /* behind the first */
+		uint16_t expected;
+	} table[] = {
+		{P(0x200) + 2, P(0x100), 3, OFFSET},
+		{P(0x200), P(0x100) + 4, 3, OFFSET},
+		{P(0x200), P(0x101) - 16, 3, TRANSFER}, /* the last of the page points on */
+		{P(0x200), P(0x500), 3, TRANSFER},
+		{P(0x4fe), P(0x100), 3, TRANSFER}, /* into the hole */
+		{P(0xff), P(0x100), 3, TRANSFER},
+		{P(0x6fe), P(0x100), 3, 0}, /* into a region that is elsewhere here */
+		{UINT64_MAX - 4095, P(0x100), 3, TRANSFER},
+	};
+	struct iovec iov[VNVME_MAX_IOV];
+	unsigned int n;
+	size_t i;
+
+	make_memory();
+	for (i = 0; i < ARRAY_SIZE(table); i++) {
+		uint32_t len = (table[i].pages + 1) * 4096;
+		uint16_t status;
+
+		memset(at(P(0x100)), 0, 8192);
+		if (table[i].list < P(0x102))
+			put_run(table[i].list & ~7ull, (table[i].prp1 & ~4095ull) + 4096,
+				table[i].pages);
+		CU_ASSERT_PTR_NULL(
+			vnvme_prp_run(&mem, table[i].prp1, table[i].list, len, &last_region));
+		status = map(table[i].prp1, table[i].list, len, iov, &n);
+		if (status != table[i].expected)
+			printf("# row %zu: status %03x\n", i, status);
+		CU_ASSERT_EQUAL(status, table[i].expected);
+		CU_ASSERT(status || (n == 2 && iov[0].iov_len == 8192));
+	}
+}
+
 /* Lists with something wrong; each is two entries of data, or one of these and a pointer. */
 static void bad_lists(void)
 {
@@ -311,22 +401,29 @@ static void no_overrun(void)
 
 	make_memory();
 	build_list(511, 256);
-	CU_ASSERT_EQUAL(
-		vnvme_prp_map(&mem, P(0x4f0) + 4092, P(0x100) + 4088, VNVME_MAX_TRANSFER, iov, &n),
-		0);
+	CU_ASSERT_EQUAL(vnvme_prp_map(&mem, P(0x4f0) + 4092, P(0x100) + 4088, VNVME_MAX_TRANSFER,
+				      &last_region, iov, &n),
+			0);
 	CU_ASSERT_EQUAL(n, VNVME_MAX_IOV);
 	free(iov);
 	/* Four pages at most have room in the request itself. */
 	iov = calloc(VNVME_INLINE_IOV, sizeof(*iov));
 	build_list(0, 3);
-	CU_ASSERT_EQUAL(vnvme_prp_map(&mem, P(0x4f0) + 4, P(0x100), 3 * 4096, iov, &n), 0);
+	CU_ASSERT_EQUAL(
+		vnvme_prp_map(&mem, P(0x4f0) + 4, P(0x100), 3 * 4096, &last_region, iov, &n), 0);
 	CU_ASSERT_EQUAL(n, VNVME_INLINE_IOV);
 	free(iov);
 }
 
 static const struct test_case cases[] = {
-	{"without_list", without_list}, {"lists", lists}, {"merging", merging},
-	{"bad_lists", bad_lists},	{"loops", loops}, {"no_overrun", no_overrun},
+	{"without_list", without_list},
+	{"lists", lists},
+	{"merging", merging},
+	{"runs", runs},
+	{"no_runs", no_runs},
+	{"bad_lists", bad_lists},
+	{"loops", loops},
+	{"no_overrun", no_overrun},
 };
 
 TEST_MAIN("prp", cases)
