@@ -56,15 +56,18 @@ void virtq_fini(struct virtq *vq)
 
 /* --- chains --- */
 
-/* A longer list: they come in few sizes, so that this is not done often. 0, -EPROTO or -EAGAIN. */
-static slow_path int grow(struct virtq *vq, struct virtq_chain *c)
+/*
+ * A longer list, for `more` segments: they come in few sizes, so that this is not done often. 0,
+ * -EPROTO or -EAGAIN.
+ */
+static slow_path int grow(struct virtq *vq, struct virtq_chain *c, unsigned int more)
 {
 	unsigned int n = c->nout + c->nin;
 	struct iovec *longer;
 
 	if (n == VIRTQ_MAX_IOV)
 		return broken(vq, "a chain has too many segments", n);
-	longer = iov_pool_get(c->pool, n + 1);
+	longer = iov_pool_get(c->pool, min_t(unsigned int, n + more, VIRTQ_MAX_IOV));
 	if (!longer)
 		return -EAGAIN;
 	memcpy(longer, c->iov, n * sizeof(struct iovec));
@@ -79,21 +82,21 @@ static slow_path int grow(struct virtq *vq, struct virtq_chain *c)
  * The long way for a buffer: one that lies across neighbouring regions makes a segment for each,
  * one of no bytes none, and the array may have to grow.
  */
-static slow_path int add_buffer(struct virtq *vq, struct virtq_chain *c, const struct vring_desc *d)
+static slow_path int add_buffer(struct virtq *vq, struct virtq_chain *c, const struct virtq_desc *d)
 {
-	uint64_t addr = le64toh(d->addr), len = le32toh(d->len), run;
-	bool write = le16toh(d->flags) & VRING_DESC_F_WRITE;
+	uint64_t addr = d->addr, len = VIRTQ_DESC_LEN(*d), run;
+	bool write = VIRTQ_DESC_FLAGS(*d) & VRING_DESC_F_WRITE;
 	int rc;
 
 	if (!write && c->nin)
 		return broken(vq, "a readable descriptor stands behind a writable one", c->nin);
 	while (len) {
-		uint8_t *host = guest_mem_run(vq->mem, addr, &run);
+		uint8_t *host = guest_mem_run_near(vq->mem, addr, &run, &vq->last_region);
 		unsigned int n = c->nout + c->nin;
 
 		if (!host)
 			return broken(vq, "a descriptor is outside guest memory", (uint32_t)len);
-		rc = n == c->room ? grow(vq, c) : 0;
+		rc = n == c->room ? grow(vq, c, 1) : 0;
 		if (rc)
 			return rc;
 		run = min_t(uint64_t, run, len);
@@ -113,92 +116,140 @@ static slow_path int too_long(struct virtq *vq, uint32_t seen, uint32_t n)
 			 : broken(vq, "a chain has too many descriptors", seen);
 }
 
-/* The usual buffer: all in one region, in its order, with room for it. False: the long way. */
-static inline bool add_plain(struct virtq *vq, struct virtq_chain *c, const struct vring_desc *d)
-{
-	uint32_t len = le32toh(d->len);
-	uint8_t *host = guest_mem_ptr_near(vq->mem, le64toh(d->addr), len, &vq->last_region);
-	unsigned int n = c->nout + c->nin;
+/* A place in a table of n descriptors: the next one is `at`, and so many have been seen. */
+struct walk {
+	const void *table;
+	uint32_t n, at, seen, max;
+};
 
-	if (unlikely(!host || !len || n == c->room))
-		return false;
-	c->iov[n].iov_base = host;
-	c->iov[n].iov_len = len;
-	if (le16toh(d->flags) & VRING_DESC_F_WRITE) {
-		c->nin++;
-		c->in_len += len;
-	} else {
-		if (unlikely(c->nin))
-			return false;
-		c->nout++;
-		c->out_len += len;
+/*
+ * The usual buffers of one direction (0, or VRING_DESC_F_WRITE): each in the region of the one
+ * before, with room for it. True: that was the chain's end. False: the one at w->at is another one,
+ * and nothing has been done about it. Not inlined: the loop has all registers.
+ */
+static bool __attribute__((noinline))
+add_plain(const struct virtq *vq, struct virtq_chain *c, struct walk *w, unsigned int direction)
+{
+	const struct guest_mem_region near = vq->mem->regions[vq->last_region];
+	const unsigned int segments = c->nout + c->nin;
+	struct iovec *const first = c->iov + segments, *iov = first;
+	struct iovec *const end = first + min_t(uint32_t, c->room - segments, w->max - w->seen);
+	const void *const table = w->table;
+	const uint32_t n = w->n;
+	uint32_t at = w->at;
+	uint64_t bytes = 0;
+	bool last = false;
+
+	while (likely(iov < end)) {
+		struct virtq_desc d;
+		uint64_t from, len;
+
+		if (unlikely(at >= n))
+			break;
+		/* Once: the guest may change its descriptor while we look at it. */
+		d = virtq_read_desc(table, at);
+		from = d.addr - near.gpa;
+		len = VIRTQ_DESC_LEN(d);
+		if (unlikely((VIRTQ_DESC_FLAGS(d) & (VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT)) !=
+			     direction))
+			break;
+		/* One of no bytes is too long as well. */
+		if (unlikely(from >= near.size) || unlikely(len - 1 >= near.size - from))
+			break;
+		iov->iov_base = near.host + from;
+		iov->iov_len = len;
+		iov++;
+		bytes += len;
+		at = VIRTQ_DESC_NEXT(d);
+		last = !(VIRTQ_DESC_FLAGS(d) & VRING_DESC_F_NEXT);
+		if (last)
+			break;
 	}
-	return true;
+	*(direction ? &c->nin : &c->nout) += (unsigned int)(iov - first);
+	*(direction ? &c->in_len : &c->out_len) += bytes;
+	w->seen += (uint32_t)(iov - first);
+	w->at = at;
+	return last;
 }
 
-/* Walks a table of n descriptors from `at`; *indirect: a table that one of them points to, to go on
- * with. */
-static inline __attribute__((always_inline)) int walk(struct virtq *vq, struct virtq_chain *chain,
-						      const void *table, uint32_t n, uint16_t at,
-						      struct vring_desc *indirect)
+/* Walks a table, of which none or some has been seen; *indirect: a table that one of them points
+ * to, to go on with. */
+static int walk(struct virtq *vq, struct virtq_chain *c, struct walk *w,
+		struct virtq_desc *indirect)
 {
-	uint32_t seen, max = min_t(uint32_t, n, VIRTQ_MAX_IOV);
-	struct virtq_chain c = *chain; /* in registers */
-	struct vring_desc d;
-	int rc;
+	unsigned int direction = c->nin ? VRING_DESC_F_WRITE : 0;
 
-	for (seen = 0;; seen++) {
-		if (unlikely(seen == max))
-			return too_long(vq, seen, n);
-		if (unlikely(at >= n))
-			return broken(vq, "a descriptor index is out of range", at);
-		/* Once: the guest may change its descriptor while we look at it. */
-		memcpy(&d, virtq_desc_at(table, at), sizeof(d));
-		if (le16toh(d.flags) & VRING_DESC_F_INDIRECT) {
-			if (!indirect || le16toh(d.flags) & VRING_DESC_F_NEXT)
-				return broken(vq, "an indirect descriptor where none may be", at);
+	while (!add_plain(vq, c, w, direction)) {
+		struct virtq_desc d;
+		unsigned int flags;
+		int rc;
+
+		if (unlikely(w->seen == w->max))
+			return too_long(vq, w->seen, w->n);
+		if (unlikely(w->at >= w->n))
+			return broken(vq, "a descriptor index is out of range", w->at);
+		/* Anew: it counts as it is now. */
+		d = virtq_read_desc(w->table, w->at);
+		flags = VIRTQ_DESC_FLAGS(d);
+		if (flags & VRING_DESC_F_WRITE && !direction && !(flags & VRING_DESC_F_INDIRECT)) {
+			direction = VRING_DESC_F_WRITE;
+			continue;
+		}
+		w->seen++;
+		if (flags & VRING_DESC_F_INDIRECT) {
+			if (!indirect || flags & VRING_DESC_F_NEXT)
+				return broken(vq, "an indirect descriptor where none may be",
+					      w->at);
 			*indirect = d;
-			rc = 1;
-			break;
+			return 1;
 		}
-		if (unlikely(!add_plain(vq, &c, &d))) {
-			*chain = c;
-			rc = add_buffer(vq, chain, &d);
-			if (rc) {
-				chain->descs += seen + 1;
-				return rc;
-			}
-			c = *chain;
-		}
-		if (!(le16toh(d.flags) & VRING_DESC_F_NEXT)) {
-			rc = 0;
-			break;
-		}
-		at = le16toh(d.next);
+		rc = add_buffer(vq, c, &d);
+		if (rc || !(flags & VRING_DESC_F_NEXT))
+			return rc;
+		w->at = VIRTQ_DESC_NEXT(d);
 	}
-	*chain = c;
-	chain->descs += seen + 1;
+	return 0;
+}
+
+static int walk_table(struct virtq *vq, struct virtq_chain *c, const void *table, uint32_t n,
+		      uint16_t at, struct virtq_desc *indirect)
+{
+	struct walk w = {
+		.table = table,
+		.n = n,
+		.at = at,
+		.max = min_t(uint32_t, n, VIRTQ_MAX_IOV),
+	};
+	int rc = walk(vq, c, &w, indirect);
+
+	c->descs += w.seen;
 	return rc;
 }
 
-static int walk_indirect(struct virtq *vq, struct virtq_chain *c, const struct vring_desc *d)
+static int walk_indirect(struct virtq *vq, struct virtq_chain *c, const struct virtq_desc *d)
 {
-	uint32_t len = le32toh(d->len);
+	uint32_t len = VIRTQ_DESC_LEN(*d), n = len / (uint32_t)sizeof(struct vring_desc);
 	const void *table;
+	int rc;
 
-	if (!len || len % sizeof(*d))
+	if (!len || len % sizeof(struct vring_desc))
 		return broken(vq, "an indirect table has a wrong length", len);
-	table = guest_mem_ptr_near(vq->mem, le64toh(d->addr), len, &vq->last_region);
+	table = guest_mem_ptr_near(vq->mem, d->addr, len, &vq->last_region);
 	if (!table)
 		return broken(vq, "an indirect table is outside guest memory", len);
-	return walk(vq, c, table, len / (uint32_t)sizeof(*d), 0, NULL);
+	/* Drivers use all of a table: a list for it, at once. */
+	if (n > c->room - (c->nout + c->nin) && n <= VIRTQ_MAX_IOV) {
+		rc = grow(vq, c, n);
+		if (rc)
+			return rc;
+	}
+	return walk_table(vq, c, table, n, 0, NULL);
 }
 
-/* Inlined: the chain, which is the caller's, stays in registers then. */
-static inline __attribute__((always_inline)) int read_chain(struct virtq *vq, struct virtq_chain *c)
+static int read_chain(struct virtq *vq, struct virtq_chain *c)
 {
-	struct vring_desc indirect = {0};
-	int rc = walk(vq, c, vq->desc, vq->size, c->head, &indirect);
+	struct virtq_desc indirect = {0};
+	int rc = walk_table(vq, c, vq->desc, vq->size, c->head, &indirect);
 
 	return rc == 1 ? walk_indirect(vq, c, &indirect) : rc;
 }

@@ -11,23 +11,6 @@
 #include "virtio/virtq.h"
 #include "virtio/virtq_inflight.h"
 
-/* A descriptor, copied from the guest's memory, in the order of the CPU's bytes. */
-struct virtq_desc {
-	uint64_t addr;
-	uint64_t rest; /* length, flags and next from the low bits on */
-};
-
-#define VIRTQ_DESC_LEN(d)   ((uint32_t)(d).rest)
-#define VIRTQ_DESC_FLAGS(d) ((uint16_t)((d).rest >> 32))
-#define VIRTQ_DESC_NEXT(d)  ((uint16_t)((d).rest >> 48))
-
-static inline struct virtq_desc virtq_read_desc(const void *table, uint32_t i)
-{
-	const uint8_t *d = virtq_desc_at(table, i);
-
-	return (struct virtq_desc){virtq_read64(d), virtq_read64(d + sizeof(uint64_t))};
-}
-
 /* The head that virtq_pop() would take next, of those seen; it may be out of range. */
 static inline uint16_t virtq_next_head(const struct virtq *vq)
 {
