@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "util/copy.h"
 #include "util/util.h"
 
 /* The bytes that are left of the segment at pos, after stepping over finished and empty ones. */
@@ -36,9 +37,9 @@ void bdev_iov_copy(const struct iovec *iov, uint32_t cnt, struct bdev_iov_pos *p
 		n = min_t(size_t, left, len);
 		seg = (char *)iov[pos->seg].iov_base + pos->offset;
 		if (dir == BDEV_IOV_TO_BUF)
-			memcpy(at, seg, n);
+			copy_bytes(at, seg, n);
 		else
-			memcpy(seg, at, n);
+			copy_bytes(seg, at, n);
 		pos->offset += n;
 		at += n;
 		len -= n;

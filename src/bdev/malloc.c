@@ -16,6 +16,7 @@
 #include "bdev/bdev_iov.h"
 #include "bdev/bdev_type.h"
 #include "reactor/reactor.h"
+#include "util/copy.h"
 #include "util/log.h"
 #include "util/time.h"
 #include "util/util.h"
@@ -135,10 +136,10 @@ static void copy_now(struct bdev_channel *ch, enum bdev_op op, uint64_t lba, uin
 
 	if (op == BDEV_OP_READ) {
 		use(ch, lba << ch->bdev->block_shift, len, READ_FROM);
-		memcpy(buf, at, len);
+		copy_bytes(buf, at, len);
 	} else {
 		use(ch, lba << ch->bdev->block_shift, len, WRITTEN_TO);
-		memcpy(at, buf, len);
+		copy_bytes(at, buf, len);
 	}
 }
 
@@ -286,6 +287,7 @@ int bdev_malloc_create(const struct bdev_malloc_params *p, char err[BDEV_ERR_MAX
 	rc = bdev_params_check(&p->common, true, err);
 	if (rc)
 		return rc;
+	copy_init();
 	m = calloc(1, sizeof(*m));
 	if (!m) {
 		snprintf(err, BDEV_ERR_MAX, "out of memory");
