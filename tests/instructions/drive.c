@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The guest of the instruction counts: 4 KiB reads in lockstep. A batch is put into the queue, made
- * known by one store, and the next one follows when all of it has completed: so the daemon's work
- * is the same in each run, however slow it is.
+ * The guest of the instruction counts: reads in lockstep. A batch is put into the queue, made known
+ * by one store, and the next one follows when all of it has completed: so the daemon's work is the
+ * same in each run, however slow it is.
  *
- *   drive nvme|blk|scsi SOCKET DEPTH BATCHES direct|indirect
+ *   drive nvme|blk|scsi SOCKET DEPTH BATCHES LAYOUT
+ *
+ * direct, indirect: 4 KiB; the latter with descriptors in tables. large: 128 KiB of pages that
+ * follow each other, named by a PRP list or one descriptor. scattered: 128 KiB of pages that do
+ * not, with a descriptor each in a table. sgl: 128 KiB, in a command's own SGL descriptor.
  */
 #include <errno.h>
 #include <linux/virtio_scsi.h>
@@ -16,16 +20,48 @@
 #include "../frontend/fe_util.h"
 #include "../frontend/fe_virtio.h"
 
-#define READ_BYTES 4096u
-#define BLOCK	   512u
-#define ENTRIES	   512u /* of a queue: 128 chains of 3 descriptors fit */
-#define QUEUE_SCSI 2u	/* the first request queue */
-#define TIMEOUT_NS 60000000000ull
-#define MAX_DEPTH  128u
-#define CHAIN	   3u /* descriptors */
+#define PAGE	    4096u
+#define BLOCK	    512u
+#define ENTRIES	    512u /* of a queue: 128 chains of 3 descriptors fit */
+#define QUEUE_SCSI  2u	 /* the first request queue */
+#define TIMEOUT_NS  60000000000ull
+#define MAX_DEPTH   128u
+#define LARGE_PAGES 32u
+#define LARGE_DEPTH 16u /* there is memory for so many large reads */
+#define CHAIN	    3u	/* descriptors, with data in one piece */
 
+struct layout {
+	const char *name;
+	unsigned int pages;  /* of a read */
+	unsigned int stride; /* pages from one to the next */
+	bool indirect, sgl;
+};
+
+static const struct layout layouts[] = {
+	{"direct", 1, 1, false, false},		{"indirect", 1, 1, true, false},
+	{"large", LARGE_PAGES, 1, true, false}, {"scattered", LARGE_PAGES, 2, true, false},
+	{"sgl", LARGE_PAGES, 1, true, true},
+};
+
+static const struct layout *layout;
 static unsigned int depth, batches;
-static bool indirect;
+
+static uint32_t read_bytes(void)
+{
+	return layout->pages * PAGE;
+}
+
+/* Of guest memory. */
+static size_t stride_bytes(void)
+{
+	return (size_t)layout->pages * layout->stride * PAGE;
+}
+
+/* Data descriptors of a chain. */
+static unsigned int pieces(void)
+{
+	return layout->stride == 1 ? 1 : layout->pages;
+}
 
 static void die(const char *what, int err)
 {
@@ -40,6 +76,22 @@ static uint64_t deadline(void)
 
 /* --- NVMe --- */
 
+static void point_to_data(struct fe_sqe *sqe, const struct fe_buf *buf)
+{
+	uint64_t pages[LARGE_PAGES];
+	unsigned int i;
+
+	if (layout->sgl) {
+		sqe->flags = 1 << 6;
+		sqe->prp1 = buf->gpa;
+		sqe->prp2 = read_bytes(); /* and type 0: a Data Block */
+		return;
+	}
+	for (i = 0; i < layout->pages; i++)
+		pages[i] = buf->gpa + (uint64_t)i * layout->stride * PAGE;
+	fe_prp_build(sqe, pages, layout->pages, 0, buf->list, buf->list_gpa, 0);
+}
+
 static void nvme_batch(struct fe_qpair *io, const struct fe_buf *bufs, unsigned int batch)
 {
 	uint64_t end = deadline();
@@ -48,10 +100,10 @@ static void nvme_batch(struct fe_qpair *io, const struct fe_buf *bufs, unsigned 
 
 	for (i = 0; i < depth; i++) {
 		struct fe_sqe sqe = fe_sqe_rw(nvme_cmd_read, 1, (batch * depth + i) % 4096u * 8u,
-					      READ_BYTES / BLOCK);
+					      read_bytes() / BLOCK);
 
 		sqe.cid = (uint16_t)i;
-		fe_buf_prps(&sqe, &bufs[i], 0, READ_BYTES);
+		point_to_data(&sqe, &bufs[i]);
 		fe_sq_push(&io->sq, &sqe);
 	}
 	fe_sq_ring(&io->sq);
@@ -86,7 +138,7 @@ static void drive_nvme(const char *socket)
 	if (err)
 		die("the controller cannot be set up", err);
 	for (i = 0; i < depth; i++)
-		fe_buf_alloc(&n, &bufs[i], READ_BYTES);
+		fe_buf_alloc(&n, &bufs[i], stride_bytes());
 	for (i = 0; i < batches; i++)
 		nvme_batch(&io, bufs, i);
 	fe_nvme_close(&n);
@@ -96,7 +148,7 @@ static void drive_nvme(const char *socket)
 
 /* What a request has besides its data; status or response last. */
 struct virtio_slot {
-	struct vring_desc table[CHAIN];
+	struct vring_desc table[CHAIN - 1 + LARGE_PAGES];
 	union {
 		struct virtio_blk_outhdr blk;
 		struct virtio_scsi_cmd_req scsi;
@@ -126,26 +178,43 @@ static struct vring_desc desc(uint64_t gpa, size_t len, bool write, uint16_t nex
 	};
 }
 
+/* The data's descriptors from `at` on; the last leads on if `more` do. Returns what is next. */
+static uint16_t put_data(struct virtio_guest *g, struct vring_desc *table, unsigned int i,
+			 uint16_t at, uint16_t base, bool more)
+{
+	uint64_t data = g->data_gpa + i * stride_bytes();
+	uint32_t len = read_bytes() / pieces();
+	unsigned int k;
+
+	for (k = 0; k < pieces(); k++, at++)
+		table[at] = desc(data + (uint64_t)k * layout->stride * PAGE, len, true,
+				 k + 1 < pieces() || more ? (uint16_t)(base + at + 1) : 0);
+	return at;
+}
+
 /* Header, data and status for blk; header, response and data for SCSI. Written once. */
 static void make_chain(struct virtio_guest *g, unsigned int i)
 {
 	uint64_t slot = g->slots_gpa + i * sizeof(struct virtio_slot);
 	uint64_t tail = slot + offsetof(struct virtio_slot, tail);
-	uint64_t data = g->data_gpa + (uint64_t)i * READ_BYTES;
-	uint16_t at = indirect ? 0 : (uint16_t)(i * CHAIN);
-	struct vring_desc *table = indirect ? g->slots[i].table : &g->q->desc[at];
+	uint16_t base = layout->indirect ? 0 : (uint16_t)(i * CHAIN), at = 1;
+	struct vring_desc *table = layout->indirect ? g->slots[i].table : &g->q->desc[base];
 
 	table[0] = desc(slot + offsetof(struct virtio_slot, header),
 			g->scsi ? sizeof(struct virtio_scsi_cmd_req)
 				: sizeof(struct virtio_blk_outhdr),
-			false, (uint16_t)(at + 1));
-	table[1] =
-		g->scsi ? desc(tail, sizeof(struct virtio_scsi_cmd_resp), true, (uint16_t)(at + 2))
-			: desc(data, READ_BYTES, true, (uint16_t)(at + 2));
-	table[2] = g->scsi ? desc(data, READ_BYTES, true, 0) : desc(tail, 1, true, 0);
-	if (indirect) {
+			false, (uint16_t)(base + 1));
+	if (g->scsi) {
+		table[1] =
+			desc(tail, sizeof(struct virtio_scsi_cmd_resp), true, (uint16_t)(base + 2));
+		at = put_data(g, table, i, 2, base, false);
+	} else {
+		at = put_data(g, table, i, 1, base, true);
+		table[at++] = desc(tail, 1, true, 0);
+	}
+	if (layout->indirect) {
 		g->q->desc[i * CHAIN] = desc(slot + offsetof(struct virtio_slot, table),
-					     sizeof(g->slots[i].table), false, 0);
+					     at * sizeof(table[0]), false, 0);
 		g->q->desc[i * CHAIN].flags = VRING_DESC_F_INDIRECT;
 	}
 }
@@ -167,7 +236,8 @@ static void make_request(struct virtio_guest *g, unsigned int i, uint32_t lba)
 	s->header.scsi.cdb[3] = (uint8_t)(lba >> 16);
 	s->header.scsi.cdb[4] = (uint8_t)(lba >> 8);
 	s->header.scsi.cdb[5] = (uint8_t)lba;
-	s->header.scsi.cdb[8] = READ_BYTES / BLOCK;
+	s->header.scsi.cdb[7] = (uint8_t)(read_bytes() / BLOCK >> 8);
+	s->header.scsi.cdb[8] = (uint8_t)(read_bytes() / BLOCK);
 	s->tail.scsi.response = 0xff;
 }
 
@@ -216,7 +286,7 @@ static void drive_virtio(const char *socket, bool scsi)
 		die("the device cannot be set up", err);
 	g.q = fe_vq_make(&g.dev, scsi ? QUEUE_SCSI : 0, ENTRIES);
 	g.slots = fe_mem_alloc(&g.dev.mem, depth * sizeof(struct virtio_slot), &g.slots_gpa);
-	if (!fe_mem_alloc(&g.dev.mem, (size_t)depth * READ_BYTES, &g.data_gpa))
+	if (!fe_mem_alloc(&g.dev.mem, depth * stride_bytes(), &g.data_gpa))
 		die("memory", ENOMEM);
 	for (i = 0; i < depth; i++)
 		make_chain(&g, i);
@@ -228,17 +298,28 @@ static void drive_virtio(const char *socket, bool scsi)
 	fe_virtio_close(&g.dev);
 }
 
+static const struct layout *find_layout(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++)
+		if (!strcmp(name, layouts[i].name))
+			return &layouts[i];
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
-	if (argc != 6) {
-		fprintf(stderr,
-			"usage: drive nvme|blk|scsi SOCKET DEPTH BATCHES direct|indirect\n");
+	if (argc == 6)
+		layout = find_layout(argv[5]);
+	if (!layout) {
+		fprintf(stderr, "usage: drive nvme|blk|scsi SOCKET DEPTH BATCHES "
+				"direct|indirect|large|scattered|sgl\n");
 		return 2;
 	}
 	depth = (unsigned int)strtoul(argv[3], NULL, 10);
 	batches = (unsigned int)strtoul(argv[4], NULL, 10);
-	indirect = !strcmp(argv[5], "indirect");
-	if (!depth || depth > MAX_DEPTH)
+	if (!depth || depth > (layout->pages > 1 ? LARGE_DEPTH : MAX_DEPTH))
 		die("DEPTH", EINVAL);
 	if (!strcmp(argv[1], "nvme"))
 		drive_nvme(argv[2]);
