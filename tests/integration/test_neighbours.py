@@ -27,8 +27,8 @@ SECONDS = 0.7
 
 GUESTS = (Neighbour("blk", 1, "memory"), Neighbour("scsi", 1, "memory"),
           Neighbour("nvme", 1, "memory"), Neighbour("vfio", 4, "memory"),
-          Neighbour("blk", 1, "cached"), Neighbour("nvme", 1, "cached", "flush"),
-          Neighbour("blk", 4, "cached", "misaligned"))
+          Neighbour("blk", 1, "file"), Neighbour("nvme", 1, "shm", "flush"),
+          Neighbour("blk", 4, "shm", "misaligned"))
 CONTROLS = 4
 OPTIONS = ("--period-us=200",)
 BEHAVES = Hostile("a guest that behaves", "blk-reads", more=("--queues=1", "--depth=16"))

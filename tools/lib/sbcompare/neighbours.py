@@ -26,6 +26,8 @@ MOST_CONTROL_P99 = 20e-3
 MOST_CONTROL = 200e-3
 
 CONTROLS = 20
+# Ahead of all others on its CPU, and leaves them most of it.
+OPTIONS = ("--realtime", "--period-us=150")
 ATTEMPTS = 2
 # Longer than this, and the load generator itself was held up: what it saw is not the daemon's.
 HELD_UP = 2e-3
@@ -41,7 +43,7 @@ class Neighbour:
 
     kind: str
     depth: int
-    bdev: str  # memory, cached, file: what its disk is
+    bdev: str  # what its disk is: memory; file, in the page cache; shm, a file in memory
     action: str = "reads"
 
 
@@ -50,8 +52,8 @@ NEIGHBOURS = (
     Neighbour("scsi", 1, "memory"), Neighbour("scsi", 32, "memory"),
     Neighbour("nvme", 1, "memory"), Neighbour("nvme", 32, "memory"),
     Neighbour("vfio", 32, "memory"),
-    Neighbour("blk", 1, "cached"), Neighbour("nvme", 1, "cached", "flush"),
-    Neighbour("blk", 32, "cached", "misaligned"))
+    Neighbour("blk", 1, "file"), Neighbour("nvme", 1, "shm", "flush"),
+    Neighbour("blk", 32, "file", "misaligned"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,12 +91,20 @@ LOADS = (
     Hostile("a full log pipe", "blk-noise", reference=ALONE, log_full=True),
 )
 
-# Whose I/O the reactor does itself; that of the others needs threads that the kernel schedules.
+# Whose disk needs nothing of the kernel.
 IN_MEMORY = [n for n, guest in enumerate(NEIGHBOURS) if guest.bdev == "memory"]
 ALL = range(len(NEIGHBOURS))
 
 REFERENCES = (Hostile(ALONE, "", reference=""),
               Hostile(BUSY, "blk-reads", reference="", more=("--queues=1", "--depth=128")))
+
+
+# Of the daemon; all else that runs here leaves its reactor alone.
+CPUS = ",".join(str(cpu) for cpu in sorted(os.sched_getaffinity(0)))
+
+
+def command_on(cpus, *words):
+    return ["taskset", "-c", str(cpus), *words]
 
 
 def controller(name, kind, queues, bdev):
@@ -151,24 +161,18 @@ class Place:
         if guest.bdev == "memory":
             bdev = {"name": name, "type": "malloc", "size": "16MiB"}
         else:
-            direct = guest.action == "misaligned"
-            path = (self._direct_folder() if direct else self.folder) / f"{name}.img"
+            path = (self._file_folder() if guest.bdev == "file" else self.folder) / f"{name}.img"
             servers.make_image(path, 16 * modes.MIB)
             bdev = {"name": name, "type": "file", "path": str(path),
-                    "direct": direct}
+                    "bounce": "always" if guest.action == "misaligned" else "auto"}
         self.bdevs.append(bdev)
         self.controllers.append(controller(name, guest.kind, 1, name))
         self.guests.append(f"{guest.kind}:{self.sockets}/{name}:{guest.depth}:{guest.action}")
 
-    def _direct_folder(self):
-        """Memory file systems take O_DIRECT since Linux 6.6."""
-        probe = self.folder / "probe"
-        try:
-            os.close(os.open(probe, os.O_RDWR | os.O_CREAT | os.O_DIRECT, 0o600))
-            return self.folder
-        except OSError:
-            return pathlib.Path(self._stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="sblim-", dir=self.settings.file_dir)))
+    def _file_folder(self):
+        """On a disk, if file_dir is: memory file systems have threads do all I/O."""
+        return pathlib.Path(self._stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="sblim-", dir=self.settings.file_dir)))
 
     def slow_down(self):
         """Disks are quick until somebody has attached to them."""
@@ -245,7 +249,7 @@ class Daemon:
         config.write_text(json.dumps(place.configuration()), encoding="utf-8")
         self._log, self._write = os.pipe()
         fcntl.fcntl(self._log, fcntl.F_SETFL, os.O_NONBLOCK)
-        self._program = Program([program, "-c", config], stderr=self._write)
+        self._program = Program(command_on(CPUS, program, "-c", config), stderr=self._write)
         deadline = time.monotonic() + servers.START_SECONDS
         wanted = {one["name"] for one in place.controllers}
         while not wanted <= set(os.listdir(place.sockets)):
@@ -288,11 +292,7 @@ class Daemon:
         os.close(self._write)
 
 
-def command_on(cpu, *words):
-    return ["taskset", "-c", str(cpu), *words]
-
-
-def drive(place, daemon, load, settings, options=("--realtime",)):
+def drive(place, daemon, load, settings, options=OPTIONS):
     """Neighbours first, then the hostile one, then the measurement."""
     with contextlib.ExitStack() as stack:
         guests = stack.enter_context(Program(command_on(
@@ -464,6 +464,7 @@ def neighbours(settings):
         names = ", ".join(f"'{load.title}'" for load in LOADS)
         raise ValueError(f"--only {settings.only}: in no name; there are {names}")
     results = Results()
+    os.sched_setaffinity(0, {settings.bench_cpu})
     for number in range(settings.bench_rounds):
         for load in (*REFERENCES, *loads):
             note(f"beside {load.title}, round {number + 1} of {settings.bench_rounds}")
