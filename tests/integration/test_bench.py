@@ -300,7 +300,7 @@ def vfio_user(case):
     # Each transport where the other one is spoken.
     case.refused(1, *where[:2], "--socket", daemon.sockets / "vfio", "--timeout", "2")
     case.refused(1, *where[:4], "--socket", daemon.sockets / "nvme", "--timeout", "2")
-    bench = started(case, daemon, *where)
+    bench = started(case, daemon, where=where)
     daemon.kill()
     _, said = bench.communicate(timeout=WAIT)
     check(bench.returncode == 1 and "closed the connection" in said, said)
@@ -446,10 +446,10 @@ def no_target(case):
     case.refused(1, "--type", "nvme", "--socket", case.folder / "none", words=("none", "No such"))
 
 
-def started(case, daemon, *args):
-    """A long run that is under way."""
-    bench = case.start(BENCH, "--type", "blk", "--socket", daemon.sockets / "blk", "--runtime", "1h",
-                       "--mem", "mmap", *args, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def started(case, daemon, *args, where=None):
+    """A long run that is under way, of virtio-blk if nothing else is said."""
+    bench = case.start(BENCH, *(where or ("--type", "blk", "--socket", daemon.sockets / "blk")),
+                       "--runtime", "1h", "--mem", "mmap", *args, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     await_(lambda: threads_of(bench) > 1 or bench.poll() is not None, "its threads")
     time.sleep(0.1)
     return bench
