@@ -43,9 +43,10 @@ static struct descriptor decode(uint64_t low, uint64_t high)
 /* Regions end where pages end, and a descriptor may lie on both sides: a half does not. */
 static bool read_half(struct sgl *s, uint64_t gpa, uint64_t *half)
 {
-	const uint64_t *p =
-		(const void *)guest_mem_ptr_near(s->mem, gpa, sizeof(*half), &s->list_region);
+	uint16_t region = s->list_region;
+	const uint64_t *p = (const void *)guest_mem_ptr_near(s->mem, gpa, sizeof(*half), &region);
 
+	s->list_region = region;
 	if (unlikely(!p))
 		return false;
 	*half = le64toh(__atomic_load_n(p, __ATOMIC_RELAXED));
