@@ -30,6 +30,7 @@ struct worker {
 	sem_t turn;
 	atomic_bool sending; /* it is about to touch the reactor, or just does */
 	struct work *work;   /* handed over by `turn`; NULL: the end */
+	bool shares_cpu;     /* with the reactor, which may be gone before the thread has begun */
 };
 
 /* --- making them --- */
@@ -65,7 +66,7 @@ static void *work_on(void *arg)
 	struct worker *worker = arg;
 	struct work *work;
 
-	if (cpu_use_includes(reactor_cpu(worker->workers->reactor)))
+	if (worker->shares_cpu)
 		setpriority(PRIO_PROCESS, 0, SHARING_NICE); /* this thread's */
 	for (;;) {
 		wait_for(&worker->turn);
@@ -108,6 +109,8 @@ static void make_for(struct workers *workers)
 
 	if (worker) {
 		worker->workers = workers;
+		/* The thread will use the CPUs that this one does. */
+		worker->shares_cpu = cpu_use_includes(reactor_cpu(workers->reactor));
 		sem_init(&worker->turn, 0, 0);
 	}
 	if (worker && make_thread(worker)) {
