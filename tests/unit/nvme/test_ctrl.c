@@ -171,7 +171,7 @@ static void memory_moves(const struct host_params *p)
 	uint64_t buf = host_alloc(h, HOST_PAGE);
 	int i;
 
-	for (i = 0; i < 20; i++) {
+	for (i = 0; i < TEST_ROUNDS(20); i++) {
 		submit_slow(q, 20, buf);
 		submit_n(second, NS_RAM, 3, buf);
 		move_memory(h);
@@ -200,10 +200,11 @@ static void memory(void)
 	};
 	size_t i;
 
-	test_watch("memory that moves");
-	for (i = 0; i < ARRAY_SIZE(table); i++)
+	for (i = 0; i < ARRAY_SIZE(table); i++) {
+		test_watch("memory that moves");
 		memory_moves(&table[i]);
-	test_watch(NULL);
+		test_watch(NULL);
+	}
 }
 
 /* Under load, by a thread of its own: the guest's CPUs do not know of it. */
