@@ -695,8 +695,11 @@ def other_cpus(case):
 def cpus_of_threads(process):
     """{name: CPUs that it may use} of all threads of that name."""
     cpus = {}
+    main = pathlib.Path(f"/proc/{process.pid}/comm").read_text(encoding="utf-8").strip()
     for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir():
         name = (task / "comm").read_text().strip()
+        if name == main and int(task.name) != process.pid:
+            continue  # of the thread sanitizer, older than main()
         cpus.setdefault(name, set()).update(os.sched_getaffinity(int(task.name)))
     return cpus
 
