@@ -185,8 +185,7 @@ static inline bool virtq_moved(const struct virtq *vq)
 	return virtq_avail_idx(vq) != vq->last_avail;
 }
 
-/* While there is none: the next available entry comes together
- * with the available index then. */
+/* While there is none: the next available entry comes together with the available index then. */
 static inline void virtq_prefetch_entry(const struct virtq *vq)
 {
 	__builtin_prefetch(&vq->avail->ring[vq->last_avail & (vq->size - 1)]);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a guest's driver should not do to its controller. */
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "../frontend/fe_util.h"
@@ -152,18 +150,10 @@ int h_lies_nvme(const struct h_options *o)
 
 static int give_full_eventfd(struct nflood *f, unsigned int vector)
 {
-	const uint64_t full = UINT64_MAX - 1;
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), err;
+	int fd, err = h_give_full_eventfd(&f->ctrl.vhost, vector, &fd);
 
-	if (fd < 0)
-		return -errno;
-	err = write(fd, &full, sizeof(full)) < 0 ? -errno : 0;
-	if (!err)
-		err = fe_vhost_set_vring_call(&f->ctrl.vhost, vector, fd);
-	/* The daemon has made it non-blocking: for both. */
-	if (!err && fcntl(fd, F_SETFL, O_RDWR) < 0)
-		err = -errno;
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 	return err;
 }
 

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a guest's driver should not do to its virtqueues. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "../frontend/fe_util.h"
@@ -88,22 +86,12 @@ int h_resets_virtio(const struct h_options *o)
 
 /* --- interrupts that block --- */
 
-/*
- * An eventfd whose counter is full, and that is made to block again once the daemon has it: whoever
- * writes to it waits.
- */
 static int give_full_eventfd(struct fe_vq *q)
 {
-	const uint64_t full = UINT64_MAX - 1;
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), err;
+	int fd, err = h_give_full_eventfd(&q->dev->vhost, q->index, &fd);
 
 	if (fd < 0)
-		return -errno;
-	err = write(fd, &full, sizeof(full)) < 0 ? -errno : 0;
-	if (!err)
-		err = fe_vhost_set_vring_call(&q->dev->vhost, q->index, fd);
-	if (!err && fcntl(fd, F_SETFL, O_RDWR) < 0)
-		err = -errno;
+		return err;
 	close(q->call_fd);
 	q->call_fd = fd;
 	return err;

@@ -42,6 +42,13 @@ void h_running(void);
 /* min(a, b), b as the limit; 0 stands for b. */
 unsigned int h_limit(unsigned int wanted, unsigned int limit);
 
+struct fe_vhost;
+/*
+ * Gives a vring (or vector) an eventfd whose counter is full, and that is made to block again once
+ * the daemon has it: whoever writes to it waits. 0 or -errno; *fd is the caller's to close, or -1.
+ */
+int h_give_full_eventfd(struct fe_vhost *vhost, unsigned int vring, int *fd);
+
 /* flood_virtio.c, flood_nvme.c: queues full of one kind of request. */
 enum h_request {
 	H_TINY,

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "../frontend/fe_util.h"
+#include "../frontend/fe_vhost.h"
 #include "hostile.h"
 
 struct h_counts h_counts;
@@ -43,4 +48,21 @@ void h_running(void)
 unsigned int h_limit(unsigned int wanted, unsigned int limit)
 {
 	return wanted && wanted < limit ? wanted : limit;
+}
+
+int h_give_full_eventfd(struct fe_vhost *vhost, unsigned int vring, int *fd)
+{
+	const uint64_t full = UINT64_MAX - 1;
+	int err;
+
+	*fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (*fd < 0)
+		return -errno;
+	err = write(*fd, &full, sizeof(full)) < 0 ? -errno : 0;
+	if (!err)
+		err = fe_vhost_set_vring_call(vhost, vring, *fd);
+	/* The daemon has made it non-blocking: for both. */
+	if (!err && fcntl(*fd, F_SETFL, O_RDWR) < 0)
+		err = -errno;
+	return err;
 }
