@@ -22,7 +22,8 @@
 #endif
 
 /* Of NVMe: the command was aborted by request; it may be tried again. */
-#define ABORT_REQUESTED 0x07
+#define ABORT_REQUESTED	  0x07
+#define INVALID_NAMESPACE 0x400b /* with DNR */
 
 static const struct fe_daemon_config config = {
 	.bdevs = SLOW_BDEVS "  - {name: ram, type: malloc, size: 1MiB, block_size: 512}\n",
@@ -62,11 +63,10 @@ static struct fe_vq *open_blk(struct fe_virtio *d, const char *name, bool region
 	return q;
 }
 
-static bool all_fetched(const struct fe_vq *q, unsigned int n)
+/* What is answered at once stands behind the slow ones: the daemon has taken them all. */
+static bool all_fetched(struct fe_vq *q)
 {
-	/* The daemon takes them at once; what follows would be right in any case. */
-	fe_sleep_us(50000);
-	return q->used->idx == 0 && q->avail_idx == n;
+	return fe_blk_exec(q, VIRTIO_BLK_T_GET_ID, 0, gpa, 20) == 0;
 }
 
 static void neighbour_works(void)
@@ -90,7 +90,7 @@ static void blk_reset(void)
 
 	REQUIRE(q);
 	head = fe_blk_submit(q, VIRTIO_BLK_T_IN, 0, gpa, BS);
-	CHECK(all_fetched(q, 1));
+	CHECK(all_fetched(q));
 	start = fe_now_ns();
 	REQUIRE_EQ(fe_vhost_send(&dev.vhost, FE_VHOST_GET_VRING_BASE, 0, &s, sizeof(s), NULL, 0),
 		   0);
@@ -99,7 +99,7 @@ static void blk_reset(void)
 	REQUIRE_EQ(fe_vhost_recv(&dev.vhost, &msg, FE_TIMEOUT_MS), 0);
 	tell_time("virtio-blk, GET_VRING_BASE", start);
 	memcpy(&answer, msg.payload, sizeof(answer));
-	CHECK_EQ(answer.num, 1);
+	CHECK_EQ(answer.num, 2);
 	CHECK_EQ(fe_vq_poll(q, NULL), head);
 	CHECK_EQ(q->status[head], VIRTIO_BLK_S_IOERR);
 	/* The device works on. */
@@ -120,12 +120,12 @@ static void blk_pause(void)
 	REQUIRE(q);
 	fe_blk_submit(q, VIRTIO_BLK_T_IN, 0, gpa, BS);
 	fe_blk_submit(q, VIRTIO_BLK_T_OUT, 8, gpa, BS);
-	CHECK(all_fetched(q, 2));
+	CHECK(all_fetched(q));
 	start = fe_now_ns();
 	REQUIRE_EQ(fe_vq_stop(q, &base), 0);
 	tell_time("virtio-blk, GET_VRING_BASE with an in-flight region", start);
-	CHECK_EQ(base, 2);
-	CHECK_EQ(q->used->idx, 0);
+	CHECK_EQ(base, 3);
+	CHECK_EQ(q->used->idx, 1);
 	CHECK_EQ(fe_vq_start(q, base), 0);
 	CHECK_EQ(fe_vq_wait(q, NULL, 200), -ETIMEDOUT); /* it was taken again */
 	fe_virtio_close(&dev);
@@ -138,11 +138,11 @@ static void blk_memory(void)
 
 	REQUIRE(q);
 	fe_blk_submit(q, VIRTIO_BLK_T_IN, 0, gpa, BS);
-	CHECK(all_fetched(q, 1));
+	CHECK(all_fetched(q));
 	start = fe_now_ns();
 	CHECK_EQ(fe_vhost_set_mem_table(&dev.vhost, &dev.mem), 0);
 	tell_time("virtio-blk, SET_MEM_TABLE", start);
-	CHECK_EQ(q->used->idx, 0); /* it was taken again */
+	CHECK_EQ(q->used->idx, 1); /* it was taken again */
 	start = fe_now_ns();
 	fe_virtio_close(&dev);
 	q = open_blk(&dev, "blk", false);
@@ -153,45 +153,63 @@ static void blk_memory(void)
 
 /* --- virtio-scsi --- */
 
+struct scsi_cmd {
+	struct virtio_scsi_cmd_req req;
+	struct virtio_scsi_cmd_resp resp;
+	uint8_t data[BS];
+};
+
+/* READ(10) of one block of a LUN; returns its head. */
+static int scsi_read(struct fe_vq *q, struct scsi_cmd *cmd, uint64_t cmd_gpa, uint8_t lun)
+{
+	const struct fe_seg segs[] = {
+		{cmd_gpa, sizeof(cmd->req), false},
+		{cmd_gpa + offsetof(struct scsi_cmd, resp), sizeof(cmd->resp), true},
+		{cmd_gpa + offsetof(struct scsi_cmd, data), BS, true},
+	};
+	int head;
+
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->req.lun[0] = 1;
+	cmd->req.lun[2] = 0x40;
+	cmd->req.lun[3] = lun;
+	cmd->req.cdb[0] = 0x28;
+	cmd->req.cdb[8] = 1;
+	memset(&cmd->resp, 0xee, sizeof(cmd->resp));
+	head = fe_vq_chain(q, segs, 3);
+	if (head >= 0)
+		fe_vq_submit(q, (uint16_t)head);
+	return head;
+}
+
 static void scsi_reset(void)
 {
-	struct virtio_scsi_cmd_req *req;
-	struct virtio_scsi_cmd_resp *resp;
-	uint64_t req_gpa, resp_gpa, start;
+	uint64_t cmd_gpa[2], start;
+	struct scsi_cmd *cmd[2];
 	struct fe_vq *q;
 	uint16_t base;
-	int head;
+	int head, i;
 
 	REQUIRE(fe_fixture_daemon());
 	REQUIRE_EQ(fe_virtio_open(&dev, fe_daemon_socket(&fe_daemon, "scsi"), 0), 0);
-	req = fe_mem_alloc(&dev.mem, sizeof(*req), &req_gpa);
-	resp = fe_mem_alloc(&dev.mem, sizeof(*resp) + BS, &resp_gpa);
+	for (i = 0; i < 2; i++)
+		cmd[i] = fe_mem_alloc(&dev.mem, sizeof(*cmd[i]), &cmd_gpa[i]);
 	q = fe_vq_make(&dev, 2, 16);
 	REQUIRE_EQ(fe_vq_start(q, 0), 0);
-	req->lun[0] = 1;
-	req->cdb[0] = 0x28; /* READ(10) */
-	req->cdb[8] = 1;
 	/* The first one is told that the device was powered on. */
-	for (int i = 0; i < 2; i++) {
-		const struct fe_seg segs[] = {
-			{req_gpa, sizeof(*req), false},
-			{resp_gpa, sizeof(*resp), true},
-			{resp_gpa + sizeof(*resp), BS, true},
-		};
-
-		memset(resp, 0xee, sizeof(*resp));
-		head = fe_vq_chain(q, segs, 3);
-		REQUIRE(head >= 0);
-		fe_vq_submit(q, (uint16_t)head);
-		if (!i)
-			CHECK_EQ(fe_vq_wait(q, NULL, FE_TIMEOUT_MS), head);
-	}
-	fe_sleep_us(50000);
+	head = scsi_read(q, cmd[0], cmd_gpa[0], 0);
+	REQUIRE(head >= 0);
+	CHECK_EQ(fe_vq_wait(q, NULL, FE_TIMEOUT_MS), head);
+	head = scsi_read(q, cmd[0], cmd_gpa[0], 0);
+	REQUIRE(head >= 0);
+	/* One of a LUN that is not there is answered at once: the daemon has taken both. */
+	i = scsi_read(q, cmd[1], cmd_gpa[1], 9);
+	REQUIRE_EQ(fe_vq_wait(q, NULL, FE_TIMEOUT_MS), i);
 	start = fe_now_ns();
 	REQUIRE_EQ(fe_vq_stop(q, &base), 0);
 	tell_time("virtio-scsi, GET_VRING_BASE", start);
 	CHECK_EQ(fe_vq_poll(q, NULL), head);
-	CHECK_EQ(resp->response, VIRTIO_SCSI_S_RESET);
+	CHECK_EQ(cmd[0]->resp.response, VIRTIO_SCSI_S_RESET);
 	fe_virtio_close(&dev);
 }
 
@@ -207,13 +225,19 @@ static bool open_nvme(const char *name, bool vfio)
 	return true;
 }
 
+/* A read of the slow disk, and when this returns the daemon has taken it. */
 static void read_one(void)
 {
 	struct fe_sqe sqe = fe_sqe_rw(2, 1, 0, 1);
+	struct fe_cqe cqe;
 
 	fe_buf_prps(&sqe, &buf, 0, BS);
 	fe_submit(&io.sq, &sqe);
-	fe_sleep_us(50000);
+	/* One of a namespace that is not there is answered at once. */
+	sqe.nsid = 9;
+	fe_submit(&io.sq, &sqe);
+	CHECK_EQ(fe_cq_wait(&io.cq, &cqe, FE_TIMEOUT_MS), 0);
+	CHECK_EQ(fe_status(&cqe), INVALID_NAMESPACE);
 }
 
 static void check_aborted(void)
