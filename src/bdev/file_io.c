@@ -18,8 +18,8 @@
 #include "util/counter.h"
 
 /* After so many attempts in a row that would have had to wait, only each RETRY_EVERY-th is made. */
-#define MISSES_MAX  4
-#define RETRY_EVERY 8
+#define MISSES_TO_REST 4
+#define RETRY_EVERY    8
 /*
  * With so many reads waiting for the page cache no more are attempted: an attempt may begin to fill
  * it, and the kernel does not promise that a hanging disk's queue takes that without waiting.
@@ -165,7 +165,7 @@ static inline __attribute__((always_inline)) bool may_attempt(const struct bdev_
 		return true;
 	if (!f->direct && (io->flags & BDEV_IO_FUA || workers_busy(&fc->workers) >= FILLING_MAX))
 		return false;
-	return *misses < MISSES_MAX || ++*misses % RETRY_EVERY == 0;
+	return *misses < MISSES_TO_REST || ++*misses % RETRY_EVERY == 0;
 }
 
 static void note_miss(struct bdev_io *io)
@@ -173,7 +173,7 @@ static void note_miss(struct bdev_io *io)
 	struct file_channel *fc = file_io_channel(io);
 
 	file_io_of(io)->slow = true;
-	if (fc->misses[io->op == BDEV_OP_WRITE] < MISSES_MAX)
+	if (fc->misses[io->op == BDEV_OP_WRITE] < MISSES_TO_REST)
 		fc->misses[io->op == BDEV_OP_WRITE]++;
 }
 

@@ -54,6 +54,7 @@ STAGES = (
           ("build", "qemu-10.0", "guest-image"), ("qemu-7.2",), minutes=45, guest=True),
     Stage("runner", "that tests/run-tests notices what is wrong", "tests/project/runner",
           ("deps",)),
+    Stage("structure", "that tools/structure counts right", "tests/project/structure", ("deps",)),
     Stage("qemu-patches", "that git takes the series", "qemu-patches/series --check",
           ("deps",)),
     Stage("install", "make install and uninstall", "tests/project/install", ("build",)),
