@@ -106,7 +106,6 @@ int vnvme_ctrl_create(const struct vnvme_params *p, struct vnvme_ctrl **out)
 	ctrl->idle_ns = p->idle_ns;
 	ctrl->weight = p->weight ? p->weight : 1;
 	ctrl->memory_in_pieces = p->memory_in_pieces;
-	ctrl->ops_tail = &ctrl->ops;
 	ctrl->power_on_ns = time_now_ns();
 	ctrl->kick_fd = -1;
 	pthread_mutex_init(&ctrl->error_lock, NULL);

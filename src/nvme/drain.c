@@ -50,17 +50,18 @@ static struct bdev_io *shutdown_io(const struct vnvme_group *g)
 /* From place *at on. False: there are no more. */
 static bool some_io(const struct vnvme_group *g, unsigned int *at, void (*fn)(struct bdev_io *io))
 {
+	const struct vnvme_sq *sq = vnvme_group_op(g)->drain_sq;
 	struct step s = {.skip = *at, .fn = fn};
 	uint32_t i;
 
-	if (g->op->drain_sq)
-		some_in_queue(g->op->drain_sq, &s);
-	for (i = 0; !g->op->drain_sq && i < g->nsqs && !is_full(&s); i++)
+	if (sq)
+		some_in_queue(sq, &s);
+	for (i = 0; !sq && i < g->nsqs && !is_full(&s); i++)
 		some_in_queue(g->sqs[i], &s);
 	*at += s.looks;
 	if (is_full(&s))
 		return true;
-	if (!g->op->drain_sq && shutdown_io(g))
+	if (!sq && shutdown_io(g))
 		fn(shutdown_io(g));
 	return false;
 }
@@ -96,7 +97,7 @@ static const struct bdev_io *first_in_queue(const struct vnvme_sq *sq)
 static unsigned int left(struct drain *d, const struct bdev_io **io)
 {
 	struct vnvme_group *g = group_of(d);
-	const struct vnvme_sq *sq = g->op->drain_sq;
+	const struct vnvme_sq *sq = vnvme_group_op(g)->drain_sq;
 	uint32_t i;
 
 	if (sq) {
@@ -118,12 +119,14 @@ static const struct drain_ops ops = {
 
 void vnvme_drain_start(struct vnvme_group *g)
 {
-	if (!g->op->drains)
+	const struct vnvme_op *op = vnvme_group_op(g);
+
+	if (!op->drains || g->drain.stage != DRAIN_OFF)
 		return;
 	g->drain.ops = &ops;
 	g->drain.name = g->ctrl->name;
 	g->drain.reactor = g->reactor;
-	drain_start(&g->drain, g->op->grace_ns);
+	drain_start(&g->drain, op->grace_ns);
 	reactor_poller_poke(&g->poller); /* which sees that all has ended */
 }
 

@@ -162,13 +162,13 @@ static unsigned int poll_all(struct vnvme_group *g)
 		work = poll_sqs(g);
 		owed = poll_cqs(g);
 	}
-	if (unlikely(g->op))
-		vnvme_op_poll(g);
+	if (unlikely(g->part.op))
+		reactor_op_poll(&g->part);
 	work += g->completed;
 	g->completed = 0;
 	owed |= g->poller.waits;
 	keep_busy_time(g, work || g->poller.waits);
-	if (!work && !g->busy_since_ns && !owed && !g->outstanding && !g->op && !g->paused)
+	if (!work && !g->busy_since_ns && !owed && !g->outstanding && !g->part.op && !g->paused)
 		enter_quiet(g);
 	return work;
 }
@@ -197,7 +197,7 @@ static void end_busy_time(struct vnvme_group *g)
 
 static bool must_poll(const struct vnvme_group *g)
 {
-	return g->op && g->op->awake;
+	return g->part.op && vnvme_group_op(g)->awake;
 }
 
 static bool group_arm(void *arg)
@@ -354,7 +354,7 @@ static struct vnvme_group *create_group(struct vnvme_ctrl *ctrl, struct reactor 
 	if (!g)
 		return NULL;
 	g->ctrl = ctrl;
-	g->reactor = reactor;
+	g->reactor = g->part.reactor = reactor;
 	g->kick_fd = -1;
 	iov_pool_init(&g->lists, ctrl->lists, reactor);
 	g->channels = calloc(ctrl->nns + 1, sizeof(struct bdev_channel *));
@@ -379,10 +379,12 @@ int vnvme_groups_create(struct vnvme_ctrl *ctrl, const struct vnvme_params *p)
 	ctrl->groups = calloc(p->nreactors, sizeof(struct vnvme_group *));
 	if (!ctrl->groups)
 		return -ENOMEM;
+	reactor_op_set_init(&ctrl->ops, p->reactors[0]);
 	for (i = 0; i < p->nreactors; i++) {
 		ctrl->groups[i] = create_group(ctrl, p->reactors[i]);
 		if (!ctrl->groups[i])
 			return -ENOMEM;
+		reactor_op_set_add(&ctrl->ops, &ctrl->groups[i]->part);
 		ctrl->ngroups++;
 	}
 	ctrl->home = p->reactors[0];

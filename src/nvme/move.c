@@ -73,7 +73,6 @@ static void prepare(struct vnvme_op *op)
 	m->from = m->cq ? m->cq->group : ctrl->home_group;
 	op->only = m->from;
 	ctrl->moving = m->cq;
-	atomic_store_explicit(&ctrl->op_waits, op->next, memory_order_relaxed);
 }
 
 static void moved(struct vnvme_op *op)
@@ -108,7 +107,7 @@ static bool may_drain(struct move *m, const struct vnvme_group *g)
 	uint32_t left = in_flight(m);
 	bool goes_on = left < m->outstanding || reactor_share_has_jobs(&g->poller.share);
 
-	if (atomic_load_explicit(&g->ctrl->op_waits, memory_order_relaxed))
+	if (reactor_op_waits(&g->ctrl->ops))
 		return false;
 	if (now_ns < m->look_ns)
 		return true;
@@ -202,7 +201,7 @@ static void move_at_home(struct vnvme_sync *sync)
 	struct move *m = sync->arg;
 
 	/* What is under way may wait for I/O for long. */
-	if (sync->ctrl->ops) {
+	if (reactor_op_busy(&sync->ctrl->ops)) {
 		m->rc = -EAGAIN;
 		vnvme_sync_end(sync);
 		return;

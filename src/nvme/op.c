@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * How home reaches into the groups, and how other threads reach home. Structural changes (queues
- * come and go, pause, memory) are operations, which run one at a time and in order: two of them
+ * come and go, pause, memory) are operations of the controller's set (reactor_op.h): two of them
  * never meet in a group. An operation that a request waits for must end without another one: that
  * could be queued behind a pause, which waits for the request.
  */
@@ -9,100 +9,72 @@
 
 #include "nvme/vnvme_internal.h"
 
-static void start_op(struct vnvme_ctrl *ctrl, struct vnvme_op *op);
-static void send_op(struct vnvme_group *g, struct vnvme_op *op);
-
-/* At home, when a group has done its part. */
-static void group_done(void *arg)
+static struct vnvme_group *group_of(struct reactor_part *part)
 {
-	struct vnvme_group *g = arg;
-	struct vnvme_ctrl *ctrl = g->ctrl;
-	struct vnvme_op *op = ctrl->ops, *next;
-
-	if (--op->pending)
-		return;
-	next = op->next;
-	ctrl->ops = next;
-	if (!next)
-		ctrl->ops_tail = &ctrl->ops;
-	/* It may queue another one, which starts at once only if there is no next. */
-	op->done(op);
-	if (next)
-		start_op(ctrl, next);
+	return container_of(part, struct vnvme_group, part);
 }
 
-static void leave(struct vnvme_group *g)
+static struct vnvme_op *op_of(struct reactor_op *base)
 {
-	struct vnvme_op *op = g->op;
-	struct vnvme_group *then = op->then;
-
-	vnvme_drain_end(g);
-	g->op = NULL;
-	if (then) {
-		op->then = NULL;
-		send_op(then, op);
-		return;
-	}
-	g->done_msg = (struct reactor_msg){.fn = group_done, .arg = g};
-	reactor_send(g->ctrl->home, &g->done_msg);
+	return container_of(base, struct vnvme_op, base);
 }
 
-static void enter(void *arg)
+struct vnvme_op *vnvme_group_op(const struct vnvme_group *g)
 {
-	struct vnvme_group *g = arg;
-	struct vnvme_op *op = g->next_op;
-
-	vnvme_group_end_quiet(g);
-	g->op = op;
-	if (op->start)
-		op->start(g, op);
-	if (!op->ready || op->ready(g, op))
-		leave(g);
-	else
-		vnvme_drain_start(g);
+	return op_of(g->part.op);
 }
 
-void vnvme_op_poll(struct vnvme_group *g)
+static void prepare(struct reactor_op *base)
 {
-	if (g->op && g->op->ready(g, g->op))
-		leave(g);
-}
-
-static void send_op(struct vnvme_group *g, struct vnvme_op *op)
-{
-	g->next_op = op;
-	g->op_msg = (struct reactor_msg){.fn = enter, .arg = g};
-	reactor_send(g->reactor, &g->op_msg);
-}
-
-static void start_op(struct vnvme_ctrl *ctrl, struct vnvme_op *op)
-{
-	size_t i;
+	struct vnvme_op *op = op_of(base);
 
 	if (op->prepare)
 		op->prepare(op);
-	if (op->only) {
-		op->pending = 1;
-		send_op(op->only, op);
-		return;
+	base->only = op->only ? &op->only->part : NULL;
+}
+
+static void start(struct reactor_part *part, struct reactor_op *base)
+{
+	struct vnvme_group *g = group_of(part);
+	struct vnvme_op *op = op_of(base);
+
+	vnvme_group_end_quiet(g);
+	if (op->start)
+		op->start(g, op);
+}
+
+static bool ready(struct reactor_part *part, struct reactor_op *base)
+{
+	struct vnvme_group *g = group_of(part);
+	struct vnvme_op *op = op_of(base);
+
+	if (op->ready && !op->ready(g, op)) {
+		vnvme_drain_start(g);
+		return false;
 	}
-	op->pending = (unsigned int)ctrl->ngroups;
-	for (i = 0; i < ctrl->ngroups; i++)
-		send_op(ctrl->groups[i], op);
+	vnvme_drain_end(g);
+	base->then = op->then ? &op->then->part : NULL;
+	op->then = NULL;
+	return true;
+}
+
+static void done(struct reactor_op *base)
+{
+	struct vnvme_op *op = op_of(base);
+
+	op->done(op);
 }
 
 void vnvme_op_run(struct vnvme_ctrl *ctrl, struct vnvme_op *op)
 {
-	bool idle = !ctrl->ops;
-
 	op->ctrl = ctrl;
-	op->next = NULL;
-	*ctrl->ops_tail = op;
-	ctrl->ops_tail = &op->next;
-	if (idle)
-		start_op(ctrl, op);
-	else
-		atomic_store_explicit(&ctrl->op_waits, true, memory_order_relaxed);
+	op->base = (struct reactor_op){
+		.prepare = prepare,
+		.start = start,
+		.ready = ready,
+		.done = done,
+	};
+	reactor_op_run(&ctrl->ops, &op->base);
 }
 
 /* --- from outside --- */

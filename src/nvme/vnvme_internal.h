@@ -26,6 +26,7 @@
 #include "nvme/vnvme_spec.h"
 #include "reactor/pace.h"
 #include "reactor/reactor.h"
+#include "reactor/reactor_op.h"
 #include "util/log.h"
 #include "util/steps.h"
 #include "util/util.h"
@@ -259,11 +260,9 @@ struct vnvme_group {
 	struct vnvme_counters counters;
 	struct log_limit limit;
 
-	struct vnvme_op *op;	  /* the operation that waits for us, or NULL */
-	struct drain drain;	  /* what it waits for, if it `drains` */
+	struct reactor_part part; /* in operations of ctrl->ops */
+	struct drain drain;	  /* what one waits for, if it `drains` */
 	bool cancelling;	  /* its grace is over: no command goes on by another step */
-	struct vnvme_op *next_op; /* written with op_msg */
-	struct reactor_msg op_msg, done_msg; /* to the group, and back */
 
 	const char *fatal_reason;
 	struct reactor_msg fatal_msg;
@@ -283,8 +282,8 @@ struct vnvme_group {
 /* --- operations (op.c) --- */
 
 /*
- * What home wants done in one group or in all. start() runs on each reactor; then, if ready() is
- * given, its poller calls that until it says true; then done() runs at home. Home owns the object.
+ * What home wants done in one group or in all: a reactor_op of the set ctrl->ops, with the group's
+ * drain. The group's poller asks ready(). Home owns the object.
  */
 struct vnvme_op {
 	/*
@@ -305,14 +304,13 @@ struct vnvme_op {
 	struct vnvme_sq *drain_sq;
 	bool awake;		 /* ready() shall be called again and again: no sleep meanwhile */
 	struct vnvme_ctrl *ctrl; /* set by vnvme_op_run() */
-	struct vnvme_op *next;
-	unsigned int pending;
+	struct reactor_op base;	 /* private */
 };
 
 /* Home. In the order of the calls, one at a time. */
 void vnvme_op_run(struct vnvme_ctrl *ctrl, struct vnvme_op *op);
-/* In the group's poller. */
-void vnvme_op_poll(struct vnvme_group *g);
+/* The one that has started in the group, where g->part.op is not NULL. */
+struct vnvme_op *vnvme_group_op(const struct vnvme_group *g);
 /*
  * What the transport's thread wants: runs fn at home, which ends at once, or by a later step, with
  * vnvme_sync_end(). Any thread but a reactor.
@@ -416,8 +414,6 @@ struct vnvme_ctrl {
 	/* By queue id, kept over resets; of a CQ and the SQ with the same id. Their reactor's. */
 	struct queue_stats *stats;
 	struct iov_budget *lists; /* what the groups' lists may use */
-	/* An operation was queued behind one that moves queues, which gives up then. */
-	atomic_bool op_waits;
 	uint8_t *doorbells;
 	const struct guest_mem *mem; /* NULL: none at present */
 
@@ -435,7 +431,7 @@ struct vnvme_ctrl {
 	bool enable_again;	      /* CC.EN was set again before the controller was disabled */
 	struct vnvme_sync *resetting; /* who waits for the end of disabling */
 	struct vnvme_op disable_op, fatal_op;
-	struct vnvme_op *ops, **ops_tail; /* the first one runs */
+	struct reactor_op_set ops;  /* on the groups */
 	struct bdev_io shutdown_io; /* the flushes of a shutdown, one namespace after the other */
 	size_t shutdown_ns;
 	struct steps shutdown_steps;
@@ -601,6 +597,7 @@ static inline void vnvme_count_io(const struct vnvme_sq *sq, unsigned int op, ui
 }
 
 /* drain.c */
+/* The group's operation waits; again is harmless. */
 void vnvme_drain_start(struct vnvme_group *g);
 void vnvme_drain_end(struct vnvme_group *g);
 

@@ -181,7 +181,7 @@ static void peek_ops(void *arg)
 {
 	struct pause *p = arg;
 
-	if (p->h->ctrl->ops)
+	if (reactor_op_busy(&p->h->ctrl->ops))
 		p->h = NULL;
 }
 
