@@ -22,7 +22,8 @@ struct bdev_channel;
 struct bdev_io;
 struct reactor;
 
-#define BDEV_NAME_MAX 63
+#define BDEV_NAME_MAX	63
+#define BDEV_LEVELS_MAX 16 /* that a bdev may stand on, one on another */
 
 enum bdev_op {
 	BDEV_OP_READ,
@@ -84,7 +85,7 @@ struct bdev_io {
 	/* Set by the bdev layer. */
 	uint8_t state;
 	struct bdev_channel *channel;
-	struct bdev_channel *part; /* whose I/O this is while `channel` is that of a part's base */
+	struct bdev_channel *part; /* whose I/O this is while `channel` is that of a bdev below */
 	/* The backend's own, valid from submit() to done(). */
 	union {
 		uint64_t words[12];
@@ -156,6 +157,7 @@ struct bdev {
 	uint32_t block_size; /* bytes: 512 or 4096 */
 	uint8_t block_shift; /* log2(block_size), set by bdev_register() */
 	bool read_only;
+	uint8_t levels; /* bdevs below it, one on another; 0: it stands on none */
 	uint64_t nblocks;
 	uint64_t io_timeout_ns; /* an I/O that takes longer ends in TIMEOUT; 0: none does */
 	struct bdev_limits limits;
@@ -207,7 +209,8 @@ struct bdev_channel {
 
 /*
  * Takes over an initialised bdev (name, block_size, nblocks, ops...) until ops->destroy().
- * 0, -EEXIST, -EINVAL, -ENOMEM; on an error it is still the caller's. Main thread.
+ * 0, -EEXIST, -EINVAL, -ENOMEM, or -ELOOP: levels are above BDEV_LEVELS_MAX; on an error it is
+ * still the caller's. Main thread.
  */
 int bdev_register(struct bdev *bdev);
 /*

@@ -94,6 +94,8 @@ int bdev_register(struct bdev *bdev)
 
 	if (!valid(bdev))
 		return -EINVAL;
+	if (bdev->levels > BDEV_LEVELS_MAX)
+		return -ELOOP;
 	priv = calloc(1, sizeof(*priv));
 	if (!priv)
 		return -ENOMEM;

@@ -34,7 +34,9 @@ struct bdev_channel_private {
 	struct bdev_gate *gate;
 	const atomic_uint *gate_flags;
 	struct bdev_fenced fenced;
-	uint64_t first_lba; /* of a part: where it begins in its base */
+	/* Of a part: the base's channel, and where in the base it begins. */
+	struct bdev_channel *base;
+	uint64_t first_lba;
 };
 
 enum bdev_emu_kind {
@@ -67,10 +69,10 @@ void bdev_io_resume(struct bdev_io *io);
 
 /*
  * For a bdev that is a part of another: an I/O that its submit() got becomes one of the base, by
- * the same struct, until bdev_io_complete() undoes that. `base` is a channel of the base on this
- * reactor; the limits of both are the same. The backend of the base sees nothing of it, and it can
- * be cancelled as an I/O of the base.
+ * the same struct, until bdev_io_complete() undoes that. The limits of both are the same. The base
+ * may be a part itself and pass it on again. The backend at the end sees nothing of all that, and
+ * it can be cancelled as an I/O of that backend.
  */
-void bdev_io_pass_on(struct bdev_io *io, struct bdev_channel *base);
+void bdev_io_pass_on(struct bdev_io *io);
 
 #endif

@@ -266,21 +266,31 @@ static inline void count(struct bdev_channel *ch, const struct bdev_io *io, enum
 		COUNTER_ADD(ch->stats.blocks[io->op], io->nblocks);
 }
 
-void bdev_io_pass_on(struct bdev_io *io, struct bdev_channel *base)
+void bdev_io_pass_on(struct bdev_io *io)
 {
-	io->part = io->channel;
+	const struct bdev_channel_private *part = io->channel->priv;
+	struct bdev_channel *base = part->base;
+
+	if (!io->part) /* else it is a part of a part */
+		io->part = io->channel;
 	io->channel = base;
-	io->lba += io->part->priv->first_lba;
+	io->lba += part->first_lba;
 	COUNTER_ADD(base->inflight, 1);
 	/* A child is waited for by its emulation, which has not got all of the range either. */
 	if (io->state == BDEV_IO_CHILD || !must_wait(base, io))
 		base->bdev->ops->submit(base, io);
 }
 
+/* All that it came by count it but for the first one, which is about to. */
 static void come_back(struct bdev_io *io, enum bdev_status status)
 {
-	count(io->channel, io, status);
-	io->lba -= io->part->priv->first_lba;
+	struct bdev_channel *ch = io->part, *last = io->channel;
+
+	while (ch != last) {
+		io->lba -= ch->priv->first_lba;
+		ch = ch->priv->base;
+		count(ch, io, status);
+	}
 	io->channel = io->part;
 	io->part = NULL;
 }

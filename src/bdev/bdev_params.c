@@ -53,6 +53,10 @@ void bdev_register_error(const struct bdev *bdev, int rc, char err[BDEV_ERR_MAX]
 	if (rc == -EEXIST)
 		snprintf(err, BDEV_ERR_MAX, "name: there is a bdev named \"%s\" already",
 			 bdev->name);
+	else if (rc == -ELOOP)
+		snprintf(err, BDEV_ERR_MAX,
+			 "base: %d bdevs stand on one another here; allowed: up to %d below a bdev",
+			 bdev->levels, BDEV_LEVELS_MAX);
 	else
 		snprintf(err, BDEV_ERR_MAX, "bdev \"%s\" can't be registered: %s", bdev->name,
 			 strerror(-rc));

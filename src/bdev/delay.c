@@ -326,6 +326,7 @@ static void set_properties(struct bdev *bdev, const struct bdev *base)
 	bdev->nblocks = base->nblocks;
 	bdev->read_only = base->read_only;
 	bdev->io_timeout_ns = base->io_timeout_ns;
+	bdev->levels = (uint8_t)(base->levels + 1);
 	bdev->limits = base->limits;
 	bdev->limits.step_bytes = bdev->limits.far_step_bytes = 0;
 	bdev->limits.max_discard_bytes = bdev->limits.max_write_zeroes_bytes = 0;

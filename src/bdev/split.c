@@ -63,19 +63,19 @@ static int channel_create(struct bdev *bdev, struct bdev_channel *ch)
 {
 	struct part *part = of(bdev);
 
-	ch->ctx = bdev_channel_get(part->split->desc);
+	ch->priv->base = bdev_channel_get(part->split->desc);
 	ch->priv->first_lba = part->first_lba;
-	return ch->ctx ? 0 : -EIO;
+	return ch->priv->base ? 0 : -EIO;
 }
 
 static void channel_destroy(struct bdev *bdev, struct bdev_channel *ch)
 {
-	bdev_channel_put(ch->ctx);
+	bdev_channel_put(ch->priv->base);
 }
 
 static void submit(struct bdev_channel *ch, struct bdev_io *io)
 {
-	bdev_io_pass_on(io, ch->ctx);
+	bdev_io_pass_on(io);
 }
 
 /* Only what the layer itself submitted gets here: all other I/O has the base's channel by now. */
@@ -85,6 +85,14 @@ static void cancel(struct bdev_channel *ch, struct bdev_io *io)
 
 	if (io->part && ops->cancel)
 		ops->cancel(io->channel, io);
+}
+
+/* Likewise. A fence is raised at the base, where all newer I/O comes by. */
+static bool abandon(struct bdev_channel *ch, struct bdev_io *io, enum bdev_status status)
+{
+	const struct bdev_ops *ops = io->channel->bdev->ops;
+
+	return io->part && ops->abandon && ops->abandon(io->channel, io, status);
 }
 
 static void destroy(struct bdev *bdev)
@@ -102,6 +110,7 @@ static const struct bdev_ops split_ops = {
 	.channel_destroy = channel_destroy,
 	.submit = submit,
 	.cancel = cancel,
+	.abandon = abandon,
 	.destroy = destroy,
 };
 
@@ -133,6 +142,7 @@ static int make_part(struct split *s, unsigned int i, uint64_t nblocks, const ui
 	part->bdev.read_only = base->read_only;
 	part->bdev.limits = base->limits;
 	part->bdev.io_timeout_ns = base->io_timeout_ns;
+	part->bdev.levels = (uint8_t)(base->levels + 1);
 	part->bdev.ops = &split_ops;
 	part->split = s;
 	part->first_lba = i * nblocks;
@@ -221,10 +231,6 @@ static int open_base(struct split *s, const struct bdev_split_params *p, char er
 	char holder[BDEV_HOLDER_MAX];
 	int rc;
 
-	if (base && base->ops == &split_ops) {
-		snprintf(err, BDEV_ERR_MAX, "base: bdev \"%s\" is a part itself", p->base);
-		return -EINVAL;
-	}
 	rc = bdev_open(p->base, base && !base->read_only, base_removed, s, &s->desc);
 	if (rc) {
 		open_error(p, rc, err);

@@ -118,7 +118,7 @@ static int create(const void *params, char err[BDEV_ERR_MAX])
 static const struct schema_key keys[] = {
 	{"base", &schema_name, FIELD(base), .required = true,
 	 .doc = "The bdev that is made into parts; nobody else uses it.",
-	 .allowed_doc = "a bdev of this file, no split, nor part of one; each once"},
+	 .allowed_doc = "a bdev of this file or a part of another split; each once"},
 	{"count", &schema_uint32, FIELD(count), .min = 1, .max = BDEV_SPLIT_PARTS_MAX,
 	 .unit = "parts", .dflt_doc = "as many as fit", .doc = "How many parts.",
 	 .allowed_doc = "required without `size`"},

@@ -29,7 +29,7 @@
 #define CONFIG_SOCKET_PATH_MAX	  (SOCKET_PATH_MAX - 1) /* bytes, without the final NUL */
 #define CONFIG_REACTORS_MAX	  REACTOR_MAX		/* CPUs in a list */
 #define CONFIG_BDEVS_MAX	  4096			/* with the parts of splits */
-#define CONFIG_LEVELS_MAX	  16			/* bdevs that stand on one another */
+#define CONFIG_LEVELS_MAX	  BDEV_LEVELS_MAX	/* bdevs that stand on one another */
 #define CONFIG_CONTROLLERS_MAX	  4096
 #define CONFIG_POLL_IDLE_US_MAX	  1000000
 #define CONFIG_LOG_LINES_MAX	  1000000

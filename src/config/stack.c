@@ -84,13 +84,25 @@ static struct config_bdev *find_part(struct stack_check *c, const char *name, un
 	return NULL;
 }
 
-static bool all_named(const struct config *cfg)
+/* Whether a bdev of that name may be there: one whose name can't be read, or of unknown parts. */
+static bool may_be_there(const struct config *cfg, const char *name)
 {
 	for (size_t i = 0; i < cfg->nbdevs; i++) {
-		if (!cfg->bdevs[i].params->name)
-			return false;
+		const struct config_bdev *other = &cfg->bdevs[i];
+
+		if (!other->params->name || (!other->nparts && may_have_part(other, name)))
+			return true;
 	}
-	return true;
+	return false;
+}
+
+static void add_unused(struct schema_words *words, struct schema_nearest *nearest,
+		       const struct config_bdev *bdev)
+{
+	if (!bdev->params->name || config_is_whole(bdev) || bdev->user)
+		return;
+	schema_words_add(words, bdev->params->name);
+	schema_nearest_try(nearest, bdev->params->name);
 }
 
 /* Once all parts are known. */
@@ -105,16 +117,15 @@ static void report_no_base(struct stack_check *c, const struct config_bdev *bdev
 		schema_errors_skip(c->errors);
 		return;
 	}
-	/* One whose name can't be read may be it, or one of parts that are not known. */
-	if ((!all_named(c->cfg) || (!config_is_whole(bdev) && !c->complete)) && c->errors->total)
+	if (may_be_there(c->cfg, *name) && c->errors->total)
 		return;
 	for (size_t i = 0; i < c->cfg->nbdevs; i++) {
 		const struct config_bdev *other = &c->cfg->bdevs[i];
 
-		if (other == bdev || !other->params->name || config_is_whole(other) || other->user)
-			continue;
-		schema_words_add(&words, other->params->name);
-		schema_nearest_try(&nearest, other->params->name);
+		for (size_t k = 0; k < other->nparts; k++)
+			add_unused(&words, &nearest, &other->parts[k]);
+		if (other != bdev)
+			add_unused(&words, &nearest, other);
 	}
 	ERROR(c, bdev, name, "base: there is no bdev %s%s; allowed: %s", SCHEMA_QUOTE(*name),
 	      schema_nearest_hint(&nearest, &hint),
@@ -129,10 +140,7 @@ static void report_whole(struct stack_check *c, const struct config_bdev *bdev,
 	const char *const *name = base_field(bdev);
 	struct schema_words words = {0};
 
-	if (config_is_whole(bdev)) {
-		ERROR(c, bdev, name, "base: %s is a split itself; allowed: a bdev of another type",
-		      SCHEMA_QUOTE(*name));
-	} else if (base->nparts) {
+	if (base->nparts) {
 		config_words_add_parts(&words, base);
 		ERROR(c, bdev, name, "base: %s is a split, not a disk; allowed: its parts, %s",
 		      SCHEMA_QUOTE(*name), words.text);
@@ -153,14 +161,10 @@ static bool may_stand_on(struct stack_check *c, const struct config_bdev *bdev,
 {
 	const char *const *name = base_field(bdev);
 
-	if (config_is_whole(base))
-		report_whole(c, bdev, base);
-	else if (base->whole && config_is_whole(bdev))
-		ERROR(c, bdev, name,
-		      "base: %s is a part of the split %s; allowed: a bdev of another type",
-		      SCHEMA_QUOTE(*name), SCHEMA_AT(base->pos));
-	else if (base->settled == SETTLING)
+	if (base->settled == SETTLING)
 		report_loop(c, bdev);
+	else if (config_is_whole(base))
+		report_whole(c, bdev, base);
 	else if (base->user)
 		ERROR(c, bdev, name,
 		      "base: %s is the base of the %s %s already; allowed: one %s per bdev",
@@ -298,7 +302,7 @@ static void stand_on_base(struct stack_check *c, struct config_bdev *bdev, unsig
 		settle(c, base, level + 1);
 	else
 		base = find_part(c, *name, level + 1, &unsettled);
-	if (!base && unsettled && !config_is_whole(bdev))
+	if (!base && unsettled)
 		report_loop(c, bdev);
 	if (!base || !may_stand_on(c, bdev, base))
 		return;

@@ -4,6 +4,7 @@
 
 /* Splits for tests, of bdevs in memory and of a mock. */
 
+#include "bdev/bdev_internal.h"
 #include "bdev_test.h"
 #include "mock_bdev.h"
 

@@ -319,6 +319,23 @@ static void ram_parts(void)
 	test_remove("load");
 }
 
+/* Parts of a part, beside a part that is not split. */
+static void ram_parts_of_parts(void)
+{
+	static const uint8_t uuids[REACTORS][16] = {{3}, {4}};
+	static const char *const names[REACTORS] = {"of0", "of1"};
+	struct bdev_split_params p = {
+		.common = {.name = "of"}, .base = "part1", .count = REACTORS, .uuids = uuids};
+	char err[BDEV_ERR_MAX];
+
+	if (!make_ram(512, 2 * REACTORS * SIZE) || !split())
+		return;
+	CU_ASSERT_EQUAL_FATAL(bdev_split_create(&p, err), 0);
+	run_on(names, true);
+	run_on_and_remove(names, "load");
+	CU_ASSERT_PTR_NULL(bdev_find("of0"));
+}
+
 static void ram_parts_removed(void)
 {
 	if (!make_ram(4096, REACTORS * SIZE) || !split())
@@ -399,6 +416,7 @@ static const struct test_case cases[] = {
 	{"file_tmpfs", file_tmpfs},
 	{"file_removed", file_removed},
 	{"ram_parts", ram_parts},
+	{"ram_parts_of_parts", ram_parts_of_parts},
 	{"ram_parts_removed", ram_parts_removed},
 	{"file_parts", file_parts},
 };

@@ -187,8 +187,8 @@ static void claimed_base(void)
 		CU_ASSERT_EQUAL(bdev_open("r", true, NULL, NULL, &desc), -EBUSY);
 		CU_ASSERT_EQUAL(split("q", "r", 2, 0, err), -EBUSY);
 		CU_ASSERT_STRING_EQUAL(err, "base: bdev \"r\" is in use: split \"p\" has it");
-		CU_ASSERT_EQUAL(split("q", "p0", 2, 0, err), -EINVAL);
-		CU_ASSERT_STRING_EQUAL(err, "base: bdev \"p0\" is a part itself");
+		CU_ASSERT_EQUAL(split("p", "p0", 1, 0, err), -EEXIST);
+		CU_ASSERT_STRING_EQUAL(err, "name: there is a bdev named \"p0\" already");
 		CU_ASSERT_EQUAL_FATAL(bdev_open("p0", true, NULL, NULL, &desc), 0);
 		bdev_close(desc);
 		/* As long as one part is there. */

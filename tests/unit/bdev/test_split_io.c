@@ -163,7 +163,7 @@ static void battery_file(void)
 
 static const struct bdev_channel *base_channel(const struct setup *s)
 {
-	return s->d.ch->ctx;
+	return s->d.ch->priv->base;
 }
 
 static void passed_on(void)

@@ -380,6 +380,38 @@ static void splits(void)
 	config_free(cfg);
 }
 
+/* Each behind what it stands on, whatever the order of the file. */
+static void splits_of_splits(void)
+{
+	static const char *const order[] = {"r", "a", "b", "d", "c"};
+	struct config *cfg = load_good("splits of splits",
+				       "bdevs:\n"
+				       "  - {name: c, type: split, base: d, count: 2}\n"
+				       "  - {name: d, type: delay, base: b1}\n"
+				       "  - {name: b, type: split, base: a0, size: 128KiB}\n"
+				       "  - {name: a, type: split, base: r, size: 512KiB}\n"
+				       "  - {name: r, type: malloc, size: 1MiB, block_size: 4096}\n"
+				       "controllers:\n"
+				       "  - {name: x, type: blk, bdev: c1}\n"
+				       "  - {name: y, type: blk, bdev: b3}\n"
+				       "  - {name: z, type: blk, bdev: a1}\n");
+	const struct config_bdev *b, *c;
+
+	if (!cfg)
+		return;
+	for (size_t i = 0; i < cfg->nbdevs; i++)
+		CU_ASSERT_STRING_EQUAL(cfg->bdevs_in_order[i]->params->name, order[i]);
+	c = &cfg->bdevs[0];
+	b = &cfg->bdevs[2];
+	CU_ASSERT_EQUAL(b->nparts, 4);
+	CU_ASSERT_PTR_EQUAL(b->base, &cfg->bdevs[3].parts[0]);
+	CU_ASSERT_PTR_EQUAL(b->parts[1].user, &cfg->bdevs[1]);
+	CU_ASSERT_EQUAL(c->parts[1].params->block_size, 4096);
+	CU_ASSERT_EQUAL(c->levels, 4);
+	CU_ASSERT_PTR_EQUAL(BLK_OF(&cfg->controllers[0])->bdev, &c->parts[1]);
+	config_free(cfg);
+}
+
 static void blk(void)
 {
 	struct config *cfg = load_good(
@@ -742,6 +774,7 @@ static const struct test_case cases[] = {
 	{"derived_identities", derived_identities},
 	{"shared_bdev", shared_bdev},
 	{"splits", splits},
+	{"splits_of_splits", splits_of_splits},
 	{"split_of_file", split_of_file},
 	{"blk", blk},
 	{"scsi", scsi},

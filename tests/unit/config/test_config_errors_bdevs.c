@@ -191,17 +191,39 @@ static void splits(void)
 		 {"2:33: bdev 'p': base: there is no bdev 'r'; allowed: none, as there is no bdev to split"}},
 		{"of itself",
 		 SPLIT("base: p, count: 2") EMPTY,
-		 {"3:33: bdev 'p': base: 'p' is a split itself; allowed: a bdev of another type"}},
+		 {"3:33: bdev 'p': base: 'p' stands on 'p' itself; allowed: a bdev that does not"}},
 		{"of a part of itself",
 		 SPLIT("base: p1, count: 2") EMPTY,
-		 {"3:33: bdev 'p': base: there is no bdev 'p1'"}},
+		 {"3:33: bdev 'p': base: 'p1' stands on 'p' itself; allowed: a bdev that does not"}},
+		{"of parts of each other",
+		 SPLIT("base: q1, count: 2") " - {name: q, type: split, base: p0, count: 2}\n" EMPTY,
+		 {"4:33: bdev 'q': base: 'p0' stands on 'q' itself; allowed: a bdev that does not"}},
+		{"by way of a part and a delay",
+		 SPLIT("base: d, count: 2") " - {name: q, type: split, base: p1, count: 2}\n"
+					    " - {name: d, type: delay, base: q0}\n" EMPTY,
+		 {"4:33: bdev 'q': base: 'p1' stands on 'q' itself"}},
 		{"of a split",
 		 SPLIT("base: r, count: 2") " - {name: q, type: split, base: p, count: 2}\n" EMPTY,
-		 {"4:33: bdev 'q': base: 'p' is a split itself; allowed: a bdev of another type"}},
-		{"of a part",
-		 SPLIT("base: r, count: 2") " - {name: q, type: split, base: p0, count: 2}\n" EMPTY,
-		 {"4:33: bdev 'q': base: 'p0' is a part of the split in line 3; allowed: a bdev of another "
-		  "type"}},
+		 {"4:33: bdev 'q': base: 'p' is a split, not a disk; allowed: its parts, p0, p1"}},
+		{"of a part too many",
+		 SPLIT("base: r, count: 2") " - {name: q, type: split, base: p2, count: 2}\n" EMPTY,
+		 {"4:33: bdev 'q': base: there is no bdev 'p2' (did you mean 'p0'?); allowed: p0, p1"}},
+		{"of a part that is split already",
+		 SPLIT("base: r, count: 2") " - {name: q, type: split, base: p0, count: 2}\n"
+					    " - {name: s, type: split, base: p0, count: 2}\n" EMPTY,
+		 {"5:33: bdev 's': base: 'p0' is the base of the split in line 4 already; allowed: one split "
+		  "per bdev"}},
+		{"too large for a part",
+		 SPLIT("base: r, count: 2, size: 256KiB") " - {name: q, type: split, base: p0, size: 512KiB}\n" EMPTY,
+		 {"4:43: bdev 'q': size: 512KiB is more than 'p0' has; allowed: up to 256KiB"}},
+		{"a size that a part may have",
+		 SPLIT("base: r, count: 2") " - {name: q, type: split, base: p0, size: 512KiB}\n" EMPTY,
+		 {"4:43: bdev 'q': size: that of 'p0' can't be found out; allowed: with count"}},
+		{"a part that is split as a disk",
+		 SPLIT("base: r, count: 2") " - {name: q, type: split, base: p0, count: 2}\n"
+					    "controllers: [{name: c, type: blk, bdev: p0}]\n",
+		 {"5:42: controller 'c': bdev: 'p0' is used in parts, by the split in line 4; allowed: the "
+		  "parts, q0, q1"}},
 		{"twice",
 		 SPLIT("base: r, count: 2") " - {name: q, type: split, base: r, count: 2}\n" EMPTY,
 		 {"4:33: bdev 'q': base: 'r' is the base of the split in line 3 already; allowed: one split "
@@ -376,7 +398,7 @@ static void delays(void)
 }
 
 /* As many as there may be, in either order of the file, and one more. */
-static void many_levels(void)
+static void many_levels_of(const char *bottom, const char *line)
 {
 	static char text[8192];
 
@@ -385,12 +407,11 @@ static void many_levels(void)
 			struct config *cfg = NULL;
 			char *errors = NULL;
 
-			strcpy(text, "bdevs:\n - {name: d0, type: malloc, size: 1MiB}\n");
+			sprintf(text, "bdevs:\n - {name: %s, type: malloc, size: 1MiB}\n", bottom);
 			for (int i = 1; i <= n; i++) {
 				int k = up ? i : n + 1 - i;
 
-				sprintf(text + strlen(text),
-					" - {name: d%d, type: delay, base: d%d}\n", k, k - 1);
+				sprintf(text + strlen(text), line, k, k - 1);
 			}
 			strcat(text, EMPTY);
 			CU_ASSERT_EQUAL(load_text(text, strlen(text), &cfg, &errors),
@@ -402,6 +423,12 @@ static void many_levels(void)
 			config_free(cfg);
 		}
 	}
+}
+
+static void many_levels(void)
+{
+	many_levels_of("d0", " - {name: d%d, type: delay, base: d%d}\n");
+	many_levels_of("p0-0", " - {name: p%d-, type: split, base: p%d-0, count: 1}\n");
 }
 
 /* 16 splits of 256 parts are 4096 bdevs by themselves. */

@@ -125,13 +125,12 @@ static void many_wrong_splits(void)
 	len += sprintf(text + len, "- {name: s, type: split, base: b, count: 256}\n");
 	for (int i = 2; i < CONFIG_BDEVS_MAX - 256; i++)
 		len += sprintf(text + len, "- {name: x%d-, type: split, base: s%d, count: 256}\n",
-			       i, i);
+			       i, i + 254);
 	len += sprintf(text + len, "controllers:\n");
 	for (int c = 0; len < SCHEMA_FILE_BYTES_MAX - 8000; c++)
 		len += sprintf(text + len, "- {name: c%d, type: blk, bdev: %s}\n", c,
 			       c % 2 ? "b" : "s");
-	refuse("splits", text, len,
-	       "t:4:34: bdev 'x2-': base: 's2' is a part of the split in line 3");
+	refuse("splits", text, len, "t:4:34: bdev 'x2-': base: there is no bdev 's256'");
 	free(text);
 }
 
