@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +15,11 @@
 #include "vhost/vhost_internal.h"
 
 #define QUEUE_ALIGN 64
+/*
+ * Of a region that somebody else made, such as another back-end before us: four times what the
+ * largest queue takes. What lies beyond would be mapped for nothing, and address space is shared.
+ */
+#define QUEUE_BYTES_MAX 65536u
 
 /*
  * The front-end says how many entries it wants to be tracked, but QEMU 10.0.13 names the size that
@@ -30,11 +36,10 @@ static size_t queue_bytes(uint32_t queue_size)
 
 void vhost_inflight_drop(struct vhost_socket *sock)
 {
-	if (sock->inflight_map) {
+	if (sock->inflight)
 		guest_mem_unguard(sock->inflight_guard);
-		munmap(sock->inflight_map, sock->inflight_map_size);
-	}
-	sock->inflight_map = NULL;
+	guest_map_drop(&sock->inflight_map);
+	sock->inflight = NULL;
 	sock->inflight_queues = 0;
 	if (sock->inflight_fd >= 0)
 		close(sock->inflight_fd);
@@ -56,20 +61,25 @@ static bool sizes_ok(struct vhost_socket *sock, const struct vhost_wire_inflight
 
 static bool map_region(struct vhost_socket *sock, int fd, const struct vhost_wire_inflight *inf)
 {
-	size_t size = (size_t)(inf->mmap_offset + inf->mmap_size);
-	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct guest_map map;
+	uint8_t *host;
+	int guard, rc;
 
-	if (map == MAP_FAILED)
-		return false;
-	vhost_inflight_drop(sock);
-	sock->inflight_guard = guest_mem_guard(map, size, &sock->inflight_lost);
-	if (sock->inflight_guard < 0) {
-		munmap(map, size);
+	rc = guest_map_file(fd, inf->mmap_offset, inf->mmap_size, &map, &host);
+	if (rc) {
+		vhost_warn(sock, "%s: in-flight region cannot be mapped: %s", sock->name,
+			   strerror(-rc));
 		return false;
 	}
+	vhost_inflight_drop(sock);
+	guard = guest_mem_guard(map.addr, map.len, &sock->inflight_lost);
+	if (guard < 0) {
+		guest_map_drop(&map);
+		return false;
+	}
+	sock->inflight_guard = guard;
 	sock->inflight_map = map;
-	sock->inflight_map_size = size;
-	sock->inflight_offset = (size_t)inf->mmap_offset;
+	sock->inflight = host;
 	sock->inflight_queues = inf->num_queues;
 	sock->inflight_stride = (size_t)(inf->mmap_size / inf->num_queues) & ~(QUEUE_ALIGN - 1ul);
 	return true;
@@ -123,11 +133,15 @@ bool vhost_inflight_set(struct vhost_socket *sock, struct vhost_wire_msg *msg)
 	if (!fd_is_memory(msg->fds[0]) || fstat(msg->fds[0], &st) ||
 	    inf.mmap_offset % QUEUE_ALIGN || inf.mmap_size > UINT64_MAX - inf.mmap_offset ||
 	    inf.mmap_offset + inf.mmap_size > (uint64_t)st.st_size ||
-	    inf.mmap_size < inf.num_queues * queue_bytes(inf.queue_size)) {
-		vhost_warn(sock,
-			   "%s: in-flight region of %" PRIu64 " bytes at %" PRIu64
-			   " refused: not in its file, or too small",
-			   sock->name, inf.mmap_size, inf.mmap_offset);
+	    inf.mmap_size < inf.num_queues * queue_bytes(inf.queue_size) ||
+	    inf.mmap_size > (uint64_t)inf.num_queues * QUEUE_BYTES_MAX) {
+		vhost_warn(
+			sock,
+			"%s: in-flight region of %" PRIu64 " bytes at %" PRIu64
+			" for %u queues of %u entries refused: not in its file, or not %zu to %u "
+			"bytes a queue",
+			sock->name, inf.mmap_size, inf.mmap_offset, inf.num_queues, inf.queue_size,
+			queue_bytes(inf.queue_size), QUEUE_BYTES_MAX);
 		return false;
 	}
 	return map_region(sock, msg->fds[0], &inf);
@@ -136,9 +150,8 @@ bool vhost_inflight_set(struct vhost_socket *sock, struct vhost_wire_msg *msg)
 /* A queue's part, or NULL: nobody tracks. */
 void *vhost_inflight_of(const struct vhost_socket *sock, unsigned int index, uint32_t size)
 {
-	if (!sock->inflight_map || index >= sock->inflight_queues ||
+	if (!sock->inflight || index >= sock->inflight_queues ||
 	    queue_bytes(size) > sock->inflight_stride)
 		return NULL;
-	return (uint8_t *)sock->inflight_map + sock->inflight_offset +
-	       index * sock->inflight_stride;
+	return sock->inflight + index * sock->inflight_stride;
 }

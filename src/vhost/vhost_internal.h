@@ -89,13 +89,12 @@ struct vhost_socket {
 	/* Virtqueues, if the personality has them: vring.c, inflight.c. */
 	struct vring_state *vrings; /* ops->max_vrings of them */
 	int old_call_fd;	    /* closed when nobody uses it any more */
-	void *inflight_map;
+	uint8_t *inflight;	    /* NULL: none */
+	struct guest_map inflight_map;
 	int inflight_guard;
 	atomic_bool inflight_lost; /* cut off by the front-end; nothing follows from it */
 	int inflight_fd;	   /* until it has been sent; -1: none */
-	size_t inflight_map_size;
-	size_t inflight_offset;
-	size_t inflight_stride; /* bytes of a queue's part */
+	size_t inflight_stride;	   /* bytes of a queue's part */
 	uint16_t inflight_queues;
 };
 

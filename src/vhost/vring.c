@@ -106,7 +106,7 @@ static void start(struct vhost_socket *sock, unsigned int index)
 			   sock->name, index, v->size, v->desc, v->avail, v->used);
 		return;
 	}
-	if (sock->inflight_map && !vring.inflight)
+	if (sock->inflight && !vring.inflight)
 		vhost_warn(sock,
 			   "%s: queue %u of %u entries is not in the front-end's in-flight region: "
 			   "if this daemon dies, its requests may be lost or done twice",
