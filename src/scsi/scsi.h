@@ -25,7 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "reactor/reactor.h"
+#include "reactor/reactor_op.h"
 
 struct scsi_channel;
 struct scsi_device;
@@ -249,11 +249,12 @@ struct scsi_tmf {
 	unsigned int next_lun;
 	struct scsi_tour {
 		struct scsi_visit {
-			struct reactor_msg msg;
-			struct timer timer;	/* while it waits for cancelled tasks */
-			struct reactor_job job; /* which ends those of a long list */
+			struct reactor_op op;	  /* from channel to channel, */
+			struct reactor_part part; /* where it is now */
+			bool over;		  /* there */
+			struct timer timer;	  /* while it waits for cancelled tasks */
+			struct reactor_job job;	  /* which ends those of a long list */
 			void (*end)(const struct scsi_visit *visit, struct scsi_task *task);
-			struct reactor *home;
 			struct scsi_lu *lu;
 			struct scsi_channel *ch;
 			struct scsi_visit *next_waiting;
@@ -261,7 +262,6 @@ struct scsi_tmf {
 			struct scsi_task *at; /* no older task is one that it looks for */
 			const struct scsi_task *except;
 			uint64_t except_seq;
-			void (*done)(struct scsi_visit *visit);
 			unsigned int next_reactor;
 			uint8_t what, abort;
 			bool found;
@@ -270,7 +270,6 @@ struct scsi_tmf {
 		} visit;
 		struct scsi_lu *(*next)(struct scsi_tour *tour);
 		void (*done)(struct scsi_tour *tour);
-		bool starting, visited;
 	} tour;
 };
 

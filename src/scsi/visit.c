@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Going through the tasks of a unit on all reactors. A visit goes from channel to channel, each on
- * its own reactor, so that no task is ever looked at from another thread; a tour goes from unit to
- * unit. Only tasks that are older than the visit's arrival count: more may come meanwhile.
+ * Going through the tasks of a unit on all reactors. A visit is an operation (reactor_op.h) that
+ * goes from channel to channel, each on its own reactor, so that no task is ever looked at from
+ * another thread; a tour goes from unit to unit. Only tasks that are older than the visit's arrival
+ * count: more may come meanwhile.
  */
 #include "bdev/drain.h"
 #include "scsi/scsi_internal.h"
@@ -74,15 +75,22 @@ static void abandon_task(const struct scsi_visit *v, struct scsi_task *task)
 		bdev_io_abandon(io);
 }
 
-static void arrive(void *arg);
-static void leave(struct scsi_visit *v);
+static void look_again(void *arg);
 static void start_patience(struct scsi_visit *v);
 
-static void send_to(struct scsi_visit *v, struct reactor *r, void (*fn)(void *arg))
+/* Not while the visit arrives, which says so by its result. */
+static void leave(struct scsi_visit *v)
 {
-	v->msg.fn = fn;
-	v->msg.arg = v;
-	reactor_send(r, &v->msg);
+	v->over = true;
+	reactor_op_poll(&v->part);
+}
+
+static void go_on_later(struct scsi_visit *v, void (*fn)(void *arg))
+{
+	v->job.fn = fn;
+	v->job.arg = v;
+	v->job.share = reactor_payer();
+	reactor_job_start(v->ch->reactor, &v->job);
 }
 
 /* --- ending tasks, in steps --- */
@@ -146,7 +154,7 @@ static void stop_cancelling(struct scsi_channel *ch)
 	if (!next)
 		return;
 	ch->arriving = next->next_waiting;
-	send_to(next, ch->reactor, arrive);
+	go_on_later(next, look_again);
 }
 
 /* From its arrival on, so that v->at moves with the tasks that end. */
@@ -165,14 +173,6 @@ static void stop_staying(struct scsi_visit *v)
 	for (at = &v->ch->waiting; *at != v; at = &(*at)->next_waiting)
 		;
 	*at = v->next_waiting;
-}
-
-static void go_on_later(struct scsi_visit *v, void (*fn)(void *arg))
-{
-	v->job.fn = fn;
-	v->job.arg = v;
-	v->job.share = reactor_payer();
-	reactor_job_start(v->ch->reactor, &v->job);
 }
 
 static bool finds(const struct scsi_visit *v)
@@ -270,7 +270,7 @@ static void start_patience(struct scsi_visit *v)
 	reactor_timer_start(v->ch->reactor, &v->timer, drain_times.cancel_ns);
 }
 
-/* False: it isn't over yet here. */
+/* True: it is over here. */
 static bool look(struct scsi_visit *v)
 {
 	struct scsi_channel *ch = v->ch;
@@ -306,43 +306,41 @@ static struct scsi_channel *next_channel(struct scsi_visit *v)
 	return ch;
 }
 
-static void done_msg(void *arg)
+static struct scsi_visit *visit_of(struct reactor_part *part)
 {
-	struct scsi_visit *v = arg;
-
-	v->done(v);
+	return container_of(part, struct scsi_visit, part);
 }
 
-static void go_on(struct scsi_visit *v)
+static void arrive(struct reactor_part *part, struct reactor_op *op)
 {
-	while ((v->ch = next_channel(v))) {
-		if (v->ch->reactor != reactor_self()) {
-			send_to(v, v->ch->reactor, arrive);
-			return;
-		}
-		if (!look(v))
-			return;
-		scsi_channel_put(v->ch);
-	}
-	if (v->home == reactor_self())
-		v->done(v);
-	else
-		send_to(v, v->home, done_msg);
+	struct scsi_visit *v = visit_of(part);
+
+	v->over = look(v);
 }
 
-static void leave(struct scsi_visit *v)
-{
-	reactor_timer_cancel(&v->timer);
-	scsi_channel_put(v->ch);
-	go_on(v);
-}
-
-static void arrive(void *arg)
+/* After others that were to end tasks here first. */
+static void look_again(void *arg)
 {
 	struct scsi_visit *v = arg;
 
 	if (look(v))
 		leave(v);
+}
+
+static bool over(struct reactor_part *part, struct reactor_op *op)
+{
+	struct scsi_visit *v = visit_of(part);
+
+	if (!v->over)
+		return false;
+	reactor_timer_cancel(&v->timer);
+	scsi_channel_put(v->ch);
+	v->ch = next_channel(v);
+	if (v->ch) {
+		part->reactor = v->ch->reactor;
+		op->then = part;
+	}
+	return true;
 }
 
 void scsi_visit_task_goes(struct scsi_channel *ch, const struct scsi_task *task)
@@ -384,51 +382,50 @@ void scsi_visit_recheck(struct scsi_channel *ch)
 
 /* --- from unit to unit --- */
 
-static void visit_done(struct scsi_visit *v);
-
-/* A loop, not a recursion through visit_done(): a visit may be over at once. */
-static void run_tour(struct scsi_tour *tour)
+/* The next unit, held, and its first channel. False: there is none any more. */
+static bool next_unit(struct scsi_tour *tour)
 {
 	struct scsi_visit *v = &tour->visit;
-	struct scsi_lu *lu, *before;
+	struct scsi_lu *before = v->lu;
 
-	for (;;) {
-		before = v->lu;
-		lu = tour->next(tour);
+	do {
+		v->lu = tour->next(tour);
 		if (before)
 			scsi_lu_put(before);
-		if (!lu)
-			break;
-		v->lu = lu;
+		before = v->lu;
 		v->next_reactor = 0;
-		v->done = visit_done;
-		tour->visited = false;
-		tour->starting = true;
-		go_on(v);
-		tour->starting = false;
-		if (!tour->visited)
-			return;
-	}
-	tour->done(tour);
+		v->ch = v->lu ? next_channel(v) : NULL;
+	} while (v->lu && !v->ch);
+	return v->lu;
 }
 
-static void visit_done(struct scsi_visit *v)
-{
-	struct scsi_tour *tour = container_of(v, struct scsi_tour, visit);
+static void go_on(struct scsi_tour *tour);
 
-	tour->visited = true;
-	if (!tour->starting)
-		run_tour(tour);
+static void visit_done(struct reactor_op *op)
+{
+	go_on(container_of(op, struct scsi_tour, visit.op));
+}
+
+static void go_on(struct scsi_tour *tour)
+{
+	struct scsi_visit *v = &tour->visit;
+
+	if (!next_unit(tour)) {
+		tour->done(tour);
+		return;
+	}
+	v->op = (struct reactor_op){.start = arrive, .ready = over, .done = visit_done};
+	v->part = (struct reactor_part){.reactor = v->ch->reactor};
+	reactor_op_send(&v->op, &v->part, reactor_self());
 }
 
 void scsi_tour_start(struct scsi_tour *tour)
 {
-	tour->visit.home = reactor_self();
 	tour->visit.timer = (struct timer){0};
 	tour->visit.job = (struct reactor_job){0};
 	tour->visit.lu = NULL;
 	tour->visit.found = false;
-	run_tour(tour);
+	go_on(tour);
 }
 
 struct scsi_lu *scsi_tour_next_on_disk(struct scsi_tour *tour, struct scsi_disk *disk)
