@@ -1,6 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Abort (NVMe 1.4, 5.1): the victim's I/O is cancelled in its backend; Abort completes after it. */
-#include "nvme/vnvme_internal.h"
+#include <endian.h>
+#include <stdlib.h>
+
+#include <shadowbell/bdev.h>
+
+#include "nvme/abort.h"
+#include "nvme/caps.h"
+#include "nvme/ctrl.h"
+#include "nvme/defs.h"
+#include "nvme/group.h"
+#include "nvme/req.h"
+#include "nvme/sq.h"
+#include "nvme/vnvme_spec.h"
+#include "reactor/reactor.h"
 
 #define LOOK_UNITS (REACTOR_REQUEST_UNITS / 4) /* of one at a request */
 

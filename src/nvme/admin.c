@@ -1,6 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Admin commands (NVMe 1.4, 5): one table, indexed by opcode. */
-#include "nvme/vnvme_internal.h"
+#include "nvme/admin.h"
+#include "nvme/abort.h"
+#include "nvme/admin_queue.h"
+#include "nvme/ctrl.h"
+#include "nvme/dbbuf.h"
+#include "nvme/defs.h"
+#include "nvme/event.h"
+#include "nvme/features.h"
+#include "nvme/group.h"
+#include "nvme/identify.h"
+#include "nvme/log_page.h"
+#include "nvme/req.h"
+#include "nvme/sq.h"
+#include "nvme/vnvme_spec.h"
+#include "util/log.h"
 
 struct admin_command {
 	uint16_t (*execute)(struct vnvme_ctrl *ctrl, struct vnvme_req *req);
@@ -28,7 +42,7 @@ uint32_t vnvme_admin_effects(unsigned int opcode)
 	return commands[opcode].effects;
 }
 
-void vnvme_admin_execute(struct vnvme_req *req)
+bool vnvme_admin_execute(struct vnvme_req *req)
 {
 	struct vnvme_ctrl *ctrl = req->sq->group->ctrl;
 	const struct admin_command *cmd = &commands[req->sqe.opcode];
@@ -45,4 +59,5 @@ void vnvme_admin_execute(struct vnvme_req *req)
 	}
 	if (status != VNVME_PENDING)
 		vnvme_req_complete(req, status);
+	return true;
 }

@@ -3,7 +3,24 @@
  * Create and Delete I/O Submission and Completion Queue (NVMe 1.4, 5.3 to 5.6). Home checks and
  * keeps the books; the queue itself is made and freed on its group's reactor, by an operation.
  */
-#include "nvme/vnvme_internal.h"
+#include <endian.h>
+#include <stdlib.h>
+
+#include "guest_mem/guest_mem.h"
+#include "nvme/admin_queue.h"
+#include "nvme/caps.h"
+#include "nvme/cq.h"
+#include "nvme/ctrl.h"
+#include "nvme/defs.h"
+#include "nvme/group.h"
+#include "nvme/io.h"
+#include "nvme/op.h"
+#include "nvme/queue.h"
+#include "nvme/req.h"
+#include "nvme/sq.h"
+#include "nvme/vnvme.h"
+#include "nvme/vnvme_spec.h"
+#include "util/util.h"
 
 struct queue_op {
 	struct vnvme_op op;
@@ -132,7 +149,8 @@ static void make_sq(struct vnvme_group *g, struct vnvme_op *op)
 {
 	struct queue_op *qop = queue_op_of(op);
 
-	qop->sq = vnvme_sq_create(g->ctrl, qop->qid, qop->size, qop->gpa, qop->cq);
+	qop->sq =
+		vnvme_sq_create(g->ctrl, qop->qid, qop->size, qop->gpa, qop->cq, vnvme_io_execute);
 }
 
 static void sq_made(struct vnvme_op *op)

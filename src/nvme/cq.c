@@ -1,7 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Completion queues: posting, the host's head, interrupts. */
-#include "nvme/vnvme_internal.h"
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+
+#include "nvme/cq.h"
+#include "nvme/ctrl.h"
+#include "nvme/db.h"
+#include "nvme/defs.h"
+#include "nvme/group.h"
+#include "nvme/quiet.h"
+#include "nvme/req.h"
+#include "nvme/sq.h"
+#include "reactor/reactor.h"
+#include "util/counter.h"
+#include "util/log_limit.h"
 #include "util/time.h"
+#include "util/util.h"
 
 /* Poll rounds for which an interrupt is held back at most. */
 #define HELD_ROUNDS 16384

@@ -1,78 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The controller's life and what a transport does with it: vnvme.h. */
+#include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-#include "nvme/vnvme_internal.h"
+#include "bdev/drain.h"
+#include "bdev/iov_pool.h"
+#include "bdev/queue_stats.h"
+#include "nvme/caps.h"
+#include "nvme/ctrl.h"
+#include "nvme/dbbuf.h"
+#include "nvme/defs.h"
+#include "nvme/enable.h"
+#include "nvme/event.h"
+#include "nvme/eventfds.h"
+#include "nvme/features.h"
+#include "nvme/group.h"
+#include "nvme/ns.h"
+#include "nvme/op.h"
+#include "nvme/queue.h"
+#include "nvme/regs.h"
+#include "nvme/vnvme.h"
 #include "util/time.h"
-
-uint32_t vnvme_io_queues(const struct vnvme_ctrl *ctrl)
-{
-	return ctrl->io_queues;
-}
-
-uint32_t vnvme_vectors(const struct vnvme_ctrl *ctrl)
-{
-	return ctrl->io_queues + 1;
-}
+#include "util/util.h"
 
 /* --- making and destroying --- */
-
-static int open_ns(struct vnvme_ctrl *ctrl, const struct vnvme_ns_params *p, struct vnvme_ns *ns)
-{
-	struct bdev *bdev = bdev_find(p->bdev);
-	bool read_only = p->read_only || (bdev && bdev->read_only);
-	int rc = bdev_open(p->bdev, !read_only, NULL, NULL, &ns->desc);
-
-	if (rc) {
-		log_error("%s: namespace %u: bdev \"%s\" cannot be opened: %s", ctrl->name, p->nsid,
-			  p->bdev, strerror(-rc));
-		return rc;
-	}
-	ns->bdev = bdev_desc_bdev(ns->desc);
-	ns->nsid = p->nsid;
-	ns->read_only = read_only;
-	memcpy(ns->uuid, p->uuid, sizeof(ns->uuid));
-	return 0;
-}
-
-static int by_nsid(const void *a, const void *b)
-{
-	const struct vnvme_ns *x = a, *y = b;
-
-	return x->nsid < y->nsid ? -1 : x->nsid > y->nsid;
-}
-
-static int open_namespaces(struct vnvme_ctrl *ctrl, const struct vnvme_params *p)
-{
-	size_t i;
-	int rc;
-
-	ctrl->ns = calloc(p->nnamespaces + 1, sizeof(*ctrl->ns));
-	if (!ctrl->ns)
-		return -ENOMEM;
-	for (i = 0; i < p->nnamespaces; i++) {
-		rc = open_ns(ctrl, &p->namespaces[i], &ctrl->ns[i]);
-		if (rc)
-			return rc;
-		ctrl->nns++;
-	}
-	qsort(ctrl->ns, ctrl->nns, sizeof(*ctrl->ns), by_nsid);
-	for (i = 0; i < ctrl->nns; i++) {
-		ctrl->ns[i].index = (unsigned int)i;
-		ctrl->by_nsid[ctrl->ns[i].nsid] = &ctrl->ns[i];
-		ctrl->max_nsid = ctrl->ns[i].nsid;
-	}
-	return 0;
-}
-
-static void close_namespaces(struct vnvme_ctrl *ctrl)
-{
-	size_t i;
-
-	for (i = 0; i < ctrl->nns; i++)
-		bdev_close(ctrl->ns[i].desc);
-	free(ctrl->ns);
-}
 
 static bool params_ok(const struct vnvme_params *p)
 {
@@ -106,6 +59,8 @@ int vnvme_ctrl_create(const struct vnvme_params *p, struct vnvme_ctrl **out)
 	ctrl->idle_ns = p->idle_ns;
 	ctrl->weight = p->weight ? p->weight : 1;
 	ctrl->memory_in_pieces = p->memory_in_pieces;
+	ctrl->fatal = vnvme_ctrl_fatal;
+	ctrl->error_event = vnvme_event_error;
 	ctrl->power_on_ns = time_now_ns();
 	ctrl->kick_fd = -1;
 	pthread_mutex_init(&ctrl->error_lock, NULL);
@@ -114,7 +69,7 @@ int vnvme_ctrl_create(const struct vnvme_params *p, struct vnvme_ctrl **out)
 	vnvme_features_reset(ctrl);
 	ctrl->stats = queue_stats_create(ctrl->name, vnvme_max_qid(ctrl) + 1);
 	ctrl->lists = iov_budget_create(ctrl->name, p->request_memory);
-	rc = ctrl->stats && ctrl->lists ? open_namespaces(ctrl, p) : -ENOMEM;
+	rc = ctrl->stats && ctrl->lists ? vnvme_namespaces_open(ctrl, p) : -ENOMEM;
 	if (!rc)
 		rc = vnvme_groups_create(ctrl, p);
 	if (rc) {
@@ -130,7 +85,7 @@ void vnvme_ctrl_destroy(struct vnvme_ctrl *ctrl)
 	if (!ctrl)
 		return;
 	vnvme_groups_destroy(ctrl);
-	close_namespaces(ctrl);
+	vnvme_namespaces_close(ctrl);
 	pthread_mutex_destroy(&ctrl->error_lock);
 	queue_stats_destroy(ctrl->stats);
 	iov_budget_destroy(ctrl->lists);
@@ -138,19 +93,6 @@ void vnvme_ctrl_destroy(struct vnvme_ctrl *ctrl)
 }
 
 /* --- pause and resume --- */
-
-/* No I/O in flight, and nothing that is owed to the host. */
-bool vnvme_op_idle(struct vnvme_group *g, struct vnvme_op *op)
-{
-	uint32_t i;
-
-	if (g->outstanding)
-		return false;
-	for (i = 0; i < g->ncqs; i++)
-		if (g->cqs[i]->irq_due)
-			vnvme_cq_interrupt(g->cqs[i], true);
-	return true;
-}
 
 static enum vnvme_pause why_of(const struct vnvme_op *op)
 {

@@ -1,13 +1,55 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Doorbell Buffer Config (NVMe 1.4, 5.7): the host gives a page of shadow doorbells and one for
  * EventIdx. */
-#include "nvme/vnvme_internal.h"
+#include <endian.h>
+#include <stdlib.h>
+
+#include "guest_mem/guest_mem.h"
+#include "nvme/cq.h"
+#include "nvme/ctrl.h"
+#include "nvme/db.h"
+#include "nvme/dbbuf.h"
+#include "nvme/defs.h"
+#include "nvme/group.h"
+#include "nvme/op.h"
+#include "nvme/req.h"
+#include "nvme/sq.h"
+#include "nvme/vnvme_spec.h"
+#include "util/log.h"
+#include "util/util.h"
 
 struct dbbuf_op {
 	struct vnvme_op op;
 	struct vnvme_req *req;
 	uint64_t shadow, eventidx; /* guest addresses */
 };
+
+/* `cq`: 0 for a submission queue's tail, 1 for a completion queue's head (NVMe 1.4, 3.1.24). */
+static const uint32_t *doorbell_page(const struct vnvme_ctrl *ctrl, uint16_t qid, unsigned int cq)
+{
+	return (const uint32_t *)(const void *)ctrl->doorbells + 2u * qid + cq;
+}
+
+void vnvme_queue_set_shadow(struct vnvme_ctrl *ctrl, struct vnvme_db *db, uint16_t qid, bool cq,
+			    bool fresh)
+{
+	unsigned int i = 2u * qid + cq;
+
+	db->page = doorbell_page(ctrl, qid, cq);
+	if (!ctrl->shadow_page) {
+		db->shadow = NULL;
+		db->eventidx = NULL;
+		/* One that is merely out of reach counts again when its memory is back. */
+		db->live = db->live && ctrl->shadow;
+		return;
+	}
+	db->shadow = ctrl->shadow_page + i;
+	db->eventidx = ctrl->eventidx_page + i;
+	if (fresh) {
+		db->shadow_before = le32toh(__atomic_load_n(db->shadow, __ATOMIC_ACQUIRE));
+		db->live = false;
+	}
+}
 
 /* Until the new shadow changes the page counts, which has not followed the old shadow. */
 static void settle(struct vnvme_db *db)

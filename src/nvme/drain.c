@@ -3,7 +3,16 @@
  * Operations that wait for a group's I/O, and how it is ended early: bdev/drain.h. On the group's
  * reactor, from the operation's start in the group to its end there.
  */
-#include "nvme/vnvme_internal.h"
+#include <shadowbell/bdev.h>
+
+#include "bdev/drain.h"
+#include "nvme/ctrl.h"
+#include "nvme/drain.h"
+#include "nvme/group.h"
+#include "nvme/op.h"
+#include "nvme/sq.h"
+#include "reactor/reactor.h"
+#include "util/util.h"
 
 static struct vnvme_group *group_of(struct drain *d)
 {

@@ -4,8 +4,29 @@
  * (NVMe 1.4, 3.1.5, 7.3 and 7.6). Home only.
  */
 #include <inttypes.h>
+#include <string.h>
 
-#include "nvme/vnvme_internal.h"
+#include <shadowbell/bdev.h>
+
+#include "bdev/drain.h"
+#include "guest_mem/guest_mem.h"
+#include "nvme/admin.h"
+#include "nvme/cq.h"
+#include "nvme/ctrl.h"
+#include "nvme/dbbuf.h"
+#include "nvme/defs.h"
+#include "nvme/enable.h"
+#include "nvme/event.h"
+#include "nvme/features.h"
+#include "nvme/group.h"
+#include "nvme/op.h"
+#include "nvme/queue.h"
+#include "nvme/regs.h"
+#include "nvme/vnvme_spec.h"
+#include "util/log.h"
+#include "util/log_limit.h"
+#include "util/steps.h"
+#include "util/util.h"
 
 #define CSTS_RDY	   (1u << 0)
 #define CSTS_CFS	   (1u << 1)
@@ -70,7 +91,8 @@ static const char *make_admin_queues(struct vnvme_ctrl *ctrl)
 	cq = vnvme_cq_create(ctrl, 0, (uint16_t)admin_cq_size(ctrl), ctrl->acq, g);
 	if (!cq)
 		return "out of memory";
-	sq = vnvme_sq_create(ctrl, 0, (uint16_t)admin_sq_size(ctrl), ctrl->asq, cq);
+	sq = vnvme_sq_create(ctrl, 0, (uint16_t)admin_sq_size(ctrl), ctrl->asq, cq,
+			     vnvme_admin_execute);
 	if (!sq) {
 		vnvme_cq_free(cq);
 		return "out of memory";
@@ -111,7 +133,7 @@ void vnvme_ctrl_enable(struct vnvme_ctrl *ctrl)
 
 /* --- disabling --- */
 
-void vnvme_op_drop_queues(struct vnvme_group *g, struct vnvme_op *op)
+static void drop_queues(struct vnvme_group *g, struct vnvme_op *op)
 {
 	uint32_t i;
 
@@ -121,7 +143,7 @@ void vnvme_op_drop_queues(struct vnvme_group *g, struct vnvme_op *op)
 	}
 }
 
-bool vnvme_op_queues_drained(struct vnvme_group *g, struct vnvme_op *op)
+static bool queues_drained(struct vnvme_group *g, struct vnvme_op *op)
 {
 	if (g->outstanding)
 		return false;
@@ -172,8 +194,8 @@ void vnvme_ctrl_disable(struct vnvme_ctrl *ctrl)
 	if (ctrl->sqs[0])
 		ctrl->sqs[0]->deleting = true;
 	ctrl->disable_op = (struct vnvme_op){
-		.start = vnvme_op_drop_queues,
-		.ready = vnvme_op_queues_drained,
+		.start = drop_queues,
+		.ready = queues_drained,
 		.done = disabled,
 		.drains = true,
 	};

@@ -1,6 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Asynchronous events (NVMe 1.4, 5.2). Home only. */
-#include "nvme/vnvme_internal.h"
+#include <string.h>
+
+#include "nvme/ctrl.h"
+#include "nvme/defs.h"
+#include "nvme/event.h"
+#include "nvme/group.h"
+#include "nvme/req.h"
+#include "nvme/sq.h"
+#include "nvme/vnvme_spec.h"
+#include "util/util.h"
 
 /* Hands pending events to waiting requests; a type that was told stays masked until its log is
  * read. */
@@ -39,6 +48,11 @@ void vnvme_event_raise(struct vnvme_ctrl *ctrl, unsigned int type, uint8_t info,
 		.log_page = log_page,
 	};
 	vnvme_event_deliver(ctrl);
+}
+
+void vnvme_event_error(struct vnvme_ctrl *ctrl, uint8_t info)
+{
+	vnvme_event_raise(ctrl, VNVME_EVENT_ERROR, info, NVME_LOG_LID_ERROR);
 }
 
 /* The host has read a log page without Retain Asynchronous Event. */

@@ -3,9 +3,18 @@
  * The eventfds of interrupts and doorbells: a reactor may be about to use one, so that each is
  * closed when all have come by that could.
  */
+#include <errno.h>
 #include <unistd.h>
 
-#include "nvme/vnvme_internal.h"
+#include "nvme/ctrl.h"
+#include "nvme/defs.h"
+#include "nvme/eventfds.h"
+#include "nvme/group.h"
+#include "nvme/op.h"
+#include "nvme/vnvme.h"
+#include "reactor/reactor.h"
+#include "util/log_limit.h"
+#include "util/util.h"
 
 /* --- interrupts --- */
 

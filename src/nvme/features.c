@@ -3,7 +3,19 @@
  * Get and Set Features (NVMe 1.4, 5.14 and 5.21). A table names each feature's properties; none is
  * saveable. Values are those of the command's dword 11, as they are returned.
  */
-#include "nvme/vnvme_internal.h"
+#include <endian.h>
+
+#include "nvme/caps.h"
+#include "nvme/ctrl.h"
+#include "nvme/defs.h"
+#include "nvme/features.h"
+#include "nvme/log_page.h"
+#include "nvme/ns.h"
+#include "nvme/req.h"
+#include "nvme/vnvme.h"
+#include "nvme/vnvme_spec.h"
+#include "util/log.h"
+#include "util/util.h"
 
 #define SELECT_CURRENT	    0
 #define SELECT_DEFAULT	    1

@@ -1,7 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A group: the queues of a controller on one reactor, and the poller that serves them. */
-#include "nvme/vnvme_internal.h"
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include <shadowbell/bdev.h>
+
+#include "bdev/iov_pool.h"
+#include "bdev/queue_stats.h"
+#include "nvme/cq.h"
+#include "nvme/ctrl.h"
+#include "nvme/error_log.h"
+#include "nvme/group.h"
+#include "nvme/op.h"
+#include "nvme/quiet.h"
+#include "nvme/sq.h"
+#include "nvme/vnvme_spec.h"
+#include "reactor/reactor.h"
+#include "util/counter.h"
+#include "util/log.h"
 #include "util/time.h"
+#include "util/util.h"
 
 static bool memory_lost(const struct vnvme_group *g)
 {
@@ -83,48 +102,7 @@ static void keep_busy_time(struct vnvme_group *g, bool work)
 	g->busy_rounds = 0;
 }
 
-/* --- quiet groups: most controllers of a host are idle most of the time --- */
-
-/* After so many short looks there is a full one, which sees memory that was lost. */
-#define QUIET_LOOKS 1024
-
-static void watch(struct vnvme_group *g, const uint32_t *at)
-{
-	g->watches[g->nwatches++] = (struct vnvme_watch){
-		.at = at,
-		.value = __atomic_load_n(at, __ATOMIC_RELAXED),
-	};
-}
-
-static void enter_quiet(struct vnvme_group *g)
-{
-	uint32_t i;
-
-	g->nwatches = 0;
-	for (i = 0; i < g->nsqs; i++) {
-		const struct vnvme_db *db = &g->sqs[i]->db;
-
-		if (db->shadow)
-			watch(g, db->shadow);
-		if (!db->live)
-			watch(g, db->page);
-	}
-	/* What came after poll_sqs() had looked is not what to compare with. */
-	for (i = 0; i < g->nsqs; i++)
-		if (vnvme_db_read(&g->sqs[i]->db) != g->sqs[i]->head)
-			return;
-	g->quiet_looks = 0;
-	g->quiet = true;
-}
-
-slow_path void vnvme_group_leave_quiet(struct vnvme_group *g)
-{
-	uint32_t i;
-
-	for (i = 0; i < g->nsqs; i++)
-		COUNTER_ADD(g->sqs[i]->stats->polls, g->quiet_looks);
-	g->quiet = false;
-}
+/* --- the poller --- */
 
 static void look_at_heads(struct vnvme_group *g)
 {
@@ -133,20 +111,6 @@ static void look_at_heads(struct vnvme_group *g)
 	for (i = 0; i < g->ncqs; i++)
 		vnvme_cq_look(g->cqs[i]);
 }
-
-/* The short look: whether all doorbells are as they were. */
-static inline bool still_quiet(struct vnvme_group *g)
-{
-	uint32_t i;
-
-	for (i = 0; i < g->nwatches; i++)
-		if (unlikely(__atomic_load_n(g->watches[i].at, __ATOMIC_RELAXED) !=
-			     g->watches[i].value))
-			return false;
-	return likely(++g->quiet_looks < QUIET_LOOKS);
-}
-
-/* --- */
 
 static unsigned int poll_all(struct vnvme_group *g)
 {
@@ -169,7 +133,7 @@ static unsigned int poll_all(struct vnvme_group *g)
 	owed |= g->poller.waits;
 	keep_busy_time(g, work || g->poller.waits);
 	if (!work && !g->busy_since_ns && !owed && !g->outstanding && !g->part.op && !g->paused)
-		enter_quiet(g);
+		vnvme_group_enter_quiet(g);
 	return work;
 }
 
@@ -178,9 +142,9 @@ static unsigned int group_poll(void *arg)
 	struct vnvme_group *g = arg;
 
 	if (g->quiet) {
-		if (likely(still_quiet(g)))
+		if (likely(vnvme_group_still_quiet(g)))
 			return 0;
-		if (unlikely(g->quiet_looks >= QUIET_LOOKS))
+		if (unlikely(g->quiet_looks >= VNVME_QUIET_LOOKS))
 			look_at_heads(g);
 		vnvme_group_leave_quiet(g);
 	}
@@ -234,6 +198,18 @@ static void group_disarm(void *arg)
 		vnvme_sq_woken(g->sqs[i]);
 }
 
+bool vnvme_op_idle(struct vnvme_group *g, struct vnvme_op *op)
+{
+	uint32_t i;
+
+	if (g->outstanding)
+		return false;
+	for (i = 0; i < g->ncqs; i++)
+		if (g->cqs[i]->irq_due)
+			vnvme_cq_interrupt(g->cqs[i], true);
+	return true;
+}
+
 /* Without a doorbell eventfd nothing would wake us. */
 void vnvme_group_update_idle(struct vnvme_group *g)
 {
@@ -276,7 +252,7 @@ static void fatal_at_home(void *arg)
 {
 	struct vnvme_group *g = arg;
 
-	vnvme_ctrl_fatal(g->ctrl, g->fatal_reason);
+	g->ctrl->fatal(g->ctrl, g->fatal_reason);
 }
 
 void vnvme_group_fatal(struct vnvme_group *g, const char *reason)
@@ -299,17 +275,80 @@ static void events_at_home(void *arg)
 	bits = atomic_exchange(&g->events, 0);
 	for (info = 0; info < 8; info++)
 		if (bits & 1u << info)
-			vnvme_event_raise(g->ctrl, VNVME_EVENT_ERROR, (uint8_t)info,
-					  NVME_LOG_LID_ERROR);
+			g->ctrl->error_event(g->ctrl, (uint8_t)info);
 }
 
-void vnvme_group_error_event(struct vnvme_group *g, unsigned int info)
+/* An Error event (NVMe 1.4, 5.2): `info` is its information value. */
+static void error_event(struct vnvme_group *g, unsigned int info)
 {
 	atomic_fetch_or(&g->events, 1u << info);
 	if (atomic_exchange(&g->events_sent, true))
 		return;
 	g->event_msg = (struct reactor_msg){.fn = events_at_home, .arg = g};
 	reactor_send(g->ctrl->home, &g->event_msg);
+}
+
+/* --- doorbells out of range --- */
+
+/* NVMe 1.4, 5.2: Asynchronous Event Information of Error status. */
+#define EVENT_INVALID_DOORBELL_VALUE 1
+
+/* What it costs to tell of a doorbell: a lock, an entry of the log, an event. */
+#define BAD_DOORBELL_UNITS (8 * REACTOR_REQUEST_UNITS)
+
+void vnvme_bad_doorbell(struct vnvme_group *g, const char *kind, uint16_t qid, uint16_t size,
+			uint32_t value, uint32_t *reported)
+{
+	struct nvme_error_log_page entry = {
+		.sqid = htole16(qid),
+		.cmdid = 0xffff,
+		.status_field = htole16(NVME_SC_INVALID_FIELD << 1),
+		.parm_error_location = 0xffff,
+	};
+
+	if (value == *reported)
+		return;
+	*reported = value;
+	/* A guest can have another one at each look. */
+	vnvme_group_pay(g, BAD_DOORBELL_UNITS);
+	log_debug("%s: %s %u: doorbell value %u is invalid for %u entries", g->ctrl->name, kind,
+		  qid, value, size);
+	vnvme_error_log_add(g->ctrl, &entry);
+	error_event(g, EVENT_INVALID_DOORBELL_VALUE);
+}
+
+/* --- the group's queues --- */
+
+void vnvme_group_add_cq(struct vnvme_group *g, struct vnvme_cq *cq)
+{
+	cq->group = g;
+	g->cqs[g->ncqs++] = cq;
+}
+
+void vnvme_group_add_sq(struct vnvme_group *g, struct vnvme_sq *sq)
+{
+	sq->group = g;
+	g->sqs[g->nsqs++] = sq;
+	queue_stats_place(sq->stats, reactor_cpu(g->reactor));
+}
+
+void vnvme_group_remove_cq(struct vnvme_group *g, struct vnvme_cq *cq)
+{
+	uint32_t i;
+
+	for (i = 0; i < g->ncqs && g->cqs[i] != cq; i++)
+		;
+	g->cqs[i] = g->cqs[--g->ncqs];
+}
+
+void vnvme_group_remove_sq(struct vnvme_group *g, struct vnvme_sq *sq)
+{
+	uint32_t i;
+
+	for (i = 0; i < g->nsqs && g->sqs[i] != sq; i++)
+		;
+	g->sqs[i] = g->sqs[--g->nsqs];
+	queue_stats_place(sq->stats, QUEUE_NOWHERE);
 }
 
 /* --- making and destroying, from the main thread --- */

@@ -1,8 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Identify (NVMe 1.4, 5.15). */
+#include <endian.h>
 #include <stdio.h>
+#include <string.h>
 
-#include "nvme/vnvme_internal.h"
+#include <shadowbell/bdev.h>
+
+#include "nvme/ctrl.h"
+#include "nvme/data.h"
+#include "nvme/defs.h"
+#include "nvme/identify.h"
+#include "nvme/ns.h"
+#include "nvme/req.h"
+#include "nvme/vnvme.h"
+#include "nvme/vnvme_spec.h"
+#include "util/log.h"
 
 #define CNS_NS		    0x00
 #define CNS_CTRL	    0x01
@@ -23,16 +35,6 @@ static void put_text(char *field, size_t size, const char *text)
 
 	memset(field, ' ', size);
 	memcpy(field, text, n);
-}
-
-bool vnvme_has_write_cache(const struct vnvme_ctrl *ctrl)
-{
-	size_t i;
-
-	for (i = 0; i < ctrl->nns; i++)
-		if (ctrl->ns[i].bdev->limits.write_cache)
-			return true;
-	return false;
 }
 
 static void identify_ctrl(const struct vnvme_ctrl *ctrl, struct nvme_id_ctrl *id)

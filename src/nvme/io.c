@@ -3,7 +3,22 @@
  * I/O commands (NVMe 1.4, 6): decode and check, hand to the bdev, complete. Most Reads and Writes
  * of bdevs in memory do not come here: io_now.h.
  */
-#include "nvme/vnvme_internal.h"
+#include <endian.h>
+
+#include <shadowbell/bdev.h>
+
+#include "nvme/ctrl.h"
+#include "nvme/data.h"
+#include "nvme/defs.h"
+#include "nvme/group.h"
+#include "nvme/io.h"
+#include "nvme/io_multi.h"
+#include "nvme/ns.h"
+#include "nvme/req.h"
+#include "nvme/sq.h"
+#include "nvme/vnvme_spec.h"
+#include "util/counter.h"
+#include "util/util.h"
 
 struct io_command {
 	uint16_t (*execute)(struct vnvme_req *req, const struct vnvme_ns *ns);
@@ -189,18 +204,6 @@ static const struct io_command commands[256] = {
 uint32_t vnvme_io_effects(unsigned int opcode)
 {
 	return commands[opcode].effects;
-}
-
-/* NVMe 1.4, 6.1.2: an id that can't be valid, and one that is merely not in use. */
-struct vnvme_ns *vnvme_ns_of(const struct vnvme_ctrl *ctrl, uint32_t nsid, uint16_t *status)
-{
-	if (unlikely(nsid == 0 || nsid > ctrl->max_nsid)) {
-		*status = VNVME_DNR(NVME_SC_INVALID_NS);
-		return NULL;
-	}
-	if (unlikely(!ctrl->by_nsid[nsid]))
-		*status = VNVME_DNR(NVME_SC_INVALID_FIELD);
-	return ctrl->by_nsid[nsid];
 }
 
 static uint16_t execute(struct vnvme_req *req)

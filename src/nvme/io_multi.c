@@ -3,7 +3,24 @@
  * I/O commands of several steps, one after the other: Dataset Management with its ranges, and Flush
  * of all namespaces.
  */
-#include "nvme/vnvme_internal.h"
+#include <endian.h>
+#include <string.h>
+
+#include <shadowbell/bdev.h>
+
+#include "nvme/ctrl.h"
+#include "nvme/data.h"
+#include "nvme/defs.h"
+#include "nvme/group.h"
+#include "nvme/io.h"
+#include "nvme/io_multi.h"
+#include "nvme/ns.h"
+#include "nvme/req.h"
+#include "nvme/sq.h"
+#include "nvme/vnvme_spec.h"
+#include "util/counter.h"
+#include "util/steps.h"
+#include "util/util.h"
 
 /* A step has ended; its status decides about the next one. */
 static void finish_step(struct bdev_io *io, bool (*next)(void *arg))

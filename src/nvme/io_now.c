@@ -1,6 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The short way of commands that have more data than is left in their first page. */
+#include <endian.h>
+
+#include <shadowbell/bdev.h>
+
+#include "guest_mem/guest_mem.h"
+#include "nvme/cq.h"
+#include "nvme/defs.h"
+#include "nvme/group.h"
 #include "nvme/io_now.h"
+#include "nvme/prp.h"
+#include "nvme/sgl.h"
+#include "nvme/sq.h"
+#include "nvme/vnvme.h"
+#include "nvme/vnvme_spec.h"
+#include "util/util.h"
 
 /* --- two pages: those of PRP1 and PRP2 --- */
 

@@ -9,7 +9,11 @@
  */
 
 #include "bdev/bdev_now.h"
-#include "nvme/vnvme_internal.h"
+#include "guest_mem/guest_mem.h"
+#include "nvme/cq.h"
+#include "nvme/defs.h"
+#include "nvme/group.h"
+#include "nvme/sq.h"
 
 #define DTYPE_MASK (0xfu << 20) /* of CDW12 of a Write (NVMe 1.4, 6.15) */
 

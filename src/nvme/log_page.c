@@ -1,46 +1,47 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Get Log Page (NVMe 1.4, 5.14): error information, SMART, firmware slot, commands and effects. */
-#include "nvme/vnvme_internal.h"
-#include "util/time.h"
+#include <endian.h>
+#include <string.h>
 
+#include <shadowbell/bdev.h>
+
+#include "nvme/admin.h"
+#include "nvme/caps.h"
+#include "nvme/ctrl.h"
+#include "nvme/data.h"
+#include "nvme/defs.h"
+#include "nvme/error_log.h"
+#include "nvme/event.h"
+#include "nvme/features.h"
+#include "nvme/io.h"
+#include "nvme/log_page.h"
+#include "nvme/ns.h"
+#include "nvme/req.h"
+#include "nvme/vnvme_spec.h"
+#include "util/counter.h"
+#include "util/log.h"
+#include "util/time.h"
+#include "util/util.h"
+
+#define TEMPERATURE_K	 298	      /* no sensor: 25 degrees Celsius, always */
 #define SMART_UNIT_BYTES (1000 * 512) /* of the data units */
 #define SMART_BUSY_NS	 (60 * NS_PER_SEC)
 #define SMART_HOUR_NS	 (3600 * NS_PER_SEC)
 
 /* --- error information (01h) --- */
 
-void vnvme_error_log_add(struct vnvme_ctrl *ctrl, const struct nvme_error_log_page *entry)
-{
-	struct nvme_error_log_page *slot;
-
-	pthread_mutex_lock(&ctrl->error_lock);
-	slot = &ctrl->errors[ctrl->nerrors % VNVME_ERROR_LOG];
-	*slot = *entry;
-	slot->error_count = htole64(++ctrl->nerrors);
-	pthread_mutex_unlock(&ctrl->error_lock);
-}
-
-/* The newest first. */
 static size_t fill_errors(struct vnvme_ctrl *ctrl, void *data)
 {
-	struct nvme_error_log_page *out = data;
-	uint64_t i, n;
-
-	pthread_mutex_lock(&ctrl->error_lock);
-	n = min_t(uint64_t, ctrl->nerrors, VNVME_ERROR_LOG);
-	for (i = 0; i < n; i++)
-		out[i] = ctrl->errors[(ctrl->nerrors - 1 - i) % VNVME_ERROR_LOG];
-	pthread_mutex_unlock(&ctrl->error_lock);
-	return VNVME_ERROR_LOG * sizeof(*out);
+	return vnvme_error_log_read(ctrl, data);
 }
 
 /* --- SMART / health (02h) --- */
 
-uint8_t vnvme_critical_warning(const struct vnvme_ctrl *ctrl)
+static uint8_t critical_warning(const struct vnvme_ctrl *ctrl)
 {
 	const struct vnvme_features *f = &ctrl->features;
 
-	if (VNVME_TEMPERATURE_K >= f->temp_over || VNVME_TEMPERATURE_K <= f->temp_under)
+	if (TEMPERATURE_K >= f->temp_over || TEMPERATURE_K <= f->temp_under)
 		return NVME_SMART_CRIT_TEMPERATURE;
 	return 0;
 }
@@ -48,7 +49,7 @@ uint8_t vnvme_critical_warning(const struct vnvme_ctrl *ctrl)
 /* A threshold or a configuration has changed: is there something to tell? */
 void vnvme_smart_check(struct vnvme_ctrl *ctrl)
 {
-	if (vnvme_critical_warning(ctrl) & ctrl->features.async_config)
+	if (critical_warning(ctrl) & ctrl->features.async_config)
 		vnvme_event_raise(ctrl, VNVME_EVENT_SMART, 1 /* temperature threshold */,
 				  NVME_LOG_LID_SMART);
 }
@@ -111,9 +112,9 @@ static size_t fill_smart(struct vnvme_ctrl *ctrl, void *data)
 	struct nvme_smart_log *log = data;
 	uint64_t now = time_now_ns();
 
-	log->critical_warning = vnvme_critical_warning(ctrl);
-	log->temperature[0] = VNVME_TEMPERATURE_K & 0xff;
-	log->temperature[1] = VNVME_TEMPERATURE_K >> 8;
+	log->critical_warning = critical_warning(ctrl);
+	log->temperature[0] = TEMPERATURE_K & 0xff;
+	log->temperature[1] = TEMPERATURE_K >> 8;
 	log->avail_spare = 100;
 	log->spare_thresh = 10;
 	put128(log->data_units_read, data_units(host_reads(ctrl, true)));
@@ -125,9 +126,7 @@ static size_t fill_smart(struct vnvme_ctrl *ctrl, void *data)
 	put128(log->power_on_hours, (now - ctrl->power_on_ns) / SMART_HOUR_NS);
 	put128(log->unsafe_shutdowns, ctrl->unsafe_shutdowns);
 	put128(log->media_errors, SUM(ctrl, media_errors));
-	pthread_mutex_lock(&ctrl->error_lock);
-	put128(log->num_err_log_entries, ctrl->nerrors);
-	pthread_mutex_unlock(&ctrl->error_lock);
+	put128(log->num_err_log_entries, vnvme_error_log_count(ctrl));
 	return sizeof(*log);
 }
 

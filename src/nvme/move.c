@@ -5,8 +5,19 @@
  * goes on to the one they come to. Meanwhile their rings just fill up. As it is one operation, no
  * pause, reset or new memory finds them in neither group.
  */
-#include "nvme/vnvme_internal.h"
+#include <errno.h>
+
+#include "nvme/caps.h"
+#include "nvme/cq.h"
+#include "nvme/ctrl.h"
+#include "nvme/defs.h"
+#include "nvme/group.h"
+#include "nvme/op.h"
+#include "nvme/sq.h"
+#include "nvme/vnvme.h"
+#include "reactor/reactor.h"
 #include "util/time.h"
+#include "util/util.h"
 
 /*
  * They take nothing new while they drain, so that what is in flight comes to an end. They stay if

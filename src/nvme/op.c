@@ -5,9 +5,16 @@
  * never meet in a group. An operation that a request waits for must end without another one: that
  * could be queued behind a pause, which waits for the request.
  */
+#include <errno.h>
 #include <semaphore.h>
 
-#include "nvme/vnvme_internal.h"
+#include "nvme/ctrl.h"
+#include "nvme/drain.h"
+#include "nvme/group.h"
+#include "nvme/op.h"
+#include "nvme/quiet.h"
+#include "reactor/reactor.h"
+#include "util/util.h"
 
 static struct vnvme_group *group_of(struct reactor_part *part)
 {

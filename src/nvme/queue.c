@@ -1,46 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Submission and completion queues: making them, their place in guest memory, their doorbells. */
-#include "nvme/vnvme_internal.h"
+#include <stdlib.h>
 
-/* NVMe 1.4, 5.2: Asynchronous Event Information of Error status. */
-#define EVENT_INVALID_DOORBELL_VALUE 1
-
-#define REQS_AT_ONCE 16
-
-/* What it costs to tell of a doorbell: a lock, an entry of the log, an event. */
-#define BAD_DOORBELL_UNITS (8 * REACTOR_REQUEST_UNITS)
+#include "guest_mem/guest_mem.h"
+#include "nvme/cq.h"
+#include "nvme/ctrl.h"
+#include "nvme/db.h"
+#include "nvme/dbbuf.h"
+#include "nvme/defs.h"
+#include "nvme/group.h"
+#include "nvme/queue.h"
+#include "nvme/req.h"
+#include "nvme/sq.h"
+#include "nvme/vnvme_spec.h"
+#include "util/util.h"
 
 /* What its guest pays for one: memory comes from the kernel, and goes back some time. */
 #define QUEUE_UNITS (2 * REACTOR_INTERRUPT_UNITS)
 
 /* --- making and mapping --- */
-
-/* `cq`: 0 for a submission queue's tail, 1 for a completion queue's head (NVMe 1.4, 3.1.24). */
-static const uint32_t *doorbell_page(const struct vnvme_ctrl *ctrl, uint16_t qid, unsigned int cq)
-{
-	return (const uint32_t *)(const void *)ctrl->doorbells + 2u * qid + cq;
-}
-
-void vnvme_queue_set_shadow(struct vnvme_ctrl *ctrl, struct vnvme_db *db, uint16_t qid, bool cq,
-			    bool fresh)
-{
-	unsigned int i = 2u * qid + cq;
-
-	db->page = doorbell_page(ctrl, qid, cq);
-	if (!ctrl->shadow_page) {
-		db->shadow = NULL;
-		db->eventidx = NULL;
-		/* One that is merely out of reach counts again when its memory is back. */
-		db->live = db->live && ctrl->shadow;
-		return;
-	}
-	db->shadow = ctrl->shadow_page + i;
-	db->eventidx = ctrl->eventidx_page + i;
-	if (fresh) {
-		db->shadow_before = le32toh(__atomic_load_n(db->shadow, __ATOMIC_ACQUIRE));
-		db->live = false;
-	}
-}
 
 static void *map_ring(const struct vnvme_group *g, uint64_t gpa, size_t bytes)
 {
@@ -100,40 +78,6 @@ static void clear_doorbell(struct vnvme_db *db)
 	vnvme_db_set_eventidx(db, 0);
 }
 
-/* --- the group's lists --- */
-
-void vnvme_group_add_cq(struct vnvme_group *g, struct vnvme_cq *cq)
-{
-	cq->group = g;
-	g->cqs[g->ncqs++] = cq;
-}
-
-void vnvme_group_add_sq(struct vnvme_group *g, struct vnvme_sq *sq)
-{
-	sq->group = g;
-	g->sqs[g->nsqs++] = sq;
-	queue_stats_place(sq->stats, reactor_cpu(g->reactor));
-}
-
-void vnvme_group_remove_cq(struct vnvme_group *g, struct vnvme_cq *cq)
-{
-	uint32_t i;
-
-	for (i = 0; i < g->ncqs && g->cqs[i] != cq; i++)
-		;
-	g->cqs[i] = g->cqs[--g->ncqs];
-}
-
-void vnvme_group_remove_sq(struct vnvme_group *g, struct vnvme_sq *sq)
-{
-	uint32_t i;
-
-	for (i = 0; i < g->nsqs && g->sqs[i] != sq; i++)
-		;
-	g->sqs[i] = g->sqs[--g->nsqs];
-	queue_stats_place(sq->stats, QUEUE_NOWHERE);
-}
-
 /* --- making and freeing --- */
 
 struct vnvme_cq *vnvme_cq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t size, uint64_t gpa,
@@ -163,24 +107,8 @@ struct vnvme_cq *vnvme_cq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t
 	return cq;
 }
 
-/*
- * Some more requests for the free list: a queue of which few commands are in flight has few, as
- * each takes up memory once it was touched.
- */
-slow_path void vnvme_sq_make_reqs(struct vnvme_sq *sq)
-{
-	unsigned int n;
-
-	for (n = 0; n < REQS_AT_ONCE && sq->made_reqs < sq->nreqs; n++) {
-		struct vnvme_req *req = &sq->reqs[sq->made_reqs++];
-
-		req->sq = sq;
-		vnvme_req_free(req);
-	}
-}
-
 struct vnvme_sq *vnvme_sq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t size, uint64_t gpa,
-				 struct vnvme_cq *cq)
+				 struct vnvme_cq *cq, bool (*execute)(struct vnvme_req *req))
 {
 	struct vnvme_sq *sq = zalloc_aligned(sizeof(*sq));
 
@@ -188,6 +116,7 @@ struct vnvme_sq *vnvme_sq_create(struct vnvme_ctrl *ctrl, uint16_t qid, uint16_t
 		return NULL;
 	sq->group = cq->group;
 	sq->cq = cq;
+	sq->execute = execute;
 	sq->qid = qid;
 	sq->stats = &ctrl->stats[qid];
 	sq->size = size;
@@ -232,27 +161,4 @@ void vnvme_cq_free(struct vnvme_cq *cq)
 {
 	vnvme_group_remove_cq(cq->group, cq);
 	free(cq);
-}
-
-/* --- doorbells out of range --- */
-
-void vnvme_bad_doorbell(struct vnvme_group *g, const char *kind, uint16_t qid, uint16_t size,
-			uint32_t value, uint32_t *reported)
-{
-	struct nvme_error_log_page entry = {
-		.sqid = htole16(qid),
-		.cmdid = 0xffff,
-		.status_field = htole16(NVME_SC_INVALID_FIELD << 1),
-		.parm_error_location = 0xffff,
-	};
-
-	if (value == *reported)
-		return;
-	*reported = value;
-	/* A guest can have another one at each look. */
-	vnvme_group_pay(g, BAD_DOORBELL_UNITS);
-	log_debug("%s: %s %u: doorbell value %u is invalid for %u entries", g->ctrl->name, kind,
-		  qid, value, size);
-	vnvme_error_log_add(g->ctrl, &entry);
-	vnvme_group_error_event(g, EVENT_INVALID_DOORBELL_VALUE);
 }

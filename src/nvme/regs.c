@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Controller registers (NVMe 1.4, 3.1). Home only, but for the constants. */
-#include "nvme/vnvme_internal.h"
+#include <errno.h>
+
+#include "nvme/ctrl.h"
+#include "nvme/enable.h"
+#include "nvme/op.h"
+#include "nvme/regs.h"
+#include "nvme/vnvme.h"
+#include "nvme/vnvme_spec.h"
+#include "util/log.h"
 
 #define REG_SPACE 0x1000u
 
@@ -12,18 +20,6 @@
 	 NVME_CC_IOSQES_MASK << NVME_CC_IOSQES_SHIFT |                                             \
 	 NVME_CC_IOCQES_MASK << NVME_CC_IOCQES_SHIFT)
 #define AQA_MASK 0x0fff0fffu
-
-uint64_t vnvme_cap(const struct vnvme_ctrl *ctrl)
-{
-	return (uint64_t)(VNVME_MAX_ENTRIES - 1) << NVME_CAP_MQES_SHIFT |
-	       1ull << NVME_CAP_CQR_SHIFT | (uint64_t)VNVME_CAP_TO << NVME_CAP_TO_SHIFT |
-	       (uint64_t)NVME_CAP_CSS_NVM << NVME_CAP_CSS_SHIFT;
-}
-
-uint32_t vnvme_vs(const struct vnvme_ctrl *ctrl)
-{
-	return 0x00010400;
-}
 
 void vnvme_regs_reset(struct vnvme_ctrl *ctrl)
 {

@@ -4,7 +4,13 @@
  * and Last Segment descriptors, by address. Each half of a descriptor is read once. The number of
  * descriptors is limited, so that lists end, also those that lead to themselves.
  */
-#include "nvme/vnvme_internal.h"
+#include <endian.h>
+
+#include "guest_mem/guest_mem.h"
+#include "nvme/defs.h"
+#include "nvme/sgl.h"
+#include "nvme/vnvme_spec.h"
+#include "util/util.h"
 
 #define TYPE_DATA_BLOCK	  0x0
 #define TYPE_SEGMENT	  0x2

@@ -1,13 +1,43 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Submission queues: looking at the doorbell, fetching a batch, executing it. */
+#include <string.h>
+
+#include "bdev/queue_stats.h"
+#include "nvme/cq.h"
+#include "nvme/db.h"
+#include "nvme/defs.h"
+#include "nvme/group.h"
 #include "nvme/io_now.h"
+#include "nvme/req.h"
+#include "nvme/sq.h"
+#include "reactor/reactor.h"
+#include "util/counter.h"
 #include "util/time.h"
+#include "util/util.h"
 
 /* Entries of a batch that are asked for at once: they lie in the cache of the host's CPU. */
 #define PREFETCHED 32
 
 /* One batch in so many has its first command timed, one command at a time. */
 #define TIMED_BATCHES 8
+
+#define REQS_AT_ONCE 16
+
+/*
+ * Some more requests for the free list: a queue of which few commands are in flight has few, as
+ * each takes up memory once it was touched.
+ */
+slow_path void vnvme_sq_make_reqs(struct vnvme_sq *sq)
+{
+	unsigned int n;
+
+	for (n = 0; n < REQS_AT_ONCE && sq->made_reqs < sq->nreqs; n++) {
+		struct vnvme_req *req = &sq->reqs[sq->made_reqs++];
+
+		req->sq = sq;
+		vnvme_req_free(req);
+	}
+}
 
 static void refresh_eventidx(struct vnvme_sq *sq, unsigned int fetched)
 {
@@ -61,9 +91,7 @@ static void execute(struct vnvme_sq *sq, struct vnvme_req *req)
 	req->result = 0;
 	sq->outstanding++;
 	sq->group->outstanding++;
-	if (unlikely(!sq->qid))
-		vnvme_admin_execute(req);
-	else if (unlikely(!vnvme_io_execute(req)))
+	if (unlikely(!sq->execute(req)))
 		unfetch(sq, req);
 }
 

@@ -15,7 +15,10 @@
 
 #include "../tools.h"
 #include "bdev/bdev_backends.h"
-#include "nvme/vnvme_internal.h"
+#include "nvme/ctrl.h"
+#include "nvme/cq.h"
+#include "nvme/group.h"
+#include "nvme/sq.h"
 
 #define HOST_RAM     (16u << 20)
 #define HOST_GPA     0x40000000u

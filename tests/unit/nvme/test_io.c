@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* I/O commands: ranges, fields, statuses, and data that arrives where it should. */
 #include "fixture.h"
+#include "nvme/io.h"
 
 static void ranges(void)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* PRP entries and lists (NVMe 1.4, 4.3) in a table of shapes. */
 #include "fixture.h"
+#include "nvme/prp.h"
 
 #define OFFSET	 (NVME_SC_PRP_INVALID_OFFSET)
 #define TRANSFER (NVME_SC_DATA_XFER_ERROR)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* SGLs (NVMe 1.4, 4.4): shapes that are right, and all the ways in which they are not. */
 #include "fixture.h"
+#include "nvme/sgl.h"
 
 /* Guest pages 100h to 1FFh, 200h to 20Fh (elsewhere in host memory), and the last page of all. */
 #define P(n)  ((uint64_t)(n) << 12)

@@ -1,6 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The end of every command. */
-#include "nvme/vnvme_internal.h"
+#include <endian.h>
+
+#include "bdev/iov_pool.h"
+#include "nvme/abort.h"
+#include "nvme/cq.h"
+#include "nvme/ctrl.h"
+#include "nvme/error_log.h"
+#include "nvme/group.h"
+#include "nvme/req.h"
+#include "nvme/sq.h"
+#include "nvme/vnvme_spec.h"
+#include "reactor/reactor.h"
+#include "util/counter.h"
+#include "util/log.h"
+#include "util/util.h"
 /* After what it needs itself. */
 #include <nvme/util.h>
 
