@@ -53,7 +53,7 @@ void virtio_slots_reap(struct virtio_dev *dev)
 /* The lock is held. */
 static void send_call(struct virtio_slot *slot)
 {
-	slot->waits = slot->moving;
+	atomic_store_explicit(&slot->waits, slot->moving, memory_order_relaxed);
 	if (!slot->moving)
 		reactor_send(slot->vq->group->reactor, &slot->call.msg);
 }
@@ -96,12 +96,7 @@ int virtio_slot_begin_move(struct virtio_slot *slot)
 
 bool virtio_slot_call_waits(struct virtio_slot *slot)
 {
-	bool waits;
-
-	pthread_mutex_lock(&slot->dev->lock);
-	waits = slot->waits;
-	pthread_mutex_unlock(&slot->dev->lock);
-	return waits;
+	return atomic_load_explicit(&slot->waits, memory_order_relaxed);
 }
 
 void virtio_slot_end_move(struct virtio_slot *slot)

@@ -28,7 +28,7 @@ static void look_at(struct virtio_fence *f, struct virtio_vq *vq)
 	unsigned int queue = vq->index;
 
 	if (queue < f->first_queue || queue >= VIRTIO_FENCE_QUEUES || vq->ring.broken ||
-	    vq->starved || (vq->stopping && !vq->to))
+	    vq->starved || (vq->stopping && !vq->move))
 		return;
 	if (!f->looks) {
 		f->upto[queue] = virtq_avail_idx(&vq->ring);

@@ -18,6 +18,11 @@ static slow_path void held_back(struct virtio_group *g)
 	g->held = NULL;
 }
 
+static bool goes_if_drained(struct virtio_vq *vq)
+{
+	return vq->move ? virtio_vq_move_if_drained(vq) : virtio_vq_stop_if_drained(vq);
+}
+
 static unsigned int group_poll(void *arg)
 {
 	struct virtio_group *g = arg;
@@ -38,7 +43,7 @@ static unsigned int group_poll(void *arg)
 	g->completed = 0;
 	/* Last: these may go, and the poller with them. */
 	for (i = 0; i < g->nvqs;)
-		if (likely(!g->vqs[i]->stopping) || !virtio_vq_stop_if_drained(g->vqs[i]))
+		if (likely(!g->vqs[i]->stopping) || !goes_if_drained(g->vqs[i]))
 			i++;
 	return work;
 }
@@ -49,10 +54,12 @@ static bool group_arm(void *arg)
 	bool work = false;
 	unsigned int i;
 
-	for (i = 0; i < g->nvqs; i++)
+	for (i = 0; i < g->nvqs; i++) {
+		work |= g->vqs[i]->move != NULL; /* which looks at the clock */
 		if (!g->vqs[i]->stopping && !g->vqs[i]->idle)
 			work |= virtq_arm(&g->vqs[i]->ring) && g->vqs[i]->free &&
 				!g->vqs[i]->starved;
+	}
 	return work;
 }
 

@@ -3,7 +3,6 @@
 #define VIRTIO_INTERNAL_H
 
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "bdev/drain.h"
@@ -13,6 +12,7 @@
 #include "virtio/virtio_dev.h"
 
 struct virtio_group;
+struct virtio_move;
 struct virtio_vq;
 
 /* What the control thread wants of a queue. */
@@ -34,7 +34,7 @@ struct virtio_slot {
 	struct virtio_vq *stopped; /* the last one, which the control thread frees */
 	bool busy;		   /* with a call: one at a time */
 	bool moving;		   /* to another reactor: a call waits */
-	bool waits;
+	atomic_bool waits;	   /* that call; read without the lock as well */
 	struct virtio_call call;
 };
 
@@ -52,9 +52,8 @@ struct virtio_vq {
 	bool idle;	 /* see virtio_ops.idle_queues */
 	bool broken_logged;
 	int kick_fd;
-	bool kick_watched;	 /* by the reactor; else it is polled */
-	struct virtio_group *to; /* where it goes instead of stopping, or NULL */
-	struct reactor_msg join_msg;
+	bool kick_watched;	  /* by the reactor; else it is polled */
+	struct virtio_move *move; /* it stops to go elsewhere, or NULL */
 	struct queue_stats *stats;
 	unsigned int (*run_now)(const struct virtio_now *now, unsigned int max); /* or NULL */
 	struct virtio_now now;
@@ -62,7 +61,6 @@ struct virtio_vq {
 	uint16_t counted_avail;	  /* the available index that stats->doorbells knows of */
 	struct virtio_req *timed; /* whose latency is being taken, or NULL */
 	uint64_t timed_since_ns;
-	sem_t moved;	    /* posted when it has come to another group, or back */
 	bool starved;	    /* it left a chain where it is, for want of a list of the group's */
 	struct drain drain; /* while it stops */
 	uint16_t *left; /* heads that were not answered, or NULL; where no in-flight region has them
@@ -161,13 +159,13 @@ int virtio_vq_join(struct virtio_vq *vq, struct virtio_group *g);
 
 /* virtio_stop.c; on the reactor */
 void virtio_vq_stop(struct virtio_vq *vq, uint64_t grace_ns);
-/* True if the queue was waiting for that, and is gone from this group. */
+/* Of a queue that stops for good: true if it was waiting for that, and is gone from this group. */
 bool virtio_vq_stop_if_drained(struct virtio_vq *vq);
 /* Control thread: the new queue in the slot takes again what the one before has left. */
 void virtio_vq_take_left(struct virtio_vq *vq, struct virtio_vq *before);
 
-/* virtio_move.c, on the reactor that it has left */
-void virtio_vq_hand_over(struct virtio_vq *vq);
+/* virtio_move.c, on the reactor: likewise of a queue that stops to go to another group. */
+bool virtio_vq_move_if_drained(struct virtio_vq *vq);
 
 /* virtio_group.c */
 int virtio_groups_create(struct virtio_dev *dev, struct reactor *const *reactors, size_t n);

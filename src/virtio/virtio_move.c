@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A queue goes from one group to another: it stops as it does at a session's end, but then the old
- * reactor hands it to the new one, without waiting for any other thread. What the control thread
- * wants of it meanwhile waits in its slot.
+ * A queue goes from one group to another: an operation (reactor_op.h) that begins on the reactor it
+ * leaves and, when nothing of it is in flight there, goes on to the one it comes to. What the
+ * control thread wants of it meanwhile waits in its slot.
  */
 #include <errno.h>
-#include <unistd.h>
+#include <semaphore.h>
 
+#include "reactor/reactor_op.h"
 #include "util/time.h"
 #include "virtio/virtio_internal.h"
 
@@ -17,7 +18,20 @@
  */
 #define STUCK_NS (20 * NS_PER_MS)
 #define DRAIN_NS (200 * NS_PER_MS)
-#define LOOK_US	 100
+
+/* Owned by the reactor that the operation is on. */
+struct virtio_move {
+	struct reactor_op op;
+	struct reactor_part part;
+	struct virtio_vq *vq;
+	struct virtio_group *from, *to;
+	uint64_t until_ns, look_ns;
+	unsigned int outstanding; /* at the last look */
+	bool away;		  /* in neither group */
+	bool over;		  /* where it is it stays */
+	int rc;
+	sem_t ended;
+};
 
 static struct virtio_group *group_on(const struct virtio_dev *dev, const struct reactor *r)
 {
@@ -31,106 +45,126 @@ static struct virtio_group *group_on(const struct virtio_dev *dev, const struct 
 
 /* --- on the reactors --- */
 
-struct move_call {
-	struct virtio_vq *vq;
-	struct virtio_group *from, *to;
-	uint64_t until_ns;
-	unsigned int outstanding; /* at the last look */
-	bool wanted;		  /* a call waits */
-	int rc;
-};
-
-static void begin(void *arg)
+static void begin(struct virtio_move *m)
 {
-	struct move_call *call = arg;
-	struct virtio_vq *vq = call->vq;
+	uint64_t now_ns = time_now_ns();
 
-	call->outstanding = vq->outstanding;
-	vq->to = call->to;
-	vq->stopping = true;
-	virtio_vq_stop_if_drained(vq);
+	m->until_ns = now_ns + DRAIN_NS;
+	m->look_ns = now_ns + STUCK_NS;
+	m->outstanding = m->vq->outstanding;
+	m->vq->move = m;
+	m->vq->stopping = true;
+	reactor_poller_poke(&m->from->poller); /* which sees that all has ended */
 }
 
-/* Where it comes to. Without memory it goes back to where there still is room for it. */
-static void arrive(void *arg)
+static void stay(struct virtio_move *m, int rc)
 {
-	struct virtio_vq *vq = arg;
-	struct virtio_group *from = vq->group;
-
-	vq->stopping = false;
-	if (!virtio_vq_join(vq, vq->to)) {
-		vq->to = NULL;
-		sem_post(&vq->moved);
-		return;
-	}
-	vq->to = from;
-	virtio_vq_hand_over(vq);
+	m->vq->stopping = false;
+	m->vq->move = NULL;
+	m->over = true;
+	m->rc = rc;
 }
 
-void virtio_vq_hand_over(struct virtio_vq *vq)
+static void go_to(struct virtio_move *m, const struct virtio_group *g)
 {
-	vq->join_msg = (struct reactor_msg){.fn = arrive, .arg = vq};
-	reactor_send(vq->to->reactor, &vq->join_msg);
+	m->part.reactor = g->reactor;
+	m->op.then = &m->part;
+}
+
+/* Without memory it goes back to where there still is room for it. */
+static void join(struct virtio_move *m)
+{
+	bool there = m->part.reactor == m->to->reactor;
+
+	if (!virtio_vq_join(m->vq, there ? m->to : m->from))
+		stay(m, there ? 0 : -ENOMEM);
+}
+
+static void start(struct reactor_part *part, struct reactor_op *op)
+{
+	struct virtio_move *m = container_of(part, struct virtio_move, part);
+
+	if (m->away)
+		join(m);
+	else
+		begin(m);
 }
 
 /* Copies go on by jobs: they are slow, but nothing hangs. */
-static bool makes_progress(const struct move_call *call)
+static bool may_drain(struct virtio_move *m)
 {
-	return call->vq->outstanding < call->outstanding ||
-	       reactor_share_has_jobs(&call->from->poller.share);
+	unsigned int left = m->vq->outstanding;
+	uint64_t now_ns = time_now_ns();
+	bool goes_on = left < m->outstanding || reactor_share_has_jobs(&m->from->poller.share);
+
+	if (virtio_slot_call_waits(m->vq->slot))
+		return false;
+	if (now_ns < m->look_ns)
+		return true;
+	m->look_ns = now_ns + STUCK_NS;
+	m->outstanding = left;
+	return goes_on && now_ns < m->until_ns;
 }
 
-/* The old reactor, now and then. If the queue is still there for no good reason it goes on. */
-static void look(void *arg)
+static void leave(struct virtio_move *m)
 {
-	struct move_call *call = arg;
-	struct virtio_vq *vq = call->vq;
-	unsigned int i;
+	virtq_flush(&m->vq->ring);
+	virtio_group_remove(m->from, m->vq);
+	m->away = true;
+	go_to(m, m->to);
+}
 
-	for (i = 0; i < call->from->nvqs && call->from->vqs[i] != vq; i++)
-		;
-	if (i == call->from->nvqs || !vq->to)
-		return; /* on its way, or there and back */
-	if (!call->wanted && time_now_ns() < call->until_ns && makes_progress(call)) {
-		call->outstanding = vq->outstanding;
-		return;
-	}
-	vq->to = NULL;
-	vq->stopping = false;
-	call->rc = -EAGAIN;
+static bool ready(struct reactor_part *part, struct reactor_op *op)
+{
+	struct virtio_move *m = container_of(part, struct virtio_move, part);
+
+	if (m->over)
+		return true;
+	if (m->away)
+		go_to(m, part->reactor == m->to->reactor ? m->from : m->to);
+	else if (!m->vq->outstanding)
+		leave(m);
+	else if (!may_drain(m))
+		stay(m, -EAGAIN);
+	else
+		return false;
+	return true;
+}
+
+bool virtio_vq_move_if_drained(struct virtio_vq *vq)
+{
+	const struct virtio_group *g = vq->group;
+	unsigned int nvqs = g->nvqs;
+
+	reactor_op_poll(&vq->move->part); /* from here on it may be elsewhere */
+	return g->nvqs < nvqs;
+}
+
+static void done(struct reactor_op *op)
+{
+	sem_post(&container_of(op, struct virtio_move, op)->ended);
 }
 
 /* --- main thread --- */
 
-/* False: it is time for a look. */
-static bool arrived(struct move_call *call)
-{
-	uint64_t end_ns = time_now_ns() + STUCK_NS;
-
-	while (sem_trywait(&call->vq->moved)) {
-		call->wanted = virtio_slot_call_waits(call->vq->slot);
-		if (call->wanted || time_now_ns() >= end_ns)
-			return false;
-		usleep(LOOK_US);
-	}
-	return true;
-}
-
 static int move(struct virtio_vq *vq, struct virtio_group *to)
 {
-	struct move_call call = {.vq = vq, .from = vq->group, .to = to};
+	struct virtio_move m = {
+		.op = {.start = start, .ready = ready, .done = done},
+		.part = {.reactor = vq->group->reactor},
+		.vq = vq,
+		.from = vq->group,
+		.to = to,
+	};
 
 	if (to == vq->group)
 		return -EALREADY;
-	sem_init(&vq->moved, 0, 0);
-	call.until_ns = time_now_ns() + DRAIN_NS;
-	reactor_call(call.from->reactor, begin, &call);
-	while (!call.rc && !arrived(&call))
-		reactor_call(call.from->reactor, look, &call);
-	sem_destroy(&vq->moved);
-	if (!call.rc && vq->group != to)
-		call.rc = -ENOMEM;
-	return call.rc;
+	sem_init(&m.ended, 0, 0);
+	reactor_op_send(&m.op, &m.part, NULL);
+	while (sem_wait(&m.ended) && errno == EINTR)
+		;
+	sem_destroy(&m.ended);
+	return m.rc;
 }
 
 int virtio_dev_move_queue(struct virtio_dev *dev, unsigned int index, const struct reactor *to)

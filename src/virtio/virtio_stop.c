@@ -155,10 +155,6 @@ bool virtio_vq_stop_if_drained(struct virtio_vq *vq)
 	drain_end(&vq->drain);
 	virtq_flush(&vq->ring);
 	virtio_group_remove(vq->group, vq);
-	if (vq->to) {
-		virtio_vq_hand_over(vq);
-		return true;
-	}
 	leave_resubmits(vq);
 	virtio_slot_stopped(vq->slot);
 	return true;
