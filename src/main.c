@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "config/config.h"
+#include "loop/loop.h"
+#include "loop/signals.h"
 #include "target/target.h"
 #include "util/cpu_use.h"
 #include "util/fd.h"
@@ -145,7 +147,7 @@ static void log_limit_of_host(void *arg, bool is_error, const char *text)
 	log_line(is_error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, "%s", text);
 }
 
-/* Blocked before there are threads, so that only sigtimedwait() takes them. */
+/* Blocked before there are threads, so that only the main thread's loop takes them. */
 static void block_signals(sigset_t *set)
 {
 	sigemptyset(set);
@@ -160,40 +162,60 @@ static void block_signals(sigset_t *set)
 
 #define BALANCE_NS NS_PER_SEC
 
-/* A signal, or 0 after so many nanoseconds. */
-static int wait_for_signal(const sigset_t *set, uint64_t ns)
-{
-	const struct timespec limit = {
-		.tv_sec = (time_t)(ns / NS_PER_SEC),
-		.tv_nsec = (long)(ns % NS_PER_SEC),
-	};
-	int sig = sigtimedwait(set, NULL, &limit);
+/* What the main thread does from the start to the end. */
+struct service {
+	struct target *target;
+	struct loop *loop;
+	struct loop_signals signals;
+	struct timer balance;
+	int ended_by; /* a signal */
+};
 
-	return sig < 0 ? 0 : sig;
+static void got_signal(void *arg, int sig)
+{
+	struct service *s = arg;
+
+	if (sig == SIGUSR1) {
+		target_print_stats(s->target);
+	} else if (sig == SIGHUP) {
+		log_warn("SIGHUP: reload is not supported yet: restart the daemon for a changed "
+			 "configuration to take effect");
+	} else {
+		s->ended_by = sig;
+		loop_quit(s->loop);
+	}
+}
+
+static void balance(void *arg)
+{
+	struct service *s = arg;
+
+	target_balance(s->target);
+	loop_timer_start(s->loop, &s->balance, BALANCE_NS);
 }
 
 /* The signal that ends the daemon. */
 static int wait_for_end(struct target *target, const sigset_t *set)
 {
-	uint64_t now, next = time_now_ns() + BALANCE_NS;
-	int sig = 0;
+	struct loop *loop = target_main_loop(target);
+	struct service s = {
+		.target = target,
+		.loop = loop,
+		.signals = {.loop = loop, .got = got_signal, .arg = &s},
+		.balance = {.fn = balance, .arg = &s},
+	};
+	int rc = loop_signals_watch(&s.signals, set);
 
-	if (!target_balances(target))
-		next = UINT64_MAX;
-	while (sig != SIGINT && sig != SIGTERM) {
-		now = time_now_ns();
-		if (now >= next) {
-			target_balance(target);
-			next = now + BALANCE_NS;
-		}
-		sig = wait_for_signal(set, next - now);
-		if (sig == SIGUSR1)
-			target_print_stats(target);
-		if (sig == SIGHUP)
-			log_warn("SIGHUP: reload is not supported yet: restart the daemon for a "
-				 "changed configuration to take effect");
+	if (rc) {
+		log_error("signals cannot be waited for: %s", fd_strerror(-rc));
+		return SIGTERM;
 	}
-	return sig;
+	if (target_balances(target))
+		loop_timer_start(loop, &s.balance, BALANCE_NS);
+	loop_run(loop);
+	loop_timer_cancel(&s.balance);
+	loop_signals_end(&s.signals);
+	return s.ended_by;
 }
 
 /* -ECANCELED: a signal came meanwhile; else the reason has been logged. */

@@ -23,7 +23,7 @@ struct loop {
 	struct loop_source wakeup;
 	_Atomic(struct loop_work *) work; /* the newest first */
 	struct timer *timers;		  /* the next one first */
-	bool stop;
+	bool quit;
 	struct loop_work stop_work;
 };
 
@@ -126,27 +126,39 @@ static int wait_ms(const struct loop *loop)
 	return loop->timers ? timers_wait_ms(loop->timers, time_now_ns()) : -1;
 }
 
-/* --- the thread --- */
+/* --- running --- */
 
 /*
  * One event at a time: what it leads to may end the watch of any other. The kernel puts a
  * descriptor that is still ready at the end of its list, so that all have their turn.
  */
-static void *serve(void *arg)
+void loop_run(struct loop *loop)
 {
-	struct loop *loop = arg;
 	struct epoll_event ev;
 
-	while (!loop->stop) {
+	loop->quit = false;
+	while (!loop->quit) {
 		struct loop_source *source;
 
 		/* Between the wait and its event nothing may run that ends a watch. */
 		run_timers(loop);
+		if (loop->quit)
+			break;
 		if (epoll_wait(loop->epoll_fd, &ev, 1, wait_ms(loop)) != 1)
 			continue;
 		source = ev.data.ptr;
 		source->ready(source->arg);
 	}
+}
+
+void loop_quit(struct loop *loop)
+{
+	loop->quit = true;
+}
+
+static void *serve(void *arg)
+{
+	loop_run(arg);
 	return NULL;
 }
 
@@ -160,7 +172,7 @@ static int start_thread(struct loop *loop)
 	return 0;
 }
 
-int loop_start(const char *name, struct loop **out)
+int loop_create(const char *name, struct loop **out)
 {
 	struct loop *loop = calloc(1, sizeof(*loop));
 	int rc = -ENOMEM;
@@ -176,27 +188,47 @@ int loop_start(const char *name, struct loop **out)
 	};
 	rc = loop->epoll_fd < 0 || loop->wakeup.fd < 0 ? -errno
 						       : loop_watch(loop, &loop->wakeup, EPOLLIN);
-	if (!rc)
-		rc = start_thread(loop);
 	if (!rc) {
 		*out = loop;
 		return 0;
 	}
+	loop_destroy(loop);
+fail:
+	log_error("the %s thread has no event loop: %s", name, fd_strerror(-rc));
+	return rc;
+}
+
+void loop_destroy(struct loop *loop)
+{
+	if (!loop)
+		return;
 	if (loop->epoll_fd >= 0)
 		close(loop->epoll_fd);
 	if (loop->wakeup.fd >= 0)
 		close(loop->wakeup.fd);
 	free(loop);
-fail:
-	log_error("the %s thread cannot start: %s", name, fd_strerror(-rc));
-	return rc;
+}
+
+int loop_start(const char *name, struct loop **out)
+{
+	struct loop *loop;
+	int rc = loop_create(name, &loop);
+
+	if (rc)
+		return rc;
+	rc = start_thread(loop);
+	if (rc) {
+		log_error("the %s thread cannot start: %s", name, strerror(-rc));
+		loop_destroy(loop);
+		return rc;
+	}
+	*out = loop;
+	return 0;
 }
 
 static void stop(void *arg)
 {
-	struct loop *loop = arg;
-
-	loop->stop = true;
+	loop_quit(arg);
 }
 
 void loop_stop(struct loop *loop)
@@ -206,7 +238,5 @@ void loop_stop(struct loop *loop)
 	loop->stop_work = (struct loop_work){.fn = stop, .arg = loop};
 	loop_post(loop, &loop->stop_work);
 	pthread_join(loop->thread, NULL);
-	close(loop->epoll_fd);
-	close(loop->wakeup.fd);
-	free(loop);
+	loop_destroy(loop);
 }

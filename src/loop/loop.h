@@ -3,9 +3,12 @@
 #define LOOP_LOOP_H
 
 /*
- * An event loop with a thread of its own: descriptors that it watches, timers, and work that other
- * threads give it. The control path of all controllers is on one ("control thread"), so nothing on
- * it may wait for anybody: what takes time is begun, and its end is posted.
+ * An event loop: descriptors that it watches, timers, and work that other threads give it. It has a
+ * thread of its own (loop_start()), or is run by its maker's (loop_create()).
+ *
+ * The control path of all controllers is on one of the first kind ("control thread"), so nothing on
+ * it may wait for anybody: what takes time is begun, and its end is posted. The main thread has one
+ * of the other kind: signals, what is done once a second, and the ends of what it has begun.
  *
  * Calling thread: the loop's own, unless said otherwise. Before the first descriptor is watched any
  * thread will do.
@@ -37,6 +40,18 @@ int loop_start(const char *name, struct loop **out);
 /* Ends it when the work posted so far has run; nothing is watched any more. NULL is fine. Main
  * thread. */
 void loop_stop(struct loop *loop);
+
+/* A loop without a thread. 0 or -errno, having logged the reason. */
+int loop_create(const char *name, struct loop **out);
+/*
+ * Runs it on the calling thread, which is the loop's, until loop_quit(); it can be run again. What
+ * is posted while nobody runs it is run then.
+ */
+void loop_run(struct loop *loop);
+/* loop_run() returns when what calls this has. */
+void loop_quit(struct loop *loop);
+/* Nothing is watched and no timer armed any more. NULL is fine. */
+void loop_destroy(struct loop *loop);
 
 /* Runs work->fn(work->arg) on the loop, in the order of posting. Any thread, reactors too. */
 void loop_post(struct loop *loop, struct loop_work *work);

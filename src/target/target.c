@@ -61,7 +61,9 @@ int target_start(const struct config *cfg, struct target **out)
 	if (!t)
 		return -ENOMEM;
 	t->cfg = cfg;
-	rc = vhost_init();
+	rc = loop_create("main", &t->main);
+	if (!rc)
+		rc = vhost_init();
 	if (rc)
 		goto fail;
 	t->vhost_started = true;
@@ -84,6 +86,11 @@ int target_start(const struct config *cfg, struct target **out)
 fail:
 	target_stop(t);
 	return rc;
+}
+
+struct loop *target_main_loop(const struct target *t)
+{
+	return t->main;
 }
 
 static void count_bdev(void *arg, const struct bdev *bdev, const struct bdev_stats *stats,
@@ -138,6 +145,7 @@ bool target_stop(struct target *t)
 	free(t->reactors);
 	if (t->vhost_started)
 		vhost_fini();
+	loop_destroy(t->main);
 	free(t);
 	return true;
 }

@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 
+struct loop;
 struct target;
 
 /*
@@ -48,6 +49,9 @@ void target_deadline_end(struct target_deadline *d);
 struct target_start_watch;
 struct target_start_watch *target_start_watch_begin(void);
 int target_start_watch_end(struct target_start_watch *w, struct target_deadline **deadline);
+
+/* The main thread's: for main() to run, from the start to the stop. */
+struct loop *target_main_loop(const struct target *t);
 
 /* Whether target_balance() does anything. */
 bool target_balances(const struct target *t);

@@ -13,6 +13,7 @@ struct reactor;
 struct target {
 	const struct config *cfg;
 	bool vhost_started;
+	struct loop *main; /* the main thread's own */
 	struct loop *loop; /* the control thread */
 	struct session_limits limits;
 	struct reactor **reactors; /* as cfg->target.cpus */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The event loop: descriptors in turn, timers in order, work of other threads. */
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
@@ -10,6 +11,7 @@
 #include "../test.h"
 #include "../tools.h"
 #include "loop/loop.h"
+#include "loop/signals.h"
 #include "util/time.h"
 #include "util/util.h"
 
@@ -205,11 +207,86 @@ static void turns(void)
 	close(once.source.fd);
 }
 
+/* --- without a thread --- */
+
+static void quit(void *arg)
+{
+	loop_quit(loop);
+}
+
+static void *post_quit(void *arg)
+{
+	loop_post(loop, arg);
+	return NULL;
+}
+
+/* On this thread: what was posted before, timers, and the end; and once more. */
+static void run_here(void)
+{
+	struct loop_work early = {.fn = fire, .arg = &timers[0]}, end = {.fn = quit};
+	struct timer last = {.fn = quit};
+	pthread_t thread;
+
+	CU_ASSERT_EQUAL_FATAL(loop_create("here", &loop), 0);
+	atomic_store(&nfired, 0);
+	loop_post(loop, &early);
+	start_timers(NULL);
+	loop_timer_start(loop, &last, 60 * NS_PER_MS);
+	loop_run(loop);
+	CU_ASSERT_EQUAL(atomic_load(&nfired), 4);
+	CU_ASSERT_EQUAL(fired[0], 0);
+	CU_ASSERT_EQUAL(fired[1], 3);
+	pthread_create(&thread, NULL, post_quit, &end);
+	loop_run(loop);
+	pthread_join(thread, NULL);
+	loop_destroy(loop);
+}
+
+static int got[4];
+static unsigned int ngot;
+
+static void got_signal(void *arg, int sig)
+{
+	if (ngot < 4)
+		got[ngot] = sig;
+	if (++ngot == 2)
+		loop_quit(loop);
+}
+
+/* Those of the set, sent before and while it is run; not after the end of the watch. */
+static void signals(void)
+{
+	struct loop_signals s = {.got = got_signal};
+	const struct timespec none = {0};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	CU_ASSERT_EQUAL_FATAL(loop_create("here", &loop), 0);
+	s.loop = loop;
+	CU_ASSERT_EQUAL_FATAL(loop_signals_watch(&s, &set), 0);
+	raise(SIGUSR2);
+	raise(SIGUSR1);
+	loop_run(loop);
+	CU_ASSERT_EQUAL(ngot, 2);
+	CU_ASSERT_EQUAL(got[0] + got[1], SIGUSR1 + SIGUSR2);
+	loop_signals_end(&s);
+	raise(SIGUSR1);
+	CU_ASSERT_EQUAL(sigtimedwait(&set, NULL, &none), SIGUSR1);
+	CU_ASSERT_EQUAL(ngot, 2);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	loop_destroy(loop);
+}
+
 static const struct test_case cases[] = {
 	{"work_of_several_threads", work_of_several_threads},
 	{"stop_runs_what_was_posted", stop_runs_what_was_posted},
 	{"timers_in_order", timers_in_order},
 	{"turns", turns},
+	{"run_here", run_here},
+	{"signals", signals},
 };
 
 TEST_MAIN("loop", cases)
