@@ -127,8 +127,19 @@ static void on_connection(void *arg)
 	l->ops->accepted(l->arg, fd);
 }
 
+/* The main thread may destroy it from then on. */
+static void tell_over(struct listener *l)
+{
+	l->stopped = true;
+	loop_post(l->end_on, l->over);
+}
+
 void listener_session_over(struct listener *l)
 {
+	if (l->over) {
+		tell_over(l);
+		return;
+	}
 	if (l->waits_for_end)
 		loop_watch(l->loop, &l->source, EPOLLIN);
 	l->waits_for_end = false;
@@ -138,6 +149,35 @@ void listener_stop(struct listener *l)
 {
 	loop_timer_cancel(&l->pause);
 	loop_watch(l->loop, &l->source, 0);
+}
+
+static void begin_end(void *arg)
+{
+	struct listener *l = arg;
+
+	l->over = l->end_over;
+	listener_stop(l);
+	if (l->ops->busy(l->arg))
+		l->ops->end(l->arg);
+	else
+		tell_over(l);
+}
+
+void listener_end_begin(struct listener *l, struct loop *on, struct loop_work *over)
+{
+	l->end_on = on;
+	l->end_over = over;
+	l->end = (struct loop_work){.fn = begin_end, .arg = l};
+	loop_post(l->loop, &l->end);
+}
+
+struct listener *listener_find(const char *name)
+{
+	struct listener *l;
+
+	for (l = listeners; l && strcmp(l->name, name) != 0; l = l->next)
+		;
+	return l;
 }
 
 static void stop_all(void *arg)
@@ -162,17 +202,16 @@ void listeners_stop(struct loop *loop)
 static int bind_and_listen(struct listener *l, const struct socket_params *p)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	mode_t old;
 	int rc;
 
 	l->source.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (l->source.fd < 0)
 		return -errno;
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", p->path);
-	/* Never there with a wider mode than asked for. No other thread creates files now. */
-	old = umask(0777);
+	/* Never there with a wider mode than asked for: the file gets the socket's own mode. */
+	if (fchmod(l->source.fd, 0))
+		return -errno;
 	rc = bind(l->source.fd, (struct sockaddr *)&addr, sizeof(addr)) ? -errno : 0;
-	umask(old);
 	if (!rc)
 		socket_file_bound(&l->file);
 	return rc ? rc : listen(l->source.fd, BACKLOG) ? -errno : 0;

@@ -39,8 +39,14 @@ struct listener {
 	struct rate rate;
 	struct log_limit limit;
 	bool waits_for_end; /* the next peer is accepted when the session is over */
-	bool stopped;	    /* and there was no session */
-	uint64_t told_ns;   /* when there last was no descriptor for a peer */
+	bool stopped;	    /* and there is no session */
+	/* Whom to tell when the last session is over, and where; of the loop, once that has begun.
+	 */
+	struct loop_work *over;
+	/* listener_end_begin()'s */
+	struct loop_work end, *end_over;
+	struct loop *end_on;
+	uint64_t told_ns; /* when there last was no descriptor for a peer */
 	struct session_stats stats;
 	struct fd_closer *closer;	/* of what came from the controller's front-ends */
 	struct listener *next, **prevp; /* in the list of all; main thread */
@@ -58,6 +64,13 @@ void listener_session_over(struct listener *l);
  * nothing more to wait for. Main thread.
  */
 void listeners_stop(struct loop *loop);
+/* The one of that name, or NULL. Main thread. */
+struct listener *listener_find(const char *name);
+/*
+ * Stops it and begins to end its session. When that is over, l->stopped is set and over->fn is run
+ * on the loop `on`. Main thread.
+ */
+void listener_end_begin(struct listener *l, struct loop *on, struct loop_work *over);
 /* When it has stopped, or was never watched. Main thread. */
 void listener_close(struct listener *l);
 /* Of all listeners, in the order in which they were opened. Main thread. */
