@@ -111,6 +111,9 @@ $(BUILD)/tests/unit/bench/%: $(BUILD)/tests/unit/bench/%.o $(BENCH_OBJS)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcunit $(BENCH_LIBS)
 
+# Guests beside what it makes and removes.
+$(BUILD)/tests/unit/target/test_objects: $(FE_OBJS)
+
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIB)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcunit $(PKG_LIBS)

@@ -22,8 +22,10 @@ struct bdev_base {
 struct bdev_type {
 	/* Its params begin with a struct bdev_params. */
 	struct object_type object;
-	/* Main thread. 0, or -errno with *err set to a sentence. */
+	/* Main thread, or one of its own. 0, or -errno with *err set to a sentence. */
 	int (*create)(const void *params, char err[BDEV_ERR_MAX]);
+	/* create() may take as long as a disk likes, and so has a thread of its own at run time. */
+	bool waits;
 	/*
 	 * Optional: how large it will be; 0: not known, because of an error that is reported
 	 * elsewhere; BDEV_BYTES_UNTOLD. Without it: params->size_bytes.

@@ -81,6 +81,21 @@ static int lock_against_others(const struct file_bdev *f, char err[BDEV_ERR_MAX]
 	return 0;
 }
 
+static void take_out(struct file_bdev *f)
+{
+	struct file_bdev **at;
+
+	pthread_mutex_lock(&lock);
+	for (at = &files; *at && *at != f; at = &(*at)->next)
+		;
+	if (*at) {
+		*at = f->next;
+		/* Not left to close(): the io_uring may hold the file for a moment longer. */
+		lock_fd(f, F_UNLCK);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
 int file_lock(struct file_bdev *f, char err[BDEV_ERR_MAX])
 {
 	const struct file_bdev *rival;
@@ -96,27 +111,20 @@ int file_lock(struct file_bdev *f, char err[BDEV_ERR_MAX])
 			 f->path, rival->bdev.name);
 		rc = -EBUSY;
 	} else {
-		rc = lock_against_others(f, err);
-	}
-	if (!rc) {
+		rc = 0;
 		f->next = files;
 		files = f;
 	}
 	pthread_mutex_unlock(&lock);
+	/* Which takes time: other bdevs come and go meanwhile. */
+	if (!rc)
+		rc = lock_against_others(f, err);
+	if (rc == -EBUSY)
+		take_out(f);
 	return rc;
 }
 
 void file_unlock(struct file_bdev *f)
 {
-	struct file_bdev **at;
-
-	pthread_mutex_lock(&lock);
-	for (at = &files; *at && *at != f; at = &(*at)->next)
-		;
-	if (*at) {
-		*at = f->next;
-		/* Not left to close(): the io_uring may hold the file for a moment longer. */
-		lock_fd(f, F_UNLCK);
-	}
-	pthread_mutex_unlock(&lock);
+	take_out(f);
 }

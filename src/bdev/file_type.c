@@ -237,6 +237,7 @@ const struct bdev_type bdev_file_type = {
 		   .check = check,
 		   .needs = needs},
 	.create = create,
+	.waits = true,
 	.bytes = bytes,
 	.collides = collides,
 };

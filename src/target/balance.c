@@ -33,6 +33,8 @@ struct seen {
 };
 
 struct balance {
+	struct target_controller **controllers; /* in the order in which they were made */
+	size_t ncontrollers;
 	/* By controller its first queue, and one more; and by controller and reactor. */
 	size_t *first;
 	bool *may;
@@ -48,9 +50,9 @@ struct balance {
 
 /* --- making and destroying --- */
 
-static const struct controller_type *type_of(const struct target *t, size_t controller)
+static const struct controller_type *type_of(const struct balance *b, size_t controller)
 {
-	return controller_type_of(t->cfg->controllers[controller].type);
+	return controller_type_of(b->controllers[controller]->object.type);
 }
 
 static bool has_cpu(const struct schema_cpus *cpus, int cpu)
@@ -67,8 +69,8 @@ static void fill(const struct target *t, struct balance *b)
 {
 	size_t i, k;
 
-	for (i = 0; i < t->ncontrollers; i++) {
-		const struct config_controller *c = &t->cfg->controllers[i];
+	for (i = 0; i < b->ncontrollers; i++) {
+		const struct config_controller *c = b->controllers[i]->config;
 		bool *may = &b->may[i * t->nreactors];
 
 		for (k = 0; k < t->nreactors; k++)
@@ -76,7 +78,7 @@ static void fill(const struct target *t, struct balance *b)
 		for (k = b->first[i]; k < b->first[i + 1]; k++) {
 			b->queues[k].place.controller = (unsigned int)i;
 			b->queues[k].number = (unsigned int)(k - b->first[i]);
-			b->queues[k].movable = b->queues[k].number >= type_of(t, i)->fixed_queues;
+			b->queues[k].movable = b->queues[k].number >= type_of(b, i)->fixed_queues;
 			b->queues[k].place.reactor = BALANCE_NOWHERE;
 			b->load[k].may = may;
 		}
@@ -85,6 +87,7 @@ static void fill(const struct target *t, struct balance *b)
 
 static void destroy(struct balance *b)
 {
+	free(b->controllers);
 	free(b->first);
 	free(b->may);
 	free(b->queues);
@@ -105,19 +108,25 @@ static struct seen seen_now(const struct reactor *r)
 static int create(const struct target *t, struct balance **out)
 {
 	struct balance *b = calloc(1, sizeof(*b));
+	struct object *o;
 	size_t i, n;
 
 	if (!b)
 		return -ENOMEM;
 	b->full = BALANCE_NOWHERE;
+	b->rest = SETTLE_LOOKS; /* the first look sees what was done until now */
+	b->controllers = calloc(t->ncontrollers + 1, sizeof(struct target_controller *));
 	b->first = calloc(t->ncontrollers + 1, sizeof(*b->first));
-	if (!b->first)
+	if (!b->first || !b->controllers)
 		goto fail;
-	for (i = 0; i < t->ncontrollers; i++)
+	for (o = t->controllers.first; o; o = o->next)
+		b->controllers[b->ncontrollers++] =
+			container_of(o, struct target_controller, object);
+	for (i = 0; i < b->ncontrollers; i++)
 		b->first[i + 1] =
-			b->first[i] + type_of(t, i)->queues(t->cfg->controllers[i].params);
-	n = b->first[t->ncontrollers];
-	b->may = calloc(t->ncontrollers * t->nreactors + 1, sizeof(*b->may));
+			b->first[i] + type_of(b, i)->queues(b->controllers[i]->config->params);
+	n = b->first[b->ncontrollers];
+	b->may = calloc(b->ncontrollers * t->nreactors + 1, sizeof(*b->may));
 	b->queues = calloc(n + 1, sizeof(*b->queues));
 	b->load = calloc(n + 1, sizeof(*b->load));
 	b->reactors = calloc(t->nreactors, sizeof(*b->reactors));
@@ -151,6 +160,15 @@ void target_balance_stop(struct target *t)
 {
 	if (t->balance)
 		destroy(t->balance);
+	t->balance = NULL;
+}
+
+void target_balance_restart(struct target *t)
+{
+	if (!t->balance)
+		return;
+	target_balance_stop(t);
+	target_balance_start(t);
 }
 
 /* --- looking --- */
@@ -184,10 +202,10 @@ static void see_queue(void *arg, const char *controller, unsigned int number,
 	struct queue *q;
 	size_t i;
 
-	while (b->cursor < t->ncontrollers &&
-	       strcmp(t->cfg->controllers[b->cursor].params->name, controller))
+	while (b->cursor < b->ncontrollers &&
+	       strcmp(b->controllers[b->cursor]->object.name, controller) != 0)
 		b->cursor++;
-	if (b->cursor == t->ncontrollers)
+	if (b->cursor == b->ncontrollers)
 		return;
 	i = b->first[b->cursor] + number;
 	if (i >= b->first[b->cursor + 1])
@@ -217,7 +235,7 @@ static void look(struct target *t)
 	struct balance *b = t->balance;
 	size_t i;
 
-	for (i = 0; i < b->first[t->ncontrollers]; i++) {
+	for (i = 0; i < b->first[b->ncontrollers]; i++) {
 		b->load[i].reactor = BALANCE_NOWHERE;
 		b->queues[i].place.stays -= b->queues[i].place.stays != 0;
 	}
@@ -234,9 +252,9 @@ static void carry_out(const struct target *t, const struct balance_choice *choic
 	struct balance *b = t->balance;
 	struct queue *q = &b->queues[choice->queue];
 	const struct reactor *from = t->reactors[choice->from], *to = t->reactors[choice->to];
-	size_t controller = q->place.controller;
-	const char *name = t->cfg->controllers[controller].params->name;
-	int rc = type_of(t, controller)->move_queue(t->controllers[controller], q->number, to);
+	const struct target_controller *c = b->controllers[q->place.controller];
+	const char *name = c->object.name;
+	int rc = controller_type_of(c->object.type)->move_queue(c->made, q->number, to);
 
 	q->place.stays = rc ? RETRY_LOOKS : STAY_LOOKS;
 	b->rest = SETTLE_LOOKS;
@@ -261,8 +279,10 @@ void target_balance(struct target *t)
 	struct balance_choice choice;
 	bool found;
 
+	if (!b)
+		return;
 	look(t);
-	found = balance_choose(b->load, b->first[t->ncontrollers], b->reactors,
+	found = balance_choose(b->load, b->first[b->ncontrollers], b->reactors,
 			       (uint32_t)t->nreactors, &choice);
 	if (b->rest) {
 		b->rest--;

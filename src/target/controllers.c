@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The controllers of a configuration. */
+/* The controllers of a target: those of its configuration, and those that come and go later. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +12,7 @@
 #include "target/target_internal.h"
 #include "util/log.h"
 #include "util/time.h"
+#include "util/util.h"
 
 static struct reactor *reactor_on(const struct target *t, unsigned int cpu)
 {
@@ -88,43 +89,99 @@ static struct socket_params socket_of(const struct target *t, const struct confi
 	};
 }
 
-/* env->reactors is freed by the caller. */
-static int fill_env(const struct target *t, size_t index, struct controller_env *env)
+static struct target_controller *of(struct object *o)
 {
-	const struct config_controller *c = &t->cfg->controllers[index];
-	const struct schema_cpus *cpus = &c->params->cpus;
+	return container_of(o, struct target_controller, object);
+}
+
+/* env->reactors is freed by the caller. */
+static int fill_env(const struct target_controller *c, struct controller_env *env)
+{
+	const struct target *t = c->object.target;
+	const struct schema_cpus *cpus = &c->config->params->cpus;
 	size_t i;
 
 	*env = (struct controller_env){
-		.cfg = t->cfg,
-		.config = c,
-		.number = (uint16_t)(index + 1),
-		.socket = socket_of(t, c),
+		.cfg = c->cfg,
+		.config = c->config,
+		.number = c->number,
+		.socket = socket_of(t, c->config),
 		.reactors = calloc(cpus->n, sizeof(struct reactor *)),
 		.nreactors = cpus->n,
-		.idle_ns = idle_ns(&c->params->polling),
+		.idle_ns = idle_ns(&c->config->params->polling),
 	};
 	if (!env->reactors)
 		return -ENOMEM;
 	/* Each controller begins on another reactor, so that the first queues are spread, too. */
-	for (i = 0; i < cpus->n; i++)
-		env->reactors[i] = reactor_on(t, cpus->cpu[(i + index) % cpus->n]);
+	for (i = 0; i < cpus->n; i++) {
+		env->reactors[i] = reactor_on(t, cpus->cpu[(i + c->number - 1) % cpus->n]);
+		if (!env->reactors[i])
+			return -ENODEV;
+	}
 	return 0;
 }
 
-static int create(struct target *t, size_t index)
+static int create(struct target_controller *c)
 {
-	const struct config_controller *c = &t->cfg->controllers[index];
 	struct controller_env env;
 	int rc;
 
-	rc = fill_env(t, index, &env);
-	if (rc)
-		return rc;
-	rc = controller_type_of(c->type)->create(c->params, &env, &t->controllers[index]);
+	rc = fill_env(c, &env);
+	if (!rc)
+		rc = controller_type_of(c->object.type)->create(c->config->params, &env, &c->made);
 	free(env.reactors);
 	return rc;
 }
+
+static bool number_is_taken(const struct target *t, uint16_t number)
+{
+	struct object *o;
+
+	for (o = t->controllers.first; o && of(o)->number != number; o = o->next)
+		;
+	return o;
+}
+
+/* The next one that is free: those that were used last are not used again soon. */
+static uint16_t take_number(struct target *t)
+{
+	do
+		t->last_number = t->last_number < CONTROLLER_NUMBER_MAX ? t->last_number + 1 : 1;
+	while (number_is_taken(t, t->last_number));
+	return t->last_number;
+}
+
+/* It is in the list, but not made yet. */
+static struct target_controller *add(struct target *t, const struct config *cfg,
+				     const struct config_controller *config)
+{
+	struct target_controller *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->cfg = cfg;
+	c->config = config;
+	c->number = take_number(t);
+	c->object.target = t;
+	c->object.name = config->params->name;
+	c->object.type = config->type;
+	object_add(&t->controllers, &c->object);
+	t->ncontrollers++;
+	return c;
+}
+
+static void drop(struct target_controller *c)
+{
+	c->object.target->ncontrollers--;
+	object_drop(&c->object.target->controllers, &c->object);
+}
+
+static void destroy(struct target_controller *c)
+{
+	controller_type_of(c->object.type)->destroy(c->made);
+}
+
+/* --- with the target --- */
 
 static int make_socket_dir(const char *dir)
 {
@@ -139,6 +196,7 @@ static int make_socket_dir(const char *dir)
 
 int target_create_controllers(struct target *t)
 {
+	struct target_controller *c;
 	size_t i;
 	int rc;
 
@@ -146,14 +204,17 @@ int target_create_controllers(struct target *t)
 	if (rc)
 		return rc;
 	t->limits = limits_of(t);
-	t->controllers = calloc(t->cfg->ncontrollers, sizeof(*t->controllers));
-	if (!t->controllers)
-		return -ENOMEM;
 	for (i = 0; i < t->cfg->ncontrollers; i++) {
-		rc = create(t, i);
-		if (rc)
+		c = add(t, t->cfg, &t->cfg->controllers[i]);
+		if (!c)
+			return -ENOMEM;
+		rc = create(c);
+		if (rc) {
+			drop(c);
+			free(c);
 			return rc;
-		t->ncontrollers++;
+		}
+		c->object.state = OBJECT_LIVES;
 	}
 	passed_sockets_finish();
 	return 0;
@@ -161,13 +222,88 @@ int target_create_controllers(struct target *t)
 
 void target_destroy_controllers(struct target *t)
 {
-	size_t i;
+	struct target_controller *c;
 
 	/* Their sessions end side by side. */
-	if (t->ncontrollers)
+	if (t->controllers.first)
 		listeners_stop(t->loop);
-	for (i = 0; i < t->ncontrollers; i++)
-		controller_type_of(t->cfg->controllers[i].type)->destroy(t->controllers[i]);
-	t->ncontrollers = 0;
-	free(t->controllers);
+	while (t->controllers.first) {
+		c = of(t->controllers.first);
+		destroy(c);
+		drop(c);
+		free(c);
+	}
+}
+
+/* --- coming and going later --- */
+
+static const char *check_new(const struct target *t, const struct config_controller *config,
+			     int *rc)
+{
+	*rc = 0;
+	if (t->stopping)
+		*rc = -ESHUTDOWN;
+	else if (object_find(&t->controllers, config->params->name))
+		*rc = -EEXIST;
+	else if (t->ncontrollers >= CONFIG_CONTROLLERS_MAX)
+		*rc = -ENOSPC;
+	return *rc == -ESHUTDOWN ? "the target is being stopped"
+	       : *rc == -EEXIST	 ? "there is a controller of that name already"
+				 : "there are as many controllers as there may be";
+}
+
+void target_create_controller(struct target *t, const struct config *cfg,
+			      const struct config_controller *config, target_done_fn done,
+			      void *arg)
+{
+	struct target_controller *c;
+	const char *text;
+	int rc;
+
+	text = check_new(t, config, &rc);
+	if (rc) {
+		done(arg, rc, text);
+		return;
+	}
+	c = add(t, cfg, config);
+	if (!c) {
+		done(arg, -ENOMEM, "out of memory");
+		return;
+	}
+	object_begin(&c->object, OBJECT_STARTS, done, arg);
+	rc = create(c);
+	if (rc)
+		drop(c);
+	target_balance_restart(t);
+	object_end(&c->object, rc ? OBJECT_ENDS : OBJECT_LIVES, rc, rc ? strerror(-rc) : "");
+	if (rc)
+		free(c);
+}
+
+/* Its session is over, and nobody can begin another one. */
+static void removed(void *arg)
+{
+	struct target_controller *c = arg;
+
+	destroy(c);
+	drop(c);
+	target_balance_restart(c->object.target);
+	log_info("%s: removed", c->object.name);
+	object_end(&c->object, OBJECT_ENDS, 0, "");
+	free(c);
+}
+
+void target_remove_controller(struct target *t, const char *name, target_done_fn done, void *arg)
+{
+	struct object *o = object_find(&t->controllers, name);
+	char err[OBJECT_ERR_MAX];
+	int rc = object_check_removal(o, "controller", name, err);
+
+	if (rc) {
+		done(arg, rc, err);
+		return;
+	}
+	object_begin(o, OBJECT_ENDS, done, arg);
+	o->ended = (struct loop_work){.fn = removed, .arg = of(o)};
+	listener_end_begin(listener_find(name), t->main, &o->ended);
 }

@@ -128,6 +128,7 @@ bool target_stop(struct target *t)
 
 	if (!t)
 		return true;
+	target_finish_objects(t);
 	target_balance_stop(t);
 	target_destroy_controllers(t);
 	loop_stop(t->loop);

@@ -53,6 +53,30 @@ int target_start_watch_end(struct target_start_watch *w, struct target_deadline 
 /* The main thread's: for main() to run, from the start to the stop. */
 struct loop *target_main_loop(const struct target *t);
 
+/*
+ * Objects come and go while the target is there: bdevs (a split with all of its parts) and
+ * controllers, of a configuration that has been checked as a whole and outlives them; it need not
+ * be the target's. What they need must be there: a bdev's base, a controller's bdevs, and its CPUs'
+ * reactors.
+ *
+ * done() is called once, on the main thread, perhaps inside the call: 0, or -errno and a sentence.
+ * What takes time goes on meanwhile: a disk that is looked at, a guest's I/O that is to end. It
+ * ends while target_main_loop() is run. A name is free again when the removal is done.
+ *
+ * -EEXIST, -ENOENT: the name; -EBUSY: the object is just being made or removed, or a bdev has a
+ * user, whom the text names; -ESHUTDOWN: target_stop() has begun; or what the making came to.
+ */
+typedef void (*target_done_fn)(void *arg, int rc, const char *text);
+void target_create_bdev(struct target *t, const struct config_bdev *config, target_done_fn done,
+			void *arg);
+void target_remove_bdev(struct target *t, const char *name, target_done_fn done, void *arg);
+/* `cfg` is the one that has it. */
+void target_create_controller(struct target *t, const struct config *cfg,
+			      const struct config_controller *config, target_done_fn done,
+			      void *arg);
+/* Its front-end is disconnected, if it has one. */
+void target_remove_controller(struct target *t, const char *name, target_done_fn done, void *arg);
+
 /* Whether target_balance() does anything. */
 bool target_balances(const struct target *t);
 /*
