@@ -59,7 +59,7 @@ static void part_of_part(void)
 /* As many levels as there may be, of both types; and one more. */
 static void all_levels(void)
 {
-	char list[2048] = " - {name: l0, type: malloc, size: 8MiB}\n", name[8] = "l0";
+	char list[2048] = " - {name: l0, type: malloc, size: 8MiB}\n", name[16] = "l0";
 	char err[BDEV_ERR_MAX];
 
 	for (int i = 1; i <= BDEV_LEVELS_MAX; i++) {
