@@ -60,8 +60,11 @@ static bool ready(struct reactor_part *part, struct reactor_op *base)
 		return false;
 	}
 	vnvme_drain_end(g);
-	base->then = op->then ? &op->then->part : NULL;
-	op->then = NULL;
+	/* Of an operation in one group; others' groups must not write to it side by side. */
+	if (op->then) {
+		base->then = &op->then->part;
+		op->then = NULL;
+	}
 	return true;
 }
 
