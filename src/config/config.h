@@ -40,6 +40,8 @@
 #define CONFIG_MAPPED_MAX	  (UINT64_C(1) << 46)
 #define CONFIG_REGIONS_MIN	  8
 #define CONFIG_REGIONS_MAX	  GUEST_MEM_MAX_REGIONS
+#define CONFIG_DESCRIPTORS_MIN	  4
+#define CONFIG_DESCRIPTORS_MAX	  512
 #define CONFIG_REQUEST_MEMORY_MIN (UINT64_C(1) << 20)
 #define CONFIG_REQUEST_MEMORY_MAX (UINT64_C(1) << 30)
 
@@ -74,6 +76,7 @@ struct config_limits {
 	uint32_t sessions_per_second, messages_per_second;
 	uint64_t mapped_memory; /* bytes; 0: a share of the address space */
 	uint32_t regions;	/* 0: a share of what the kernel allows */
+	uint32_t descriptors;	/* 0: as many as its queues can have */
 };
 
 struct config_target {

@@ -59,6 +59,10 @@ static const struct schema_key limits_keys[] = {
 	 .dflt_doc = "what vm.max_map_count allows, divided by the number of controllers, but 16 "
 		     "at least",
 	 .doc = "Regions of it; more are refused."},
+	{"descriptors", &schema_uint32, FIELD(config_limits, descriptors),
+	 .min = CONFIG_DESCRIPTORS_MIN, .max = CONFIG_DESCRIPTORS_MAX, .unit = "eventfds",
+	 .dflt_doc = "two for each of its queues",
+	 .doc = "What is kept of the file descriptors that it sends; more are refused."},
 	{0},
 };
 

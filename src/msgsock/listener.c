@@ -279,6 +279,7 @@ int listener_open(struct listener *l, const struct socket_params *p, const struc
 		.source = {.ready = on_connection, .arg = l, .fd = -1},
 		.pause = {.fn = pause_over, .arg = l},
 		.rate = {.per_second = p->limits.sessions_per_second, .at_once_ns = NS_PER_SEC},
+		.fds = {.limit = p->limits.descriptors},
 	};
 	snprintf(l->name, sizeof(l->name), "%s", p->name);
 	l->closer = fd_closer_create();

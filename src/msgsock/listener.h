@@ -11,6 +11,7 @@
 
 #include "loop/loop.h"
 #include "msgsock/rate.h"
+#include "msgsock/session_fds.h"
 #include "msgsock/session_stats.h"
 #include "util/fd_closer.h"
 #include "util/log.h"
@@ -48,6 +49,7 @@ struct listener {
 	struct loop *end_on;
 	uint64_t told_ns; /* when there last was no descriptor for a peer */
 	struct session_stats stats;
+	struct session_fds fds;		/* of the session; its owner counts them */
 	struct fd_closer *closer;	/* of what came from the controller's front-ends */
 	struct listener *next, **prevp; /* in the list of all; main thread */
 };

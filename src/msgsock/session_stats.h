@@ -15,12 +15,18 @@ struct session_stats {
 	uint64_t sessions_delayed; /* times that sessions_per_second was exceeded */
 	uint64_t messages_delayed; /* times that messages_per_second was exceeded */
 	uint64_t mapped_bytes, regions; /* now */
+	uint64_t descriptors;		/* kept of those that were sent; now */
 };
 
 static inline void session_stats_memory(struct session_stats *s, uint64_t bytes, uint64_t regions)
 {
 	__atomic_store_n(&s->mapped_bytes, bytes, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->regions, regions, __ATOMIC_RELAXED);
+}
+
+static inline void session_stats_descriptors(struct session_stats *s, uint64_t n)
+{
+	__atomic_store_n(&s->descriptors, n, __ATOMIC_RELAXED);
 }
 
 #endif

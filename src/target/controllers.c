@@ -59,6 +59,7 @@ static struct session_limits limits_of(const struct target *t)
 		.messages_per_second = l->messages_per_second,
 		.mapped_memory = l->mapped_memory,
 		.regions = l->regions,
+		.descriptors = l->descriptors,
 	};
 	struct host_limits host;
 

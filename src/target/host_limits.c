@@ -125,12 +125,15 @@ void host_limits_get(const char *root, struct host_limits *out)
 #define TASKS_PROCESS 16
 #define TASKS_REACTOR 9
 
-static void add_needs(const struct object_type *type, const void *params, struct host_needs *out)
+static void add_needs(const struct object_type *type, const void *params, uint64_t files_most,
+		      struct host_needs *out)
 {
 	struct object_needs needs = {0};
 
 	if (type->needs)
 		type->needs(params, &needs);
+	if (needs.files_all > files_most)
+		needs.files_all = files_most;
 	out->files_idle += needs.files_idle;
 	out->files_all += needs.files_idle + needs.files_all;
 	out->memory += needs.memory;
@@ -139,6 +142,7 @@ static void add_needs(const struct object_type *type, const void *params, struct
 
 void host_needs_get(const struct config *cfg, struct host_needs *out)
 {
+	uint32_t kept = cfg->target.limits.descriptors;
 	size_t i;
 
 	*out = (struct host_needs){
@@ -150,9 +154,10 @@ void host_needs_get(const struct config *cfg, struct host_needs *out)
 	out->files_idle += FILES_CONTROLLER * cfg->ncontrollers;
 	out->files_all = out->files_idle + FILES_SESSION * cfg->ncontrollers;
 	for (i = 0; i < cfg->nbdevs; i++)
-		add_needs(cfg->bdevs[i].type, cfg->bdevs[i].params, out);
+		add_needs(cfg->bdevs[i].type, cfg->bdevs[i].params, UINT64_MAX, out);
 	for (i = 0; i < cfg->ncontrollers; i++)
-		add_needs(cfg->controllers[i].type, cfg->controllers[i].params, out);
+		add_needs(cfg->controllers[i].type, cfg->controllers[i].params,
+			  kept ? kept : UINT64_MAX, out);
 }
 
 /* --- whether it is enough --- */

@@ -107,7 +107,7 @@ static void print_session(void *arg, const char *controller, const struct sessio
 {
 	const uint64_t columns[] = {
 		s->sessions,	     s->messages,     s->refused, s->sessions_delayed,
-		s->messages_delayed, s->mapped_bytes, s->regions,
+		s->messages_delayed, s->mapped_bytes, s->regions, s->descriptors,
 	};
 	FILE *f = arg;
 	size_t i;
@@ -208,7 +208,7 @@ void target_print_stats(const struct target *t)
 	static const char *const memory[] = {"bytes", "peak_bytes", "waits"};
 	static const char *const session[] = {
 		"sessions",  "messages",     "refused", "held_back",
-		"held_msgs", "mapped_bytes", "regions",
+		"held_msgs", "mapped_bytes", "regions", "descriptors",
 	};
 	static const char *const bdev[] = {
 		"reads",     "read_bytes", "writes", "write_bytes", "flushes",	"discards",

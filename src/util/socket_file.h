@@ -17,6 +17,7 @@ struct session_limits {
 	uint64_t sessions_per_second, messages_per_second;
 	uint64_t mapped_memory; /* bytes */
 	uint32_t regions;
+	uint32_t descriptors; /* that are kept */
 };
 
 struct socket_params {

@@ -67,6 +67,23 @@ static bool set_ok(const struct vfio_user *vu, const struct vfio_user_irq_set *s
 	return true;
 }
 
+/* Whether those that are not there yet may come. */
+static bool may_keep(struct vfio_user *vu, const struct vfio_user_irq_set *s)
+{
+	const struct session_fds *fds = &vu->listener.fds;
+	uint32_t i, n = fds->n;
+
+	for (i = 0; i < vu->ms.nfds; i++)
+		n += !session_fds_there(fds, s->start + i);
+	if (!fds->limit || n <= fds->limit || n == fds->n)
+		return true;
+	vfio_user_warn(vu,
+		       "%s: DEVICE_SET_IRQS refused: it would be %u eventfds of the client's that "
+		       "are kept, and the limit is %u (target.limits.descriptors)",
+		       vu->name, n, fds->limit);
+	return false;
+}
+
 /* A reactor will write to it: that must not block. */
 static int take_eventfd(struct vfio_user *vu, unsigned int i)
 {
@@ -85,6 +102,7 @@ static int set_vector(struct vfio_user *vu)
 {
 	uint32_t i = vu->done;
 	struct vfio_user_irq_set s;
+	int fd;
 
 	memcpy(&s, vu->payload, sizeof(s));
 	if (!(s.flags & VFIO_USER_SET_EVENTFD)) { /* all of them are taken away */
@@ -95,8 +113,9 @@ static int set_vector(struct vfio_user *vu)
 		return 0;
 	vu->done++;
 	vfio_user_later(vu, set_vector);
-	if (!vnvme_set_irq_begin(vu->ctrl, s.start + i, vu->ms.nfds ? take_eventfd(vu, i) : -1,
-				 vfio_user_ended, vu))
+	fd = vu->ms.nfds ? take_eventfd(vu, i) : -1;
+	session_fds_set(&vu->listener.fds, &vu->listener.stats, s.start + i, fd >= 0);
+	if (!vnvme_set_irq_begin(vu->ctrl, s.start + i, fd, vfio_user_ended, vu))
 		return VFIO_USER_LATER;
 	vu->waiting = false;
 	return -EINVAL;
@@ -139,6 +158,8 @@ int vfio_user_set_irqs(struct vfio_user *vu, uint32_t size)
 	/* Masks are the client's; what is not MSI-X is never raised. */
 	if (s.index != VFIO_USER_IRQ_MSIX || !(s.flags & VFIO_USER_SET_TRIGGER))
 		return 0;
+	if (s.flags & VFIO_USER_SET_EVENTFD && !may_keep(vu, &s))
+		return -ENOSPC;
 	vu->done = 0;
 	return s.flags & VFIO_USER_SET_EVENTFD || !s.count ? set_vector(vu) : trigger(vu);
 }

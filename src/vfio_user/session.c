@@ -103,6 +103,7 @@ static int over(struct vfio_user *vu)
 {
 	vfio_user_dma_drop(vu);
 	vfio_user_bar_end(vu);
+	session_fds_clear(&vu->listener.fds, &vu->listener.stats);
 	pci_config_reset(&vu->pci);
 	vu->open = false;
 	vu->ending = false;

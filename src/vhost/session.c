@@ -65,6 +65,7 @@ static enum vhost_result over(struct vhost_socket *sock)
 {
 	sock->ops->disconnected(sock->arg);
 	vhost_vrings_reset(sock);
+	session_fds_clear(&sock->listener.fds, &sock->listener.stats);
 	vhost_memory_drop(sock);
 	sock->features = 0;
 	sock->open = false;

@@ -154,6 +154,10 @@ void vhost_inflight_drop(struct vhost_socket *sock);
 /* wire.c */
 bool vhost_wire_close_fds(struct vhost_wire_msg *msg, struct fd_closer *closer);
 bool vhost_wire_check_fds(struct vhost_socket *sock, const struct vhost_wire_msg *msg);
+/* Of SET_VRING_KICK, _CALL and _ERR: one eventfd, or none, and whether it may be kept. */
+bool vhost_wire_check_eventfd(struct vhost_socket *sock, const struct vhost_wire_msg *msg);
+/* From now on an eventfd is kept of such a message, or none. */
+void vhost_wire_keeps(struct vhost_socket *sock, uint32_t request, uint32_t index, bool there);
 bool vhost_wire_check_mem_table(struct vhost_socket *sock, const struct vhost_wire_msg *msg);
 bool vhost_wire_check_region(struct vhost_socket *sock, uint32_t i,
 			     const struct vhost_wire_region *r, int fd);

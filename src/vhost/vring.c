@@ -6,7 +6,6 @@
  * are known and it is enabled, each for itself.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -299,6 +298,7 @@ static enum vhost_result base_is_known(struct vhost_socket *sock)
 	/* Stopped: it starts again with a new kick. */
 	v->has_kick = false;
 	close_fd(&v->kick_fd);
+	vhost_wire_keeps(sock, VHOST_USER_SET_VRING_KICK, msg->payload.state.index, false);
 	msg->payload.state.num = v->base;
 	return reply(msg, sizeof(msg->payload.state));
 }
@@ -314,22 +314,6 @@ static enum vhost_result get_base(struct vhost_socket *sock, struct vhost_wire_m
 }
 
 /* --- eventfds --- */
-
-/* One eventfd, made non-blocking, or none. */
-static bool eventfd_ok(struct vhost_socket *sock, const struct vhost_wire_msg *msg)
-{
-	bool nofd = msg->payload.u64 & VHOST_USER_VRING_NOFD;
-
-	if (msg->size == sizeof(msg->payload.u64) && msg->nfds == (nofd ? 0 : 1) &&
-	    (nofd ||
-	     (fd_is_eventfd(msg->fds[0]) && !fcntl(msg->fds[0], F_SETFL, O_NONBLOCK | O_RDWR))))
-		return true;
-	vhost_warn(sock,
-		   "%s: queue %u: the file descriptor must be one eventfd, or none with the "
-		   "flag for it",
-		   sock->name, (unsigned int)(msg->payload.u64 & VHOST_USER_VRING_INDEX));
-	return false;
-}
 
 /* It is nobody's else from now on; -1: none. */
 static int take_fd(struct vhost_wire_msg *msg)
@@ -348,6 +332,7 @@ static enum vhost_result change_kick(struct vhost_socket *sock)
 
 	close_fd(&v->kick_fd);
 	v->kick_fd = take_fd(&sock->msg);
+	vhost_wire_keeps(sock, VHOST_USER_SET_VRING_KICK, index, v->kick_fd >= 0);
 	v->has_kick = true;
 	start_if_ready(sock, index);
 	return vhost_wait(sock, ok);
@@ -364,7 +349,7 @@ static enum vhost_result set_fd(struct vhost_socket *sock, struct vhost_wire_msg
 	uint32_t index = (uint32_t)(msg->payload.u64 & VHOST_USER_VRING_INDEX);
 	struct vring_state *v = vring_of(sock, msg, sizeof(msg->payload.u64), index);
 
-	if (!v || !eventfd_ok(sock, msg))
+	if (!v || !vhost_wire_check_eventfd(sock, msg))
 		return VHOST_REFUSE;
 	if (msg->request == VHOST_USER_SET_VRING_ERR)
 		return VHOST_OK;
@@ -374,6 +359,7 @@ static enum vhost_result set_fd(struct vhost_socket *sock, struct vhost_wire_msg
 	}
 	sock->old_call_fd = v->call_fd;
 	v->call_fd = take_fd(msg);
+	vhost_wire_keeps(sock, VHOST_USER_SET_VRING_CALL, index, v->call_fd >= 0);
 	if (v->started)
 		sock->ops->vring_call(sock->arg, index, v->call_fd, vhost_begin(sock, &v->wait));
 	return vhost_wait(sock, call_changed);
@@ -382,14 +368,19 @@ static enum vhost_result set_fd(struct vhost_socket *sock, struct vhost_wire_msg
 enum vhost_result vhost_vring_fd_message(struct vhost_socket *sock)
 {
 	struct vhost_wire_msg *msg = &sock->msg;
+	unsigned int index = (unsigned int)(msg->payload.u64 & VHOST_USER_VRING_INDEX);
 	int (*set)(void *arg, unsigned int vring, int fd, struct vhost_ended ended) =
 		msg->request == VHOST_USER_SET_VRING_CALL ? sock->ops->call_fd : sock->ops->kick_fd;
+	bool there = msg->nfds;
 
-	if (!eventfd_ok(sock, msg))
+	if (!vhost_wire_check_eventfd(sock, msg))
 		return VHOST_REFUSE;
-	if (set && set(sock->arg, (unsigned int)(msg->payload.u64 & VHOST_USER_VRING_INDEX),
-		       take_fd(msg), vhost_begin(sock, &sock->wait)))
+	if (!set)
+		return VHOST_OK;
+	if (set(sock->arg, index, take_fd(msg), vhost_begin(sock, &sock->wait)))
 		vhost_not_begun(sock);
+	else
+		vhost_wire_keeps(sock, msg->request, index, there);
 	return vhost_wait(sock, ok);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Checks of what came over the socket, before anything is done about it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -47,6 +48,55 @@ bool vhost_wire_check_fds(struct vhost_socket *sock, const struct vhost_wire_msg
 		   sock->name, msg->request, msg->nfds, most[msg->request]);
 	return false;
 }
+
+/* --- eventfds --- */
+
+/* One eventfd, made non-blocking, or none. */
+static bool is_eventfd(struct vhost_socket *sock, const struct vhost_wire_msg *msg)
+{
+	bool nofd = msg->payload.u64 & VHOST_USER_VRING_NOFD;
+
+	if (msg->size == sizeof(msg->payload.u64) && msg->nfds == (nofd ? 0 : 1) &&
+	    (nofd ||
+	     (fd_is_eventfd(msg->fds[0]) && !fcntl(msg->fds[0], F_SETFL, O_NONBLOCK | O_RDWR))))
+		return true;
+	vhost_warn(sock,
+		   "%s: queue %u: the file descriptor must be one eventfd, or none with the "
+		   "flag for it",
+		   sock->name, (unsigned int)(msg->payload.u64 & VHOST_USER_VRING_INDEX));
+	return false;
+}
+
+/* Among those that a session keeps. */
+static uint32_t number_of(uint32_t request, uint32_t index)
+{
+	return 2 * index + (request == VHOST_USER_SET_VRING_KICK);
+}
+
+void vhost_wire_keeps(struct vhost_socket *sock, uint32_t request, uint32_t index, bool there)
+{
+	session_fds_set(&sock->listener.fds, &sock->listener.stats, number_of(request, index),
+			there);
+}
+
+bool vhost_wire_check_eventfd(struct vhost_socket *sock, const struct vhost_wire_msg *msg)
+{
+	const struct session_fds *fds = &sock->listener.fds;
+	uint32_t index = (uint32_t)(msg->payload.u64 & VHOST_USER_VRING_INDEX);
+
+	if (!is_eventfd(sock, msg))
+		return false;
+	if (!msg->nfds || msg->request == VHOST_USER_SET_VRING_ERR ||
+	    session_fds_may_come(fds, number_of(msg->request, index)))
+		return true;
+	vhost_warn(sock,
+		   "%s: message %u for queue %u refused: %u eventfds of the front-end's are kept, "
+		   "the most possible (target.limits.descriptors)",
+		   sock->name, msg->request, index, fds->n);
+	return false;
+}
+
+/* --- memory --- */
 
 bool vhost_wire_check_region(struct vhost_socket *sock, uint32_t i,
 			     const struct vhost_wire_region *r, int fd)

@@ -338,6 +338,61 @@ def limits(case):
     other.ping()
 
 
+def counters_of(process, name):
+    """The columns of a controller's row."""
+    rows = process.said().count("log stderr ")
+    process.send_signal(signal.SIGUSR1)
+    await_(lambda: process.said().count("log stderr ") > rows, "the counters")
+    row = [line for line in process.said().splitlines() if line.startswith(f"session {name} ")][-1]
+    return row.split()[2:]
+
+
+def descriptors(case):
+    """Of eventfds so many are kept; more are refused, others in their place are not."""
+    config = case.configure(KINDS, 1, ", limits: {descriptors: 4}")
+    config.write_text(config.read_text("utf-8").replace("io_queues: 2", "io_queues: 8"), "utf-8")
+    process = case.start(config)
+    before = open_files(process)
+    memory = Memory()
+    case.stack.callback(memory.close)
+    peers = {kind: CLASSES[kind](case.path(kind, 0)) for kind in KINDS}
+    for peer in peers.values():
+        case.stack.callback(peer.close)
+        peer.open(memory)
+
+    def eventfds(kind, first, count):
+        """Whether they are taken."""
+        if kind == "vfio":
+            try:
+                peers[kind].ask(8, struct.pack("<IIIII", 20, 0x24, 2, first, count), [memory.eventfd] * count)
+            except Failure as error:
+                check("error 28" in str(error), str(error))
+                return False
+            return True
+        answers = set()
+        for i in range(first, first + count):
+            peers[kind].send(SET_VRING_CALL, struct.pack("<Q", i), NEED_REPLY, [memory.eventfd])
+            answers.add(peers[kind].answer())
+        return answers == {struct.pack("<Q", 0)}
+
+    # Of a virtqueue there are a kick and a call already.
+    check(eventfds("blk", 0, 2) and eventfds("scsi", 0, 2), "virtqueues' eventfds are refused")
+    peers["blk"].order(SET_VRING_KICK, struct.pack("<Q", 1), [memory.eventfd])
+    check(not eventfds("scsi", 1, 3), "one more was taken")
+    check(eventfds("blk", 0, 2), "others in their place are refused")
+    check(eventfds("nvme", 0, 4) and eventfds("vfio", 0, 3), "vectors' eventfds are refused")
+    check(not eventfds("nvme", 8, 1) and not eventfds("vfio", 2, 3), "more vectors' were taken")
+    check(eventfds("vfio", 1, 3), "one more vector's, and others in place of two, are refused")
+    for kind in KINDS:
+        equal(counters_of(process, f"{kind}0")[7], "4", f"descriptors of {kind}0")
+    check("target.limits.descriptors" in process.said(), "no line names the limit")
+    for peer in peers.values():
+        peer.ping()
+        peer.close()
+    await_(lambda: open_files(process) <= before, "the descriptors' end")
+    await_(lambda: {counters_of(process, f"{kind}0")[7] for kind in KINDS} == {"-"}, "counters of 0")
+
+
 # As systemd does it: descriptors from 3 on, for this process.
 PASS_SOCKETS = """
 import os, sys
@@ -378,5 +433,5 @@ def passed_sockets(case):
 
 
 if __name__ == "__main__":
-    sys.exit(case_runner.main("many", Case, [all_at_once, no_more_files, limits,
+    sys.exit(case_runner.main("many", Case, [all_at_once, no_more_files, limits, descriptors,
                                             passed_sockets]))

@@ -40,6 +40,7 @@ static void defaults(void)
 	CU_ASSERT_EQUAL(cfg->target.limits.messages_per_second, 20000);
 	CU_ASSERT_EQUAL(cfg->target.limits.mapped_memory, 0);
 	CU_ASSERT_EQUAL(cfg->target.limits.regions, 0);
+	CU_ASSERT_EQUAL(cfg->target.limits.descriptors, 0);
 	CU_ASSERT_EQUAL(cfg->nbdevs, 1);
 	bdev = &cfg->bdevs[0];
 	CU_ASSERT_STRING_EQUAL(TYPE_OF(bdev), "malloc");
@@ -69,7 +70,7 @@ static void target_values(void)
 						 "  cpus: [1, 0]\n"
 						 "  poll: busy\n"
 						 "  log: {burst: 7, object_rate: 1000000}\n"
-						 "  limits: {mapped_memory: 2TiB, regions: 8}\n"
+						 "  limits: {mapped_memory: 2TiB, regions: 8, descriptors: 4}\n"
 						 "  poll_idle_us: 0\n" RAM CTRL);
 	const struct config_target *t;
 
@@ -88,6 +89,7 @@ static void target_values(void)
 	CU_ASSERT_EQUAL(t->polling.idle_us, 0);
 	CU_ASSERT_EQUAL(t->limits.mapped_memory, 2ull << 40);
 	CU_ASSERT_EQUAL(t->limits.regions, 8);
+	CU_ASSERT_EQUAL(t->limits.descriptors, 4);
 	CU_ASSERT_EQUAL(t->limits.sessions_per_second, 500);
 	CU_ASSERT_EQUAL(t->log.burst, 7);
 	CU_ASSERT_EQUAL(t->log.rate, 50);

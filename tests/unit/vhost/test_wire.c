@@ -269,6 +269,48 @@ static void close_odd_fds(void)
 	CU_ASSERT_TRUE(vhost_wire_close_fds(&msg, NULL));
 }
 
+/* --- eventfds that are kept --- */
+
+static bool eventfd_may_come(uint32_t request, uint32_t index, int fd)
+{
+	struct vhost_wire_msg msg = {
+		.request = request, .size = sizeof(msg.payload.u64), .nfds = fd >= 0, .fds = {fd}};
+
+	msg.payload.u64 = index | (fd < 0 ? VHOST_USER_VRING_NOFD : 0);
+	return vhost_wire_check_eventfd(&sock, &msg);
+}
+
+static void kept_eventfds(void)
+{
+	const uint32_t kick = VHOST_USER_SET_VRING_KICK, call = VHOST_USER_SET_VRING_CALL;
+	const struct session_stats *stats = &sock.listener.stats;
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	sock.listener.fds.limit = 2;
+	CU_ASSERT_TRUE(eventfd_may_come(kick, 0, fd));
+	vhost_wire_keeps(&sock, kick, 0, true);
+	CU_ASSERT_TRUE(eventfd_may_come(call, 255, fd));
+	vhost_wire_keeps(&sock, call, 255, true);
+	vhost_wire_keeps(&sock, call, 255, true);
+	CU_ASSERT_EQUAL(stats->descriptors, 2);
+	/* No more; others for those, none at all, and what is not kept. */
+	CU_ASSERT_FALSE(eventfd_may_come(call, 0, fd));
+	CU_ASSERT_FALSE(eventfd_may_come(kick, 255, fd));
+	CU_ASSERT_TRUE(eventfd_may_come(kick, 0, fd));
+	CU_ASSERT_TRUE(eventfd_may_come(call, 255, fd));
+	CU_ASSERT_TRUE(eventfd_may_come(call, 0, -1));
+	CU_ASSERT_TRUE(eventfd_may_come(VHOST_USER_SET_VRING_ERR, 0, fd));
+	vhost_wire_keeps(&sock, kick, 0, false);
+	vhost_wire_keeps(&sock, kick, 1, false);
+	CU_ASSERT_EQUAL(stats->descriptors, 1);
+	CU_ASSERT_TRUE(eventfd_may_come(kick, 255, fd));
+	session_fds_clear(&sock.listener.fds, &sock.listener.stats);
+	CU_ASSERT_EQUAL(stats->descriptors, 0);
+	sock.listener.fds.limit = 0;
+	CU_ASSERT_TRUE(eventfd_may_come(kick, 255, fd));
+	close(fd);
+}
+
 static const struct test_case cases[] = {
 	{"regions", regions},
 	{"empty_region", empty_region},
@@ -277,6 +319,7 @@ static const struct test_case cases[] = {
 	{"one_bad_fd", one_bad_fd},
 	{"close_fds", close_fds},
 	{"close_odd_fds", close_odd_fds},
+	{"kept_eventfds", kept_eventfds},
 };
 
 TEST_MAIN("wire", cases)
