@@ -15,8 +15,8 @@
 
 #include "../tools.h"
 #include "bdev/bdev_backends.h"
-#include "nvme/ctrl.h"
 #include "nvme/cq.h"
+#include "nvme/ctrl.h"
 #include "nvme/group.h"
 #include "nvme/sq.h"
 
