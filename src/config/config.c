@@ -167,17 +167,6 @@ int config_set_socket_dir(struct config *cfg, const char *dir, char **errors_out
 	return *errors_out ? -EINVAL : -ENOMEM;
 }
 
-bool config_gives(const struct config *cfg, const void *field)
-{
-	return schema_places_has(&cfg->priv->places, field);
-}
-
-struct schema_pos config_locate(const struct config *cfg, const void *field,
-				struct schema_pos fallback)
-{
-	return schema_places_find(&cfg->priv->places, field, fallback);
-}
-
 char *config_dump(const struct config *cfg)
 {
 	struct schema_arena arena = {0};
