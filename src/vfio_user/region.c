@@ -111,6 +111,13 @@ int vfio_user_answer_write(struct vfio_user *vu)
 	return 0;
 }
 
+int vfio_user_function_reset(struct vfio_user *vu, int (*resume)(struct vfio_user *vu))
+{
+	vfio_user_bar_reset(vu);
+	pci_config_reset(&vu->pci);
+	return vu->stopped ? resume(vu) : vfio_user_wait_stop(vu, resume);
+}
+
 static int answer_flr(struct vfio_user *vu)
 {
 	return vfio_user_function_reset(vu, vfio_user_answer_write);

@@ -36,57 +36,6 @@ static void waited(void *arg)
 	}
 }
 
-/* Any thread. */
-void vfio_user_ended(void *arg)
-{
-	struct vfio_user *vu = arg;
-
-	vu->wait_work = (struct loop_work){.fn = waited, .arg = vu};
-	loop_post(vu->loop, &vu->wait_work);
-}
-
-int vfio_user_later(struct vfio_user *vu, int (*resume)(struct vfio_user *vu))
-{
-	vu->waiting = true;
-	vu->resume = resume;
-	return VFIO_USER_LATER;
-}
-
-int vfio_user_wait_reset(struct vfio_user *vu, int (*resume)(struct vfio_user *vu))
-{
-	int rc = vfio_user_later(vu, resume);
-
-	vnvme_reset_begin(vu->ctrl, vfio_user_ended, vu);
-	return rc;
-}
-
-int vfio_user_wait_memory(struct vfio_user *vu, int (*resume)(struct vfio_user *vu))
-{
-	int rc = vfio_user_later(vu, resume);
-
-	vu->memory_stopped = true;
-	vnvme_memory_stop_begin(vu->ctrl, vfio_user_ended, vu);
-	return rc;
-}
-
-int vfio_user_wait_stop(struct vfio_user *vu, int (*resume)(struct vfio_user *vu))
-{
-	int rc = vfio_user_later(vu, resume);
-
-	vu->stopped = true;
-	vnvme_stop_begin(vu->ctrl, vfio_user_ended, vu);
-	return rc;
-}
-
-int vfio_user_wait_start(struct vfio_user *vu, int (*resume)(struct vfio_user *vu))
-{
-	int rc = vfio_user_later(vu, resume);
-
-	vu->stopped = false;
-	vnvme_start_begin(vu->ctrl, vfio_user_ended, vu);
-	return rc;
-}
-
 /* The changes that came together are done: the controller may use its memory. */
 static int start_memory(struct vfio_user *vu, int (*resume)(struct vfio_user *vu))
 {
@@ -291,6 +240,7 @@ void vfio_user_session_begin(struct vfio_user *vu, int fd)
 		return;
 	}
 	vu->open = true;
+	vu->wait_work = (struct loop_work){.fn = waited, .arg = vu};
 	vu->accepted_fd = fd;
 	vu->negotiated = false;
 	vu->client_takes_fds = true;

@@ -133,6 +133,8 @@ int vfio_user_negotiate(struct vfio_user *vu, uint32_t size);
 void vfio_user_session_begin(struct vfio_user *vu, int fd);
 /* Closes the socket and begins to detach the controller; vfio_user_session_over() follows. */
 void vfio_user_session_end(struct vfio_user *vu);
+
+/* wait.c */
 /* Something is about to be begun, whose end is told by vfio_user_ended(vu); then `resume`. */
 int vfio_user_later(struct vfio_user *vu, int (*resume)(struct vfio_user *vu));
 void vfio_user_ended(void *arg);
@@ -160,6 +162,8 @@ int vfio_user_bar_read(struct vfio_user *vu);
 int vfio_user_bar_write(struct vfio_user *vu);
 
 /* region.c, irq.c */
+/* The function as after a reset; its queues are gone. Then `resume`. */
+int vfio_user_function_reset(struct vfio_user *vu, int (*resume)(struct vfio_user *vu));
 int vfio_user_answer_write(struct vfio_user *vu);
 int vfio_user_region_info(struct vfio_user *vu, uint32_t size);
 int vfio_user_region_io_fds(struct vfio_user *vu, uint32_t size);
@@ -168,7 +172,5 @@ int vfio_user_region_write(struct vfio_user *vu, uint32_t size);
 int vfio_user_irq_info(struct vfio_user *vu, uint32_t size);
 int vfio_user_set_irqs(struct vfio_user *vu, uint32_t size);
 int vfio_user_reset(struct vfio_user *vu, uint32_t size);
-/* The function as after a reset; its queues are gone. Then `resume`. */
-int vfio_user_function_reset(struct vfio_user *vu, int (*resume)(struct vfio_user *vu));
 
 #endif
