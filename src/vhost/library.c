@@ -114,7 +114,7 @@ static void on_answer(void *arg)
 		vhost_warn(sock, "%s: message %u with value %#" PRIx64 " refused by librte_vhost",
 			   sock->name, request,
 			   sock->msg.size ? (uint64_t)sock->msg.payload.u64 : 0);
-	vhost_library_answered(sock, gets ? VHOST_REPLY : value ? VHOST_REFUSE : VHOST_OK, value);
+	s->answered(sock, gets ? VHOST_REPLY : value ? VHOST_REFUSE : VHOST_OK, value);
 }
 
 static void on_gone(void *arg, const char *why)
@@ -126,7 +126,7 @@ static void on_gone(void *arg, const char *why)
 	list_remove(s);
 	give_up_place(s);
 	if (asked)
-		vhost_library_answered(socket_of(s), VHOST_CLOSE, 0);
+		s->answered(socket_of(s), VHOST_CLOSE, 0);
 }
 
 static const struct msgsock_ops library_ops = {
@@ -198,7 +198,7 @@ static bool try_to_ask(struct library_session *s)
 	list_remove(s);
 	vhost_warn(sock, "%s: no private session with librte_vhost: %s: session closed", sock->name,
 		   fd_strerror(-rc));
-	vhost_library_answered(sock, VHOST_CLOSE, 0);
+	s->answered(sock, VHOST_CLOSE, 0);
 	return false;
 }
 
@@ -208,10 +208,11 @@ static void serve_waiting(void *arg)
 		;
 }
 
-void vhost_library_ask(struct vhost_socket *sock)
+void vhost_library_ask(struct vhost_socket *sock, vhost_library_fn answered)
 {
 	struct library_session *s = &sock->library;
 
+	s->answered = answered;
 	if (waiting.first && !msgsock_is_open(&s->ms))
 		list_append(&waiting, s);
 	else

@@ -200,6 +200,19 @@ static enum vhost_result own_message(struct vhost_socket *sock)
 	return own_result(sock, result);
 }
 
+static void library_answered(struct vhost_socket *sock, enum vhost_result result, uint64_t value)
+{
+	struct vhost_wire_msg *msg = &sock->msg;
+
+	if (result == VHOST_OK && msg->request == VHOST_USER_SET_FEATURES)
+		sock->features = msg->payload.u64;
+	if (result == VHOST_REPLY) {
+		msg->payload.u64 = value;
+		msg->size = sizeof(value);
+	}
+	finish(sock, result);
+}
+
 static enum vhost_result library_message(struct vhost_socket *sock)
 {
 	uint32_t request = sock->msg.request;
@@ -211,7 +224,7 @@ static enum vhost_result library_message(struct vhost_socket *sock)
 			   sock->name, request, sock->msg.size, sets ? 8 : 0);
 		return VHOST_REFUSE;
 	}
-	vhost_library_ask(sock);
+	vhost_library_ask(sock, library_answered);
 	return VHOST_LATER;
 }
 
@@ -261,19 +274,6 @@ static enum vhost_result handle(struct vhost_socket *sock)
 	if (!vhost_wire_check_fds(sock, msg))
 		return VHOST_REFUSE;
 	return standard_message(sock);
-}
-
-void vhost_library_answered(struct vhost_socket *sock, enum vhost_result result, uint64_t value)
-{
-	struct vhost_wire_msg *msg = &sock->msg;
-
-	if (result == VHOST_OK && msg->request == VHOST_USER_SET_FEATURES)
-		sock->features = msg->payload.u64;
-	if (result == VHOST_REPLY) {
-		msg->payload.u64 = value;
-		msg->size = sizeof(value);
-	}
-	finish(sock, result);
 }
 
 /* --- the socket --- */

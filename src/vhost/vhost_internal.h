@@ -44,6 +44,10 @@ struct vring_state {
 };
 
 /* A session of its own with librte_vhost, as long as features are negotiated: library.c. */
+/* What the library says to the socket's message; with VHOST_REPLY the answer's value. */
+typedef void (*vhost_library_fn)(struct vhost_socket *sock, enum vhost_result result,
+				 uint64_t value);
+
 struct library_session {
 	struct msgsock ms;
 	struct vhost_library *library;
@@ -51,6 +55,7 @@ struct library_session {
 	struct library_list *list;
 	struct library_session *prev, *next;
 	bool asked; /* an answer is due */
+	vhost_library_fn answered;
 };
 
 /* A step of a message. */
@@ -110,8 +115,6 @@ struct vhost_ended vhost_begin(struct vhost_socket *sock, struct vhost_wait *wai
 void vhost_not_begun(struct vhost_socket *sock);
 /* When all that has been begun has ended, perhaps now: `next`. */
 enum vhost_result vhost_wait(struct vhost_socket *sock, vhost_step next);
-/* The library's answer to the message: its result, and for VHOST_REPLY a value. */
-void vhost_library_answered(struct vhost_socket *sock, enum vhost_result result, uint64_t value);
 /* socket.c: the session is over. */
 void vhost_session_over(struct vhost_socket *sock);
 
@@ -120,8 +123,8 @@ void vhost_session_over(struct vhost_socket *sock);
 int vhost_library_use(struct vhost_socket *sock, const char *socket_path);
 /* When all sockets are gone. Main thread. */
 void vhost_library_drop_all(void);
-/* The message is the library's to answer. vhost_library_answered() follows. */
-void vhost_library_ask(struct vhost_socket *sock);
+/* The message is the library's to answer; answered() follows. */
+void vhost_library_ask(struct vhost_socket *sock, vhost_library_fn answered);
 /* The negotiation is over, for now. */
 void vhost_library_leave(struct vhost_socket *sock);
 
