@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* All commands. Those with the same operation code stand together. */
-#include <stdlib.h>
-
 #include "scsi/scsi_internal.h"
-#include "util/log.h"
 
 #define F 0xff
 /* Usage maps; what is behind the CDB is not looked at. */
@@ -36,7 +33,7 @@
 #define MEDIUM_S 30
 #define LONG_S	 120
 
-static const struct scsi_command table[] = {
+const struct scsi_command scsi_commands[] = {
 	{0x00, NO_SA, 6, SCSI_CMD_MEDIUM, SHORT_S, U6(0x00, 0, 0, 0, 0), scsi_do_test_unit_ready},
 	{0x03, NO_SA, 6, SCSI_CMD_NO_UA | SCSI_CMD_ANY_LUN, SHORT_S, U6(0x03, 0x01, 0, 0, F),
 	 scsi_do_request_sense},
@@ -113,72 +110,6 @@ static const struct scsi_command table[] = {
 	{0xaf, NO_SA, 12, READS, LONG_S, U12(0xaf, 0x16, F, F, F, F, F, F, F, F), scsi_do_verify},
 };
 
-/* By operation code: the place of the first in the table, from 1 on; 0: there is none. */
-static uint8_t first[256];
+const size_t scsi_ncommands = ARRAY_SIZE(scsi_commands);
 
-const struct scsi_command *scsi_commands(size_t *n)
-{
-	*n = ARRAY_SIZE(table);
-	return table;
-}
-
-static bool valid(const struct scsi_command *cmd)
-{
-	static const uint8_t lengths[8] = {6, 10, 10, 0, 16, 12, 0, 0};
-
-	return cmd->cdb_len == lengths[cmd->opcode >> 5] && cmd->usage[0] == cmd->opcode &&
-	       cmd->execute && cmd->timeout;
-}
-
-static void index_table(void)
-{
-	size_t i;
-
-	_Static_assert(ARRAY_SIZE(table) < UINT8_MAX, "an index fits into a byte");
-	for (i = 0; i < ARRAY_SIZE(table); i++) {
-		bool again = i && table[i - 1].opcode == table[i].opcode;
-
-		if (!valid(&table[i]) || (!again && first[table[i].opcode]) ||
-		    (again && table[i].sa <= table[i - 1].sa)) {
-			log_error("scsi: the table of commands is wrong at entry %zu", i);
-			abort();
-		}
-		if (!again)
-			first[table[i].opcode] = (uint8_t)(i + 1);
-	}
-}
-
-void scsi_commands_init(void)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, index_table);
-}
-
-static __attribute__((noinline)) const struct scsi_command *find_sa(const struct scsi_command *cmd,
-								    uint8_t sa)
-{
-	uint8_t opcode = cmd->opcode;
-
-	for (; cmd < table + ARRAY_SIZE(table) && cmd->opcode == opcode; cmd++)
-		if (cmd->sa == sa)
-			return cmd;
-	return NULL;
-}
-
-const struct scsi_command *scsi_command_find(const uint8_t *cdb, bool *opcode_known)
-{
-	uint8_t place = first[cdb[0]];
-
-	if (unlikely(!place))
-		return NULL;
-	*opcode_known = true;
-	if (likely(table[place - 1].sa == SCSI_NO_SA))
-		return &table[place - 1];
-	return find_sa(&table[place - 1], cdb[1] & 0x1f);
-}
-
-bool scsi_command_supported(const struct scsi_command *cmd, const struct scsi_lu *lu)
-{
-	return !(cmd->flags & SCSI_CMD_THIN) || lu->bdev->limits.discard_granularity_bytes;
-}
+_Static_assert(ARRAY_SIZE(scsi_commands) < UINT8_MAX, "an index fits into a byte");

@@ -20,15 +20,14 @@ static size_t put_timeouts(uint8_t *p, const struct scsi_command *cmd)
 
 static enum scsi_result report_all(struct scsi_task *task, bool rctd, uint32_t alloc)
 {
-	const struct scsi_command *cmd;
-	size_t n, i, len = 4;
+	const struct scsi_command *cmd = scsi_commands;
+	size_t i, len = 4;
 	uint8_t *p;
 
-	cmd = scsi_commands(&n);
-	if (!scsi_task_alloc(task, 4 + n * (8 + TIMEOUTS_LEN)))
+	if (!scsi_task_alloc(task, 4 + scsi_ncommands * (8 + TIMEOUTS_LEN)))
 		return SCSI_DONE;
 	p = task->buf;
-	for (i = 0; i < n; i++, cmd++) {
+	for (i = 0; i < scsi_ncommands; i++, cmd++) {
 		if (!scsi_command_supported(cmd, scsi_task_lu(task)))
 			continue;
 		memset(p + len, 0, 8);

@@ -205,8 +205,9 @@ struct scsi_command {
 
 /* NULL: no such command. *opcode_known: but others with its operation code. */
 const struct scsi_command *scsi_command_find(const uint8_t *cdb, bool *opcode_known);
-/* The table, for those who list it. */
-const struct scsi_command *scsi_commands(size_t *n);
+/* commands.c: all there are, in the order of operation code and service action. */
+extern const struct scsi_command scsi_commands[];
+extern const size_t scsi_ncommands;
 /* Whether a unit has it. */
 bool scsi_command_supported(const struct scsi_command *cmd, const struct scsi_lu *lu);
 /* Once before all else; checks the table. */

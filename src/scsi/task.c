@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The way of a task: checks that all commands have in common, the command, the end. */
+/* The way of a task: checks that all commands have in common, the command, the end. It begins in
+ * begin.c. */
 #include <stdlib.h>
 
 #include "scsi/scsi_internal.h"
@@ -108,16 +109,7 @@ void scsi_task_dispatch(struct scsi_task *task)
 		scsi_task_finish(task);
 }
 
-/* --- begin and end --- */
-
-static void list_add(struct scsi_channel *ch, struct scsi_task *task)
-{
-	task->seq = ch->next_seq++;
-	task->next = NULL;
-	task->prevp = ch->tasks_tail;
-	*ch->tasks_tail = task;
-	ch->tasks_tail = &task->next;
-}
+/* --- the end --- */
 
 static void list_remove(struct scsi_channel *ch, struct scsi_task *task)
 {
@@ -128,30 +120,6 @@ static void list_remove(struct scsi_channel *ch, struct scsi_task *task)
 		task->next->prevp = task->prevp;
 	else
 		ch->tasks_tail = task->prevp;
-}
-
-void scsi_task_execute(struct scsi_task *task)
-{
-	task->response = SCSI_RESPONSE_OK;
-	task->status = SCSI_STATUS_GOOD;
-	task->sense_len = 0;
-	task->xferred = 0;
-	task->nblocks = 0;
-	task->buf = NULL;
-	task->abort = 0;
-	task->queued = false;
-	task->wants_turn = false;
-	task->has_turn = false;
-	task->pass = false;
-	task->stepping = false;
-	task->job.share = reactor_payer();
-	task->job.prevp = NULL;
-	if (likely(task->ch)) {
-		list_add(task->ch, task);
-		if (likely(scsi_rw_start(task)))
-			return;
-	}
-	scsi_task_dispatch(task);
 }
 
 /* Who waits for tasks to end sees this one's done() first. */
