@@ -11,7 +11,7 @@
  *
  * All on the channel's reactor.
  */
-#include "bdev/bdev_emu.h"
+#include "bdev/bdev_emu_pool.h"
 #include "bdev/bdev_internal.h"
 #include "reactor/reactor.h"
 #include "util/counter.h"

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "bdev/bdev_emu.h"
+#include "bdev/bdev_emu_pool.h"
 
 #define EMU_MAX	      16   /* at once, but for who has none */
 #define COMPARE_ALIGN 4096 /* the strictest that a backend may want */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef BDEV_EMU_H
-#define BDEV_EMU_H
+#ifndef BDEV_EMU_POOL_H
+#define BDEV_EMU_POOL_H
 
 /* Emulations, and who waits for one; between bdev_emu.c and bdev_emu_pool.c. The channel's reactor.
  */

@@ -236,15 +236,6 @@ void bdev_submit(struct bdev_channel *ch, struct bdev_io *io)
 	ch->bdev->ops->submit(ch, io);
 }
 
-slow_path void bdev_now_timed(struct bdev_channel *ch, enum bdev_op op, uint64_t lba,
-			      uint32_t nblocks, void *buf)
-{
-	uint64_t start = time_now_ns();
-
-	ch->now(ch, op, lba, nblocks, buf);
-	latency_add(ch->stats.latency_ns, time_now_ns() - start);
-}
-
 static slow_path void count_error(struct bdev_channel *ch, enum bdev_status status)
 {
 	COUNTER_ADD(ch->stats.errors, 1);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A bdev on a regular file or a block device; its I/O is in file_io.c. */
-#include "bdev/file.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bdev/file_internal.h"
 #include "bdev/file_io.h"
+#include "bdev/file_job.h"
+#include "bdev/file_lost.h"
+#include "bdev/file_sync.h"
+#include "bdev/file_watch.h"
 #include "util/time.h"
 
 static struct file_channel *channel_of(struct uring_user *user)

@@ -2,7 +2,11 @@
 /* DISCARD and WRITE_ZEROES: which way this file can, and what comes after that. */
 #include <errno.h>
 
+#include "bdev/file_alloc.h"
 #include "bdev/file_io.h"
+#include "bdev/file_job.h"
+#include "bdev/file_lost.h"
+#include "bdev/file_sync.h"
 
 /* Whole granules only: what is left over at the ends is not worth an error. */
 static bool discard_range(const struct bdev_io *io, uint64_t *offset, uint64_t *len)
@@ -19,7 +23,7 @@ static bool discard_range(const struct bdev_io *io, uint64_t *offset, uint64_t *
 
 static void start(struct bdev_io *io, enum file_step step)
 {
-	struct file_job *job = file_job_get(io->channel, io, NULL);
+	struct file_job *job = file_job_get(io->channel, io, NULL, file_io_job_done);
 
 	if (!job) {
 		file_io_fail(io, -ENOMEM);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef BDEV_FILE_H
-#define BDEV_FILE_H
+#ifndef BDEV_FILE_INTERNAL_H
+#define BDEV_FILE_INTERNAL_H
 
 /* Between the files of the file backend. */
 
@@ -10,10 +10,13 @@
 #include <sys/stat.h>
 
 #include "bdev/bdev_backends.h"
+#include "bdev/bdev_internal.h"
+#include "bdev/bdev_iov.h"
 #include "bdev/uring.h"
 #include "bdev/workers.h"
 #include "reactor/reactor.h"
 #include "util/log.h"
+#include "util/util.h"
 
 /* Workers, all of which one bdev may keep waiting on one reactor. */
 #define FILE_WORKERS_MAX 16
@@ -114,13 +117,88 @@ static inline unsigned int file_special(const struct file_bdev *f)
 	return atomic_load_explicit(&f->special, memory_order_relaxed);
 }
 
-/* file_lost.c; once the size is known. */
-void file_lost_init(struct file_bdev *f);
-void file_lost_fini(struct file_bdev *f);
+/* --- I/O: on the channel's reactor --- */
 
-/* file_io.c: the bdev_ops. */
-void file_io_submit(struct bdev_channel *ch, struct bdev_io *io);
-void file_io_cancel(struct bdev_channel *ch, struct bdev_io *io);
-bool file_io_abandon(struct bdev_channel *ch, struct bdev_io *io, enum bdev_status status);
+enum file_step {
+	FILE_STEP_TRANSFER,
+	FILE_STEP_SYNC,
+	FILE_STEP_ZERO_RANGE,
+	FILE_STEP_PUNCH,
+	FILE_STEP_DISCARD,
+};
+
+/* In io->backend. */
+struct file_io {
+	/* Of a transfer from or to the guest's memory; else only for waiting. */
+	struct uring_op op;
+	struct file_job *job;	 /* does a step, or NULL */
+	uint64_t done_bytes;	 /* of a READ or WRITE */
+	struct bdev_iov_pos pos; /* done_bytes into the iov */
+	/* Of the channel's, in the order of submission. */
+	struct file_io *next, **prevp;
+	uint32_t tick; /* of the channel's, when it was submitted */
+	uint8_t step;
+	bool cancelled : 1;
+	bool timed_out : 1;
+	bool slow : 1;	      /* the kernel would have to wait for something: by a worker */
+	bool sync_served : 1; /* by the fdatasync() that is running */
+};
+
+_Static_assert(sizeof(struct file_io) <= sizeof(((struct bdev_io *)0)->backend), "fits");
+
+/*
+ * A step that goes on even if its I/O is abandoned: it uses memory of its own, or none, or the
+ * I/O's, and then that can't be abandoned. It holds the channel.
+ */
+struct file_job {
+	struct uring_op op;
+	struct work work;
+	struct bdev_io *io; /* NULL: it was abandoned, or many wait for this step */
+	void (*done)(struct file_job *job, int res);
+	struct file_channel *fc;
+	struct file_job *next, **prevp; /* of the channel's free or late ones */
+	struct bdev_fence fence;	/* nblocks 0: it is not up */
+	void *buf;			/* a bounce buffer, or NULL */
+	const struct iovec *iov;	/* the I/O's memory, in place of buf */
+	unsigned int iovcnt;
+	struct iovec rest; /* of a segment that was begun */
+	uint64_t offset, len;
+	int res;
+	uint32_t tick; /* of the I/O */
+	uint8_t step;
+	bool writes, sync; /* of a transfer */
+	bool by_worker;
+};
+
+/* The backend's part of an I/O is not the const one's, who only looks. */
+static inline struct file_io *file_io_of(const struct bdev_io *io)
+{
+	return (struct file_io *)(uintptr_t)&io->backend;
+}
+
+static inline struct bdev_io *file_io_io(struct file_io *fio)
+{
+	return container_of((void *)fio, struct bdev_io, backend);
+}
+
+static inline struct file_bdev *file_io_bdev(const struct bdev_io *io)
+{
+	return file_of(io->channel->bdev);
+}
+
+static inline struct file_channel *file_io_channel(const struct bdev_io *io)
+{
+	return io->channel->ctx;
+}
+
+static inline uint64_t file_io_offset(const struct bdev_io *io)
+{
+	return io->lba << io->channel->bdev->block_shift;
+}
+
+static inline uint64_t file_io_bytes(const struct bdev_io *io)
+{
+	return (uint64_t)io->nblocks << io->channel->bdev->block_shift;
+}
 
 #endif

@@ -14,7 +14,12 @@
 #include <string.h>
 
 #include "bdev/bdev_iov.h"
+#include "bdev/file_alloc.h"
 #include "bdev/file_io.h"
+#include "bdev/file_job.h"
+#include "bdev/file_lost.h"
+#include "bdev/file_sync.h"
+#include "bdev/file_watch.h"
 #include "util/counter.h"
 
 /* After so many attempts in a row that would have had to wait, only each RETRY_EVERY-th is made. */
@@ -345,7 +350,7 @@ void file_io_job_done(struct file_job *job, int res)
 
 static void start_with_job(struct bdev_io *io, void *buf)
 {
-	struct file_job *job = file_job_get(io->channel, io, buf);
+	struct file_job *job = file_job_get(io->channel, io, buf, file_io_job_done);
 
 	if (!job) {
 		if (buf)

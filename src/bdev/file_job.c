@@ -12,7 +12,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "bdev/file_io.h"
+#include "bdev/file_job.h"
+#include "bdev/file_lost.h"
 #include "util/counter.h"
 
 static struct file_job *job_of_op(struct uring_op *op)
@@ -103,7 +104,7 @@ static void lower_fence(struct file_job *job)
 	job->fence.nblocks = 0;
 }
 
-static void end_late(struct file_job *job)
+static void end_late(struct file_job *job, int res)
 {
 	struct file_channel *fc = job->fc;
 
@@ -115,19 +116,11 @@ static void end_late(struct file_job *job)
 	file_job_put(job);
 }
 
-static void end(struct file_job *job, int res)
-{
-	if (job->step == FILE_STEP_SYNC)
-		file_sync_done(job, res);
-	else if (job->io)
-		file_io_job_done(job, res);
-	else
-		end_late(job);
-}
-
 static void work_done(struct work *work)
 {
-	end(job_of_work(work), job_of_work(work)->res);
+	struct file_job *job = job_of_work(work);
+
+	job->done(job, job->res);
 }
 
 /* --- by the ring --- */
@@ -148,14 +141,15 @@ static void prep(struct uring_op *op, struct io_uring_sqe *sqe)
 
 static void op_done(struct uring_op *op, int res)
 {
-	end(job_of_op(op), res);
+	job_of_op(op)->done(job_of_op(op), res);
 }
 
 static const struct uring_op_type op_type = {.prep = prep, .done = op_done};
 
 /* --- */
 
-struct file_job *file_job_get(struct bdev_channel *ch, struct bdev_io *io, void *buf)
+struct file_job *file_job_get(struct bdev_channel *ch, struct bdev_io *io, void *buf,
+			      void (*done)(struct file_job *job, int res))
 {
 	struct file_channel *fc = ch->ctx;
 	struct file_job *job = fc->free_jobs;
@@ -169,6 +163,7 @@ struct file_job *file_job_get(struct bdev_channel *ch, struct bdev_io *io, void 
 	*job = (struct file_job){.op.type = &op_type,
 				 .work = {.run = run, .done = work_done},
 				 .io = io,
+				 .done = done,
 				 .fc = fc,
 				 .buf = buf,
 				 .tick = io ? file_io_of(io)->tick : fc->tick};
@@ -227,6 +222,7 @@ bool file_job_leave(struct file_job *job)
 	if (job->iov)
 		return false;
 	job->io = NULL;
+	job->done = end_late;
 	raise_fence(job);
 	job->next = fc->late;
 	job->prevp = &fc->late;

@@ -13,7 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "bdev/file.h"
+#include "bdev/file_internal.h"
 #include "bdev/uring.h"
 
 /* Buffers and lengths of more than that are not taken for a restriction but for nonsense. */

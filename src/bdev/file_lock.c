@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bdev/file.h"
+#include "bdev/file_internal.h"
 
 #define LOCK_TRIES 150 /* 3 s */
 

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "bdev/file_io.h"
+#include "bdev/file_lost.h"
 #include "util/log.h"
 
 /* Of the table of what has been written; memory is used as far as it is written to. */

@@ -11,7 +11,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "bdev/file.h"
+#include "bdev/file_internal.h"
 #include "util/fd.h"
 
 /* Guest disks are nobody else's business; who wants it otherwise makes the file beforehand. */

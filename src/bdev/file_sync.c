@@ -6,6 +6,8 @@
 #include <errno.h>
 
 #include "bdev/file_io.h"
+#include "bdev/file_job.h"
+#include "bdev/file_sync.h"
 
 /* The lists are linked by the I/Os' uring_op, which a flush has no other use for. */
 static void append(struct file_sync_list *list, struct file_io *fio)
@@ -54,7 +56,7 @@ static void fail_waiting(struct file_sync *sync)
 static void run(struct file_channel *fc)
 {
 	struct file_sync *sync = &fc->sync;
-	struct file_job *job = file_job_get(fc->ch, NULL, NULL);
+	struct file_job *job = file_job_get(fc->ch, NULL, NULL, file_sync_done);
 	struct bdev_io *io;
 
 	if (!job) {

@@ -9,7 +9,7 @@
 #include <sys/sysmacros.h>
 
 #include "bdev/bdev_type.h"
-#include "bdev/file.h"
+#include "bdev/file_internal.h"
 #include "schema/size.h"
 #include "util/slow_file.h"
 

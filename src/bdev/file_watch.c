@@ -10,6 +10,7 @@
 #include <inttypes.h>
 
 #include "bdev/file_io.h"
+#include "bdev/file_watch.h"
 #include "util/counter.h"
 #include "util/time.h"
 

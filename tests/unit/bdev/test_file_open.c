@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 
-#include "bdev/file.h"
+#include "bdev/file_internal.h"
 #include "file_test.h"
 
 #define MIB (1u << 20)
