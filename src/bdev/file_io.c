@@ -52,23 +52,13 @@ static void log_failure(const struct bdev_io *io, const char *why)
 		    file_io_bdev(io)->path, why);
 }
 
-/* In a file that became shorter: a READ that got something that isn't there, or a WRITE that is. */
-static slow_path enum bdev_status look_what_is_lost(const struct bdev_io *io)
-{
-	struct file_bdev *f = file_io_bdev(io);
-
-	if (io->op == BDEV_OP_WRITE)
-		file_lost_written(f, file_io_offset(io), file_io_bytes(io));
-	if (io->op != BDEV_OP_READ || !file_lost_overlaps(f, file_io_offset(io), file_io_bytes(io)))
-		return BDEV_STATUS_OK;
-	log_failure(io, "the data was lost when the file became shorter");
-	return BDEV_STATUS_MEDIUM_ERROR;
-}
-
 static inline void finish(struct bdev_io *io, enum bdev_status status)
 {
-	if (unlikely(file_special(file_io_bdev(io)) & FILE_LOST) && status == BDEV_STATUS_OK)
-		status = look_what_is_lost(io);
+	if (unlikely(file_special(file_io_bdev(io)) & FILE_LOST) && status == BDEV_STATUS_OK &&
+	    file_lost_ended(io)) {
+		log_failure(io, "the data was lost when the file became shorter");
+		status = BDEV_STATUS_MEDIUM_ERROR;
+	}
 	unlink_io(io);
 	bdev_io_complete(io, status);
 }

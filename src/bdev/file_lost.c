@@ -158,3 +158,13 @@ void file_lost_written(struct file_bdev *f, uint64_t offset, uint64_t len)
 		f->lost.table[unit / 8] |= (uint8_t)(1u << unit % 8);
 	pthread_mutex_unlock(&f->lost.lock);
 }
+
+slow_path bool file_lost_ended(const struct bdev_io *io)
+{
+	struct file_bdev *f = file_io_bdev(io);
+
+	if (io->op == BDEV_OP_WRITE)
+		file_lost_written(f, file_io_offset(io), file_io_bytes(io));
+	return io->op == BDEV_OP_READ &&
+	       file_lost_overlaps(f, file_io_offset(io), file_io_bytes(io));
+}

@@ -16,5 +16,7 @@ void file_lost_look(struct file_bdev *f);
 /* With FILE_LOST. */
 bool file_lost_overlaps(struct file_bdev *f, uint64_t offset, uint64_t len);
 void file_lost_written(struct file_bdev *f, uint64_t offset, uint64_t len);
+/* An I/O has ended well: what a WRITE wrote is there again. True: what a READ got is lost. */
+bool file_lost_ended(const struct bdev_io *io);
 
 #endif

@@ -90,7 +90,7 @@ static void update_idle(struct virtio_group *g)
 			g->poller.idle_ns = REACTOR_NEVER_SLEEP;
 }
 
-int virtio_group_add(struct virtio_group *g, struct virtio_vq *vq)
+static int group_add(struct virtio_group *g, struct virtio_vq *vq)
 {
 	if (g->nvqs == g->vqs_size) {
 		unsigned int size = g->vqs_size ? 2 * g->vqs_size : 8;
@@ -117,6 +117,20 @@ int virtio_group_add(struct virtio_group *g, struct virtio_vq *vq)
 	}
 	update_idle(g);
 	return 0;
+}
+
+int virtio_vq_join(struct virtio_vq *vq, struct virtio_group *g)
+{
+	int rc;
+
+	vq->group = g;
+	vq->now.ctx = g->ctx;
+	vq->now.share = &g->poller.share;
+	vq->now.disk = g->channels[0];
+	rc = group_add(g, vq);
+	if (!rc)
+		virtq_disarm(&vq->ring);
+	return rc;
 }
 
 void virtio_group_remove(struct virtio_group *g, struct virtio_vq *vq)

@@ -154,8 +154,6 @@ unsigned int virtio_vq_poll(struct virtio_vq *vq);
 void virtio_vq_flush(struct virtio_vq *vq);
 /* Fetches a batch, with something to fetch, and flushes. */
 unsigned int virtio_vq_run(struct virtio_vq *vq);
-/* A queue that is in no group belongs to this one from now on. 0 or -ENOMEM. */
-int virtio_vq_join(struct virtio_vq *vq, struct virtio_group *g);
 
 /* virtio_stop.c; on the reactor */
 void virtio_vq_stop(struct virtio_vq *vq, uint64_t grace_ns);
@@ -170,8 +168,8 @@ bool virtio_vq_move_if_drained(struct virtio_vq *vq);
 /* virtio_group.c */
 int virtio_groups_create(struct virtio_dev *dev, struct reactor *const *reactors, size_t n);
 void virtio_groups_destroy(struct virtio_dev *dev);
-/* On the reactor. 0 or -ENOMEM. */
-int virtio_group_add(struct virtio_group *g, struct virtio_vq *vq);
+/* On the reactor. A queue that is in no group belongs to this one from now on. 0 or -ENOMEM. */
+int virtio_vq_join(struct virtio_vq *vq, struct virtio_group *g);
 void virtio_group_remove(struct virtio_group *g, struct virtio_vq *vq);
 
 #endif

@@ -324,20 +324,6 @@ void virtio_vq_destroy(struct virtio_vq *vq)
 	free(vq);
 }
 
-int virtio_vq_join(struct virtio_vq *vq, struct virtio_group *g)
-{
-	int rc;
-
-	vq->group = g;
-	vq->now.ctx = g->ctx;
-	vq->now.share = &g->poller.share;
-	vq->now.disk = g->channels[0];
-	rc = virtio_group_add(g, vq);
-	if (!rc)
-		virtq_disarm(&vq->ring);
-	return rc;
-}
-
 int virtio_vq_create(struct virtio_group *g, struct virtio_slot *slot,
 		     const struct vhost_vring *vring, struct virtio_vq **out)
 {
