@@ -12,9 +12,9 @@
 #include "bdev/bdev_backends.h"
 #include "bdev/bdev_internal.h"
 #include "bdev/bdev_iov.h"
-#include "bdev/uring.h"
 #include "bdev/workers.h"
 #include "reactor/reactor.h"
+#include "uring/uring.h"
 #include "util/log.h"
 #include "util/util.h"
 

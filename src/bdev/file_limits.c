@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "bdev/file_internal.h"
-#include "bdev/uring.h"
+#include "uring/uring.h"
 
 /* Buffers and lengths of more than that are not taken for a restriction but for nonsense. */
 #define ALIGN_MAX URING_BUF_ALIGN

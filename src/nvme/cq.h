@@ -7,9 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bdev/queue_stats.h"
 #include "nvme/db.h"
 #include "nvme/defs.h"
+#include "stats/queue_stats.h"
 
 struct vnvme_group;
 struct vnvme_req;

@@ -7,7 +7,6 @@
 
 #include "bdev/drain.h"
 #include "bdev/iov_pool.h"
-#include "bdev/queue_stats.h"
 #include "nvme/caps.h"
 #include "nvme/ctrl.h"
 #include "nvme/dbbuf.h"
@@ -22,6 +21,7 @@
 #include "nvme/queue.h"
 #include "nvme/regs.h"
 #include "nvme/vnvme.h"
+#include "stats/queue_stats.h"
 #include "util/time.h"
 #include "util/util.h"
 

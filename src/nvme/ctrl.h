@@ -18,7 +18,6 @@
 #include <shadowbell/bdev.h>
 
 #include "bdev/iov_pool.h"
-#include "bdev/queue_stats.h"
 #include "nvme/defs.h"
 #include "nvme/event.h"
 #include "nvme/features.h"
@@ -27,6 +26,7 @@
 #include "nvme/op.h"
 #include "nvme/vnvme.h"
 #include "reactor/reactor_op.h"
+#include "stats/queue_stats.h"
 #include "util/log_limit.h"
 #include "util/steps.h"
 

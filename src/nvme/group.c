@@ -7,7 +7,6 @@
 #include <shadowbell/bdev.h>
 
 #include "bdev/iov_pool.h"
-#include "bdev/queue_stats.h"
 #include "nvme/cq.h"
 #include "nvme/ctrl.h"
 #include "nvme/error_log.h"
@@ -17,6 +16,7 @@
 #include "nvme/sq.h"
 #include "nvme/vnvme_spec.h"
 #include "reactor/reactor.h"
+#include "stats/queue_stats.h"
 #include "util/counter.h"
 #include "util/log.h"
 #include "util/time.h"

@@ -2,7 +2,6 @@
 /* Submission queues: looking at the doorbell, fetching a batch, executing it. */
 #include <string.h>
 
-#include "bdev/queue_stats.h"
 #include "nvme/cq.h"
 #include "nvme/db.h"
 #include "nvme/defs.h"
@@ -11,6 +10,7 @@
 #include "nvme/req.h"
 #include "nvme/sq.h"
 #include "reactor/reactor.h"
+#include "stats/queue_stats.h"
 #include "util/counter.h"
 #include "util/time.h"
 #include "util/util.h"

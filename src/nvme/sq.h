@@ -8,13 +8,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bdev/queue_stats.h"
 #include "nvme/cq.h"
 #include "nvme/db.h"
 #include "nvme/group.h"
 #include "nvme/ns.h"
 #include "nvme/req.h"
 #include "reactor/pace.h"
+#include "stats/queue_stats.h"
 #include "util/counter.h"
 
 struct vnvme_sq {

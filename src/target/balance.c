@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bdev/queue_stats.h"
 #include "config/controller_type.h"
 #include "reactor/reactor.h"
+#include "stats/queue_stats.h"
 #include "target/target_internal.h"
 #include "util/log.h"
 #include "util/time.h"

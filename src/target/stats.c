@@ -4,9 +4,9 @@
 #include <stdio.h>
 
 #include "bdev/iov_pool.h"
-#include "bdev/queue_stats.h"
 #include "msgsock/listener.h"
 #include "reactor/reactor.h"
+#include "stats/queue_stats.h"
 #include "target/target_internal.h"
 #include "util/log.h"
 #include "util/time.h"

@@ -7,7 +7,7 @@
 #include "blk/blk.h"
 #include "config/controller_type.h"
 #include "nvme/vnvme.h"
-#include "scsi/virtio_scsi.h"
+#include "virtio_scsi/virtio_scsi.h"
 
 /* 0 is no valid value of any of these enums. */
 enum nvme_transport {

@@ -10,8 +10,8 @@
 
 #include <shadowbell/bdev.h>
 
-#include "bdev/queue_stats.h"
 #include "reactor/reactor.h"
+#include "stats/queue_stats.h"
 #include "vhost/vhost.h"
 #include "virtio/virtq.h"
 

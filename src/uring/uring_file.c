@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The files that a ring knows by a number. */
-#include "bdev/uring.h"
-#include "bdev/uring_internal.h"
+#include "uring/uring.h"
+#include "uring/uring_internal.h"
 
 /* From 5.19 on. Without it each operation names its fd. */
 void uring_make_file_table(struct uring *u)

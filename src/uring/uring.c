@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "bdev/uring.h"
+#include "uring/uring.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bdev/uring_internal.h"
-#include "bdev/uring_pace.h"
 #include "reactor/reactor.h"
+#include "uring/uring_internal.h"
+#include "uring/uring_pace.h"
 #include "util/log.h"
 #include "util/time.h"
 #include "util/util.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The counters of all controllers' queues. The lock is for making, destroying and visiting. */
-#include "bdev/queue_stats.h"
+#include "stats/queue_stats.h"
 
 #include <errno.h>
 #include <pthread.h>

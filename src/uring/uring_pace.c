@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "bdev/uring_pace.h"
+#include "uring/uring_pace.h"
 
 #include "util/util.h"
 

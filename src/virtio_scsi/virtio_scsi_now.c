@@ -4,7 +4,7 @@
  * response have a descriptor each is done here, and nothing but its used entry is left of it. All
  * others, and all that is wrong with a request, take the long way: virtio_scsi.c.
  */
-#include "scsi/virtio_scsi_now.h"
+#include "virtio_scsi/virtio_scsi_now.h"
 
 #include <linux/virtio_scsi.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef SCSI_VIRTIO_SCSI_H
-#define SCSI_VIRTIO_SCSI_H
+#ifndef VIRTIO_SCSI_VIRTIO_SCSI_H
+#define VIRTIO_SCSI_VIRTIO_SCSI_H
 
 /* virtio-scsi over vhost-user (VIRTIO 1.2, 5.6). Main thread. */
 

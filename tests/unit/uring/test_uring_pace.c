@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* When a disk is worth polling for: the judgement alone, on times that are given. */
-#include "bdev/uring_pace.h"
+#include "uring/uring_pace.h"
 
 #include "../test.h"
 

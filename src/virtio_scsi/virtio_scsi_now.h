@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef SCSI_VIRTIO_SCSI_NOW_H
-#define SCSI_VIRTIO_SCSI_NOW_H
+#ifndef VIRTIO_SCSI_VIRTIO_SCSI_NOW_H
+#define VIRTIO_SCSI_VIRTIO_SCSI_NOW_H
 
 #include "virtio/virtio_dev.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The users of a ring, and how those that wait take turns. */
-#include "bdev/uring.h"
-#include "bdev/uring_internal.h"
+#include "uring/uring.h"
+#include "uring/uring_internal.h"
 
 #define QUANTUM 16 /* operations of a user, before it is another's turn */
 /* Users that are looked at in a poll round: those whose disks hang may wait for long. */

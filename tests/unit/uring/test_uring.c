@@ -7,9 +7,9 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-#include "bdev/uring.h"
-#include "bdev/uring_block.h"
-#include "bdev_test.h"
+#include "../bdev/bdev_test.h"
+#include "uring/uring.h"
+#include "uring/uring_block.h"
 
 #define OPS 10000
 

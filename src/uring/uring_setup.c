@@ -5,9 +5,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "bdev/uring.h"
-#include "bdev/uring_internal.h"
 #include "reactor/reactor.h"
+#include "uring/uring.h"
+#include "uring/uring_internal.h"
 #include "util/util.h"
 
 /* The best that the kernel knows. All but the last want 6.1, 6.0 and 5.19. */

@@ -3,7 +3,7 @@
  * Rings as older kernels make them, and kernels that make none. The source is included, so that
  * its choice can be changed; the linker then takes nothing else in its place.
  */
-#include "bdev/uring_setup.c" /* NOLINT(bugprone-suspicious-include) */
+#include "uring/uring_setup.c" /* NOLINT(bugprone-suspicious-include) */
 
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "file_test.h"
+#include "../bdev/file_test.h"
 
 #define SIZE (1u << 20)
 

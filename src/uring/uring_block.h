@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef BDEV_URING_BLOCK_H
-#define BDEV_URING_BLOCK_H
+#ifndef URING_URING_BLOCK_H
+#define URING_URING_BLOCK_H
 
 /*
  * Whether submitting blocks, which the kernel promises not to do but does not always keep to. Each

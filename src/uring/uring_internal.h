@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef BDEV_URING_INTERNAL_H
-#define BDEV_URING_INTERNAL_H
+#ifndef URING_URING_INTERNAL_H
+#define URING_URING_INTERNAL_H
 
 /* Between the files of the ring; who uses it needs only bdev/uring.h. */
 
@@ -8,10 +8,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "bdev/uring.h"
-#include "bdev/uring_block.h"
-#include "bdev/uring_pace.h"
 #include "reactor/reactor.h"
+#include "uring/uring.h"
+#include "uring/uring_block.h"
+#include "uring/uring_pace.h"
 #include "util/log.h"
 #include "util/util.h"
 

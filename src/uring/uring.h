@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef BDEV_URING_H
-#define BDEV_URING_H
+#ifndef URING_URING_H
+#define URING_URING_H
 
 /*
  * One io_uring per reactor, for all file bdevs there. Operations that are started in a poll round

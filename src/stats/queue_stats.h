@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef BDEV_QUEUE_STATS_H
-#define BDEV_QUEUE_STATS_H
+#ifndef STATS_QUEUE_STATS_H
+#define STATS_QUEUE_STATS_H
 
 /*
  * What a guest's queue has done: docs/performance.md explains each counter. The queue's reactor

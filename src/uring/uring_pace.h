@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef BDEV_URING_PACE_H
-#define BDEV_URING_PACE_H
+#ifndef URING_URING_PACE_H
+#define URING_URING_PACE_H
 
 /*
  * Whether it pays to poll for a disk. It does while the disk mostly answers within the time that a

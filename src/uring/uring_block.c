@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "bdev/uring_block.h"
+#include "uring/uring_block.h"
 
 #include <sys/resource.h>
 

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "bdev/uring.h"
-#include "bdev/uring_internal.h"
+#include "uring/uring.h"
+#include "uring/uring_internal.h"
 
 /* Of a ring; and a user's reserve, which it has even then. */
 #define BUFS_MAX 128
