@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A bdev in anonymous memory. Pages are taken when they are first written, and given back by
- * DISCARD and WRITE ZEROES. Everything completes inline; what is large comes in steps.
+ * DISCARD and WRITE ZEROES; what was not written since then reads as zeroes without a look at it.
+ * Everything completes inline; what is large comes in steps.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -30,18 +31,21 @@
 /*
  * Memory is used first in pieces as large as large pages, which the kernel fills with zeroes then,
  * however small the write: that costs as much as copying so much, or far more where the kernel is
- * itself a guest whose memory is used first. Some kernels do the same for a read.
+ * itself a guest whose memory is used first. Some kernels do the same for a read, so that needs to
+ * know what was written: by extent, exactly.
  */
 #define EXTENT_SHIFT  21
+#define EXTENT_BYTES  ((size_t)1 << EXTENT_SHIFT)
 #define EXTENT_UNITS  (REACTOR_UNITS_PER_NS * 150000u)
 #define EXTENT_NS_MAX (10 * NS_PER_MS) /* what takes longer did not have the CPU */
-#define READ_FROM     1u
-#define WRITTEN_TO    2u
+
+/* As much as a step reads at once. */
+static const char zeroes[REACTOR_STEP_BYTES] __attribute__((aligned(4096)));
 
 struct malloc_bdev {
 	struct bdev bdev;
-	/* By extent: what has been done with it since it was last given back; a price's hint. */
-	uint8_t *used;
+	/* By extent: 0: all of it is zeroes. Set before a WRITE copies anything. */
+	uint8_t *written;
 	uint32_t plain_blocks; /* of its channels */
 	char *mem;
 	size_t len;
@@ -54,28 +58,33 @@ static struct malloc_bdev *of(struct bdev *bdev)
 }
 
 /* The page fault; what is there does not change. */
-static uint64_t touch_ns(char *at, uint8_t how)
+static uint64_t touch_ns(char *at)
 {
 	uint64_t start = time_now_ns();
 
-	if (how == WRITTEN_TO)
-		__atomic_fetch_or(at, 0, __ATOMIC_RELAXED);
-	else
-		(void)__atomic_load_n(at, __ATOMIC_RELAXED);
+	__atomic_fetch_or(at, 0, __ATOMIC_RELAXED);
 	return min_t(uint64_t, time_now_ns() - start, EXTENT_NS_MAX);
+}
+
+static inline bool is_written(const struct malloc_bdev *m, size_t offset)
+{
+	return __atomic_load_n(&m->written[offset >> EXTENT_SHIFT], __ATOMIC_RELAXED);
+}
+
+static void set_written(struct malloc_bdev *m, size_t offset, uint8_t written)
+{
+	__atomic_store_n(&m->written[offset >> EXTENT_SHIFT], written, __ATOMIC_RELAXED);
 }
 
 /*
  * The next one comes by submit(), not by the short way, which does not look what a batch costs.
  */
-static slow_path void use_first(struct bdev_channel *ch, size_t offset, uint8_t how)
+static slow_path void use_first(struct bdev_channel *ch, size_t offset)
 {
 	struct malloc_bdev *m = of(ch->bdev);
-	uint8_t *used = &m->used[offset >> EXTENT_SHIFT];
-	uint64_t units = touch_ns(m->mem + offset, how) * REACTOR_UNITS_PER_NS;
+	uint64_t units = touch_ns(m->mem + offset) * REACTOR_UNITS_PER_NS;
 
-	__atomic_store_n(used, (uint8_t)(__atomic_load_n(used, __ATOMIC_RELAXED) | how),
-			 __ATOMIC_RELAXED);
+	set_written(m, offset, 1);
 	if (ch->plain_blocks)
 		__atomic_store_n(&m->plain_blocks, ch->plain_blocks, __ATOMIC_RELAXED);
 	ch->plain_blocks = 0;
@@ -88,89 +97,163 @@ static void use_short_way(struct bdev_channel *ch)
 		ch->plain_blocks = __atomic_load_n(&of(ch->bdev)->plain_blocks, __ATOMIC_RELAXED);
 }
 
-static inline bool is_used(const struct malloc_bdev *m, size_t offset, uint8_t how)
-{
-	/* What is written to can be read as well. */
-	return __atomic_load_n(&m->used[offset >> EXTENT_SHIFT], __ATOMIC_RELAXED) >= how;
-}
-
-/* Before a read or a write of at most a step: two extents at most. */
-static inline void use(struct bdev_channel *ch, size_t offset, size_t len, uint8_t how)
+/* Before a write of at most a step: two extents at most. */
+static inline void begin_write(struct bdev_channel *ch, size_t offset, size_t len)
 {
 	const struct malloc_bdev *m = of(ch->bdev);
 
-	if (unlikely(!is_used(m, offset, how)))
-		use_first(ch, offset, how);
-	if (unlikely(!is_used(m, offset + len - 1, how)))
-		use_first(ch, offset + len - 1, how);
+	if (unlikely(!is_written(m, offset)))
+		use_first(ch, offset);
+	if (unlikely(!is_written(m, offset + len - 1)))
+		use_first(ch, offset + len - 1);
 }
 
-static void unuse(struct malloc_bdev *m, size_t offset, size_t len)
+/*
+ * After it. Another reactor may have given back the extents meanwhile: see forget(). A copy that
+ * the kernel has not thrown away with the page finds here what was stored before that: either the
+ * page was there, and its removal waited for this CPU to flush its TLB, or it was faulted in after
+ * it, under the same lock.
+ */
+static inline void end_write(struct malloc_bdev *m, size_t offset, size_t len)
 {
-	size_t extent = (offset + (1u << EXTENT_SHIFT) - 1) >> EXTENT_SHIFT;
-
-	for (; (extent + 1) << EXTENT_SHIFT <= offset + len; extent++)
-		__atomic_store_n(&m->used[extent], 0, __ATOMIC_RELAXED);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (unlikely(!is_written(m, offset)))
+		set_written(m, offset, 1);
+	if (unlikely(!is_written(m, offset + len - 1)))
+		set_written(m, offset + len - 1, 1);
 }
 
-/* Whole pages of [at, at + len) go back to the kernel and read as zeroes. */
-static void give_back(const struct malloc_bdev *m, char *at, size_t len)
+/* What there is to read at an offset, and how much of `len` at once. */
+static inline const char *data_at(const struct malloc_bdev *m, size_t offset, size_t len, size_t *n)
 {
-	char *first = (char *)(((uintptr_t)at + m->page - 1) & ~(uintptr_t)(m->page - 1));
-	char *end = (char *)((uintptr_t)(at + len) & ~(uintptr_t)(m->page - 1));
+	*n = min_t(size_t, len, EXTENT_BYTES - (offset & (EXTENT_BYTES - 1)));
+	return likely(is_written(m, offset)) ? m->mem + offset : zeroes;
+}
 
-	/* It fails for locked memory (mlockall()). */
-	if (len < GIVE_BACK_BYTES || madvise(first, (size_t)(end - first), MADV_DONTNEED)) {
-		memset(at, 0, len);
+/* Extents of which nothing is left: before they are given back, or, not `empty`, that failed. */
+static void forget(struct malloc_bdev *m, size_t offset, size_t len, bool empty)
+{
+	size_t at = (offset + EXTENT_BYTES - 1) & ~(EXTENT_BYTES - 1);
+
+	for (; at + EXTENT_BYTES <= offset + len; at += EXTENT_BYTES)
+		set_written(m, at, !empty);
+}
+
+/* What is zeroes already is left alone, as that would use it first. */
+static void zero(struct malloc_bdev *m, size_t offset, size_t len)
+{
+	size_t n;
+
+	for (; len; offset += n, len -= n)
+		if (data_at(m, offset, len, &n) != zeroes)
+			memset(m->mem + offset, 0, n);
+}
+
+/* Whole pages go back to the kernel and read as zeroes. */
+static void give_back(struct malloc_bdev *m, size_t offset, size_t len)
+{
+	size_t first = (offset + m->page - 1) & ~(m->page - 1);
+	size_t end = (offset + len) & ~(m->page - 1);
+
+	if (len < GIVE_BACK_BYTES) {
+		zero(m, offset, len);
 		return;
 	}
-	memset(at, 0, (size_t)(first - at));
-	memset(end, 0, (size_t)(at + len - end));
+	forget(m, offset, len, true);
+	/* It fails for locked memory (mlockall()). */
+	if (madvise(m->mem + first, end - first, MADV_DONTNEED)) {
+		forget(m, offset, len, false);
+		zero(m, offset, len);
+		return;
+	}
+	zero(m, offset, first - offset);
+	zero(m, end, offset + len - end);
 }
 
 static void copy_now(struct bdev_channel *ch, enum bdev_op op, uint64_t lba, uint32_t nblocks,
 		     void *buf)
 {
-	char *at = of(ch->bdev)->mem + (lba << ch->bdev->block_shift);
+	struct malloc_bdev *m = of(ch->bdev);
+	size_t offset = lba << ch->bdev->block_shift, n, rest;
 	size_t len = (size_t)nblocks << ch->bdev->block_shift;
+	const char *from;
 
-	if (op == BDEV_OP_READ) {
-		use(ch, lba << ch->bdev->block_shift, len, READ_FROM);
-		copy_bytes(buf, at, len);
-	} else {
-		use(ch, lba << ch->bdev->block_shift, len, WRITTEN_TO);
-		copy_bytes(at, buf, len);
+	if (op != BDEV_OP_READ) {
+		begin_write(ch, offset, len);
+		copy_bytes(m->mem + offset, buf, len);
+		end_write(m, offset, len);
+		return;
 	}
+	from = data_at(m, offset, len, &n);
+	copy_bytes(buf, from, n);
+	if (likely(n == len))
+		return;
+	from = data_at(m, offset + n, len - n, &rest);
+	copy_bytes((char *)buf + n, from, rest);
+}
+
+static void read_step(const struct malloc_bdev *m, const struct bdev_io *io, size_t offset,
+		      size_t len)
+{
+	struct bdev_iov_pos pos = {0};
+	size_t n;
+
+	for (; len; offset += n, len -= n) {
+		const char *from = data_at(m, offset, len, &n);
+
+		bdev_iov_copy(io->iov, io->iovcnt, &pos, (void *)(uintptr_t)from, n,
+			      BDEV_IOV_FROM_BUF);
+	}
+}
+
+static bool is_equal(const struct malloc_bdev *m, const struct bdev_io *io, size_t offset,
+		     size_t len)
+{
+	struct bdev_iov_pos pos = {0};
+	bool equal = true;
+	size_t n;
+
+	for (; len && equal; offset += n, len -= n) {
+		const char *data = data_at(m, offset, len, &n);
+
+		equal = bdev_iov_equal(io->iov, io->iovcnt, &pos, data, n);
+	}
+	return equal;
+}
+
+static void write_step(struct bdev_channel *ch, const struct bdev_io *io, size_t offset, size_t len)
+{
+	struct malloc_bdev *m = of(ch->bdev);
+	struct bdev_iov_pos pos = {0};
+
+	begin_write(ch, offset, len);
+	bdev_iov_copy(io->iov, io->iovcnt, &pos, m->mem + offset, len, BDEV_IOV_TO_BUF);
+	end_write(m, offset, len);
 }
 
 static void submit(struct bdev_channel *ch, struct bdev_io *io)
 {
 	struct malloc_bdev *m = of(ch->bdev);
-	char *at = m->mem + (io->lba << ch->bdev->block_shift);
+	size_t offset = io->lba << ch->bdev->block_shift;
 	size_t len = (size_t)io->nblocks << ch->bdev->block_shift;
 	enum bdev_status status = BDEV_STATUS_OK;
-	struct bdev_iov_pos pos = {0};
 
 	switch ((enum bdev_op)io->op) {
 	case BDEV_OP_READ:
 		use_short_way(ch);
-		use(ch, (size_t)(at - m->mem), len, READ_FROM);
-		bdev_iov_copy(io->iov, io->iovcnt, &pos, at, len, BDEV_IOV_FROM_BUF);
+		read_step(m, io, offset, len);
 		break;
 	case BDEV_OP_WRITE:
 		use_short_way(ch);
-		use(ch, (size_t)(at - m->mem), len, WRITTEN_TO);
-		bdev_iov_copy(io->iov, io->iovcnt, &pos, at, len, BDEV_IOV_TO_BUF);
+		write_step(ch, io, offset, len);
 		break;
 	case BDEV_OP_COMPARE:
-		use(ch, (size_t)(at - m->mem), len, READ_FROM);
-		if (!bdev_iov_equal(io->iov, io->iovcnt, &pos, at, len))
+		if (!is_equal(m, io, offset, len))
 			status = BDEV_STATUS_MISCOMPARE;
 		break;
 	case BDEV_OP_DISCARD:
 	case BDEV_OP_WRITE_ZEROES:
-		give_back(m, at, len);
-		unuse(m, (size_t)(at - m->mem), len);
+		give_back(m, offset, len);
 		break;
 	case BDEV_OP_FLUSH:
 		break;
@@ -185,7 +268,7 @@ static void destroy(struct bdev *bdev)
 	struct malloc_bdev *m = of(bdev);
 
 	munmap(m->mem, m->len);
-	free(m->used);
+	free(m->written);
 	free(m);
 }
 
@@ -299,8 +382,8 @@ int bdev_malloc_create(const struct bdev_malloc_params *p, char err[BDEV_ERR_MAX
 	rc = get_memory(m, err);
 	if (rc)
 		goto free_bdev;
-	m->used = calloc((m->len >> EXTENT_SHIFT) + 1, 1);
-	if (!m->used) {
+	m->written = calloc((m->len >> EXTENT_SHIFT) + 1, 1);
+	if (!m->written) {
 		snprintf(err, BDEV_ERR_MAX, "out of memory");
 		rc = -ENOMEM;
 		goto unmap;
@@ -318,7 +401,7 @@ int bdev_malloc_create(const struct bdev_malloc_params *p, char err[BDEV_ERR_MAX
 unmap:
 	munmap(m->mem, m->len);
 free_bdev:
-	free(m->used);
+	free(m->written);
 	free(m);
 	return rc;
 }

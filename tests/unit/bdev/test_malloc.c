@@ -3,8 +3,11 @@
 
 #include <inttypes.h>
 #include <numa.h>
+#include <sys/resource.h>
 
-#define SIZE (8u << 20)
+#define SIZE   (8u << 20)
+#define BIG    (256u << 20)
+#define EXTENT ((2u << 20) / 512)
 
 static struct reactor *reactor;
 
@@ -252,32 +255,38 @@ struct price {
 	const struct test_disk *d;
 	void *buf;
 	uint64_t lba;
+	uint32_t nblocks;
 	enum bdev_op op;
 	int64_t units;
 };
 
-static void pay_for_block(void *arg)
+static void pay_for_blocks(void *arg)
 {
 	struct price *p = arg;
 	struct reactor_share *share = reactor_payer();
 	int64_t before = reactor_share_left(share);
 
-	p->d->ch->now(p->d->ch, p->op, p->lba, 1, p->buf);
+	p->d->ch->now(p->d->ch, p->op, p->lba, p->nblocks, p->buf);
 	p->units = before - share->credit;
+}
+
+static int64_t price_of_many(const struct test_disk *d, enum bdev_op op, void *buf, uint64_t lba,
+			     uint32_t nblocks)
+{
+	struct price p = {.d = d, .buf = buf, .lba = lba, .nblocks = nblocks, .op = op};
+
+	reactor_call(reactor, pay_for_blocks, &p);
+	return p.units;
 }
 
 static int64_t price_of(const struct test_disk *d, enum bdev_op op, void *buf, uint64_t lba)
 {
-	struct price p = {.d = d, .buf = buf, .lba = lba, .op = op};
-
-	reactor_call(reactor, pay_for_block, &p);
-	return p.units;
+	return price_of_many(d, op, buf, lba, 1);
 }
 
 /* The first write to 2 MiB costs what the kernel does for them, a small one as well. */
 static void first_writes(void)
 {
-	const uint64_t extent = (2u << 20) / 512;
 	char *buf = test_buffer(512);
 	struct test_disk d;
 
@@ -288,39 +297,123 @@ static void first_writes(void)
 	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_WRITE, 9, 1, buf), BDEV_STATUS_OK);
 	CU_ASSERT(d.ch->plain_blocks > 0);
 	CU_ASSERT_EQUAL(price_of(&d, BDEV_OP_WRITE, buf, 7), 0);
-	CU_ASSERT_EQUAL(price_of(&d, BDEV_OP_WRITE, buf, extent - 1), 0);
-	CU_ASSERT(price_of(&d, BDEV_OP_WRITE, buf, extent) > REACTOR_QUANTUM_MAX);
+	CU_ASSERT_EQUAL(price_of(&d, BDEV_OP_WRITE, buf, EXTENT - 1), 0);
+	CU_ASSERT(price_of(&d, BDEV_OP_WRITE, buf, EXTENT) > REACTOR_QUANTUM_MAX);
 	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_DISCARD, 0, SIZE / 512, NULL), BDEV_STATUS_OK);
 	CU_ASSERT(price_of(&d, BDEV_OP_WRITE, buf, 7) > REACTOR_QUANTUM_MAX);
-	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_DISCARD, 1, (uint32_t)extent - 1, NULL),
-			BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_DISCARD, 1, EXTENT - 1, NULL), BDEV_STATUS_OK);
 	CU_ASSERT_EQUAL(price_of(&d, BDEV_OP_WRITE, buf, 7), 0);
 	teardown(&d);
 	free(buf);
 }
 
-/* So does the first read with some kernels, unless there was a write before. */
-static void first_reads(void)
+static void count_faults(void *arg)
 {
-	const uint64_t extent = (2u << 20) / 512;
-	char *buf = test_buffer(512);
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	*(long *)arg = usage.ru_minflt;
+}
+
+static long faults_of_reactor(void)
+{
+	long n;
+
+	reactor_call(reactor, count_faults, &n);
+	return n;
+}
+
+/*
+ * What was never written is zeroes: neither to read it nor to zero it takes memory and a page
+ * fault, which with some kernels fills 2 MiB with zeroes.
+ */
+static void reads_before_writes(void)
+{
+	char *buf = test_buffer(512), err[BDEV_ERR_MAX];
+	struct test_disk d;
+	uint64_t lba;
+	long faults;
+
+	reactor = test_reactor(0);
+	CU_ASSERT_EQUAL(create("ram", BIG, 512, -1, err), 0);
+	if (!test_disk_open(&d, reactor, "ram", true))
+		return;
+	memset(buf, 1, 512);
+	price_of(&d, BDEV_OP_READ, buf, 7);
+	CU_ASSERT(test_all(buf, 512, 0));
+	faults = faults_of_reactor();
+	for (lba = 9; lba < BIG / 512; lba += EXTENT) {
+		CU_ASSERT_EQUAL(price_of(&d, BDEV_OP_READ, buf, lba), 0);
+		CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_READ, lba, 1, buf), BDEV_STATUS_OK);
+		CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_WRITE_ZEROES, lba, 1, NULL), BDEV_STATUS_OK);
+	}
+	CU_ASSERT(faults_of_reactor() - faults < BIG / 512 / EXTENT / 2);
+	CU_ASSERT(price_of(&d, BDEV_OP_WRITE, buf, 8) > REACTOR_QUANTUM_MAX);
+	teardown(&d);
+	free(buf);
+}
+
+/* What is read or compared over the border of two extents, one of which was written. */
+static void over_a_border(uint64_t written)
+{
+	const uint64_t border = 2 * EXTENT - 3;
+	char *out = test_buffer(8 * 512), *in = test_buffer(8 * 512);
+	struct test_disk d;
+	struct iovec iov[2] = {{in, 700}, {in + 700, 8 * 512 - 700}};
+
+	if (!setup(&d, 512))
+		return;
+	memset(out, 0, 8 * 512);
+	test_fill(out + (written - border) * 512, 512, 0, 1);
+	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_WRITE, written, 1, out + (written - border) * 512),
+			BDEV_STATUS_OK);
+	memset(in, 1, 8 * 512);
+	CU_ASSERT_EQUAL(test_io_iov(&d, BDEV_OP_READ, border, 8, iov, 2), BDEV_STATUS_OK);
+	CU_ASSERT(!memcmp(in, out, 8 * 512));
+	memset(in, 1, 8 * 512);
+	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_READ, border, 8, in), BDEV_STATUS_OK);
+	CU_ASSERT(!memcmp(in, out, 8 * 512));
+	memset(in, 1, 8 * 512);
+	price_of_many(&d, BDEV_OP_READ, in, border, 8);
+	CU_ASSERT(!memcmp(in, out, 8 * 512));
+	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_COMPARE, border, 8, out), BDEV_STATUS_OK);
+	out[8 * 512 - 1] ^= 1;
+	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_COMPARE, border, 8, out), BDEV_STATUS_MISCOMPARE);
+	teardown(&d);
+	free(out);
+	free(in);
+}
+
+static void extent_borders(void)
+{
+	over_a_border(2 * EXTENT - 1);
+	over_a_border(2 * EXTENT);
+}
+
+/* After a discard of the extent, or of a part of it, and after another write. */
+static void reads_after_discards(void)
+{
+	char *out = test_buffer(512), *in = test_buffer(512);
 	struct test_disk d;
 
 	if (!setup(&d, 512))
 		return;
-	CU_ASSERT(price_of(&d, BDEV_OP_READ, buf, 7) > REACTOR_QUANTUM_MAX);
-	CU_ASSERT_EQUAL(d.ch->plain_blocks, 0);
-	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_READ, 9, 1, buf), BDEV_STATUS_OK);
-	CU_ASSERT(d.ch->plain_blocks > 0);
-	CU_ASSERT_EQUAL(price_of(&d, BDEV_OP_READ, buf, extent - 1), 0);
-	CU_ASSERT(price_of(&d, BDEV_OP_WRITE, buf, 8) > REACTOR_QUANTUM_MAX);
-	CU_ASSERT_EQUAL(price_of(&d, BDEV_OP_READ, buf, 8), 0);
-	CU_ASSERT(price_of(&d, BDEV_OP_WRITE, buf, extent) > REACTOR_QUANTUM_MAX);
-	CU_ASSERT_EQUAL(price_of(&d, BDEV_OP_READ, buf, extent), 0);
-	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_DISCARD, 0, SIZE / 512, NULL), BDEV_STATUS_OK);
-	CU_ASSERT(price_of(&d, BDEV_OP_READ, buf, extent) > REACTOR_QUANTUM_MAX);
+	test_fill(out, 512, 0, 1);
+	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_WRITE, 9, 1, out), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_DISCARD, 10, EXTENT - 10, NULL), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_READ, 9, 1, in), BDEV_STATUS_OK);
+	CU_ASSERT(!memcmp(in, out, 512));
+	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_DISCARD, 0, EXTENT + 1, NULL), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_READ, 9, 1, in), BDEV_STATUS_OK);
+	CU_ASSERT(test_all(in, 512, 0));
+	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_WRITE, 10, 1, out), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_READ, 9, 1, in), BDEV_STATUS_OK);
+	CU_ASSERT(test_all(in, 512, 0));
+	CU_ASSERT_EQUAL(test_io(&d, BDEV_OP_READ, 10, 1, in), BDEV_STATUS_OK);
+	CU_ASSERT(!memcmp(in, out, 512));
 	teardown(&d);
-	free(buf);
+	free(out);
+	free(in);
 }
 
 static const struct test_case cases[] = {
@@ -332,7 +425,9 @@ static const struct test_case cases[] = {
 	{"compare", compare},
 	{"iov_shapes", iov_shapes},
 	{"first_writes", first_writes},
-	{"first_reads", first_reads},
+	{"reads_before_writes", reads_before_writes},
+	{"extent_borders", extent_borders},
+	{"reads_after_discards", reads_after_discards},
 	{"refusals", refusals},
 	{"numa_node", numa_node},
 };
