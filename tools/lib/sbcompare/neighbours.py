@@ -99,6 +99,9 @@ REFERENCES = (Hostile(ALONE, "", reference=""),
               Hostile(BUSY, "blk-reads", reference="", more=("--queues=1", "--depth=128")))
 
 
+# What builds before them do not know; for these it is left out.
+NEW_KEYS = ("bounce",)
+
 # Of the daemon; all else that runs here leaves its reactor alone.
 CPUS = ",".join(str(cpu) for cpu in sorted(os.sched_getaffinity(0)))
 
@@ -179,10 +182,23 @@ class Place:
         for process in self._slow_disks:
             process.process.send_signal(signal.SIGUSR1)
 
-    def configuration(self):
+    def configuration(self, without=()):
+        bdevs = [{key: value for key, value in bdev.items() if key not in without}
+                 for bdev in self.bdevs]
         return {"target": {"socket_dir": str(self.sockets), "cpus": [self.settings.server_cpu],
                            "poll": self.settings.polling},
-                "bdevs": self.bdevs, "controllers": self.controllers}
+                "bdevs": bdevs, "controllers": self.controllers}
+
+    def configure(self, program):
+        """The configuration's file, as this build of the daemon takes it."""
+        path = self.folder / "shadowbell.yaml"
+        for number in range(len(NEW_KEYS) + 1):
+            path.write_text(json.dumps(self.configuration(NEW_KEYS[:number])), encoding="utf-8")
+            check = subprocess.run(command_on(CPUS, str(program), "--check", "-c", str(path)),
+                                   check=False, capture_output=True, text=True)
+            if not check.returncode:
+                return path
+        raise servers.ServerError(f"{program} does not take the configuration: {check.stderr.strip()}")
 
 
 class Program:
@@ -245,8 +261,7 @@ class Daemon:
     """A build of the daemon whose log is a pipe that somebody reads, or does not any more."""
 
     def __init__(self, program, place):
-        config = place.folder / "shadowbell.yaml"
-        config.write_text(json.dumps(place.configuration()), encoding="utf-8")
+        config = place.configure(program)
         self._log, self._write = os.pipe()
         fcntl.fcntl(self._log, fcntl.F_SETFL, os.O_NONBLOCK)
         self._program = Program(command_on(CPUS, program, "-c", config), stderr=self._write)
@@ -376,8 +391,11 @@ class Results:
                  if entry["what"] == what and entry["transport"] == transport and entry["count"]]
         return statistics.median(found) if found else None
 
-    def held_up(self):
-        return max(run["held_up_ns"] for runs in self._runs.values() for run in runs) / 1e9
+    def held_up(self, title, load):
+        """In all, and at most at a time."""
+        runs = self._runs[title, load.title]
+        return [statistics.median(run[name] for run in runs) / 1e9
+                for name in ("held_up_sum_ns", "held_up_ns")]
 
 
 def marked(text, good):
@@ -397,7 +415,8 @@ def neighbours_cells(results, load, title):
             "p99": seconds(results.latency(title, load, "p99_ns")),
             "p99.9": marked(seconds(p999), p999 < MOST_P999),
             "memory's": marked(seconds(p999_memory), p999_memory < MOST_P999),
-            "max": seconds(results.latency(title, load, "max_ns"))}
+            "max": seconds(results.latency(title, load, "max_ns")),
+            "held up": ", ".join(seconds(value) for value in results.held_up(title, load))}
 
 
 BRIEF = ("least", "of memory", "p99.9", "memory's", "max")
@@ -407,7 +426,7 @@ def print_neighbours(results, titles, loads):
     print_table(f"{len(NEIGHBOURS)} guests that behave beside one that does not: share of their IOPS beside the "
                 "reference, and the worst one's latency",
                 ["beside", "reference", "least", "of memory", "in sum", "p50", "p99", "p99.9",
-                 "memory's", "max"],
+                 "memory's", "max", "held up"],
                 [[load.title, load.reference, *neighbours_cells(results, load, titles[-1]).values()]
                  for load in loads])
     if len(titles) > 1:
@@ -474,6 +493,7 @@ def neighbours(settings):
     titles = list(programs)
     print_neighbours(results, titles, loads)
     print_control(results, titles, loads)
-    print(f"\nThe load generator itself was held up for at most {seconds(results.held_up())}.")
+    print("\nheld up: for how long the load generator did not look at its guests, in all (what was longer than 1 ms) "
+          "and at most;\nof an I/O that ended meanwhile the time until then is not counted.")
     if settings.chart:
         draw(results, titles, loads, settings.chart)
