@@ -274,11 +274,13 @@ void target_remove_bdev(struct target *t, const char *name, target_done_fn done,
 /* At the end, whoever still holds one. What stands on a bdev goes with it. */
 void target_remove_bdevs(struct target *t)
 {
-	struct target_bdev *b;
+	struct object *o, *before;
 	size_t i;
 
-	while (t->bdevs.last) {
-		b = of(t->bdevs.last);
+	for (o = t->bdevs.last; o; o = before) {
+		struct target_bdev *b = of(o);
+
+		before = o->prev;
 		for (i = 0; i < count_names(b->config); i++) {
 			struct bdev *bdev = bdev_find(name_of(b->config, i));
 

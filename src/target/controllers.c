@@ -223,13 +223,15 @@ int target_create_controllers(struct target *t)
 
 void target_destroy_controllers(struct target *t)
 {
-	struct target_controller *c;
+	struct object *o, *next;
 
 	/* Their sessions end side by side. */
 	if (t->controllers.first)
 		listeners_stop(t->loop);
-	while (t->controllers.first) {
-		c = of(t->controllers.first);
+	for (o = t->controllers.first; o; o = next) {
+		struct target_controller *c = of(o);
+
+		next = o->next;
 		destroy(c);
 		drop(c);
 		free(c);

@@ -65,6 +65,7 @@ static bool same_memory(const struct fe_mem *a, const struct fe_mem *b, size_t n
 
 	for (r = 0; r < nregions; r++) {
 		const uint8_t *pa = a->regions[r].va, *pb = b->regions[r].va;
+		uint64_t gpa;
 
 		if (a->regions[r].used != b->regions[r].used)
 			return false;
@@ -76,8 +77,9 @@ static bool same_memory(const struct fe_mem *a, const struct fe_mem *b, size_t n
 			}
 			if (pa[i] == pb[i] || in_hole(pa + i, holes, nholes))
 				continue;
+			gpa = a->regions[r].gpa + i;
 			printf("# %s: GPA 0x%llx: 0x%02x by the short way, 0x%02x by the long one\n",
-			       what, (unsigned long long)(a->regions[r].gpa + i), pa[i], pb[i]);
+			       what, (unsigned long long)gpa, pa[i], pb[i]);
 			return false;
 		}
 	}
