@@ -426,6 +426,47 @@ VHOSTILE(regions_that_are_refused)
 	close_slots();
 }
 
+/* As libblkio does it, and with it QEMU's own tools: no table at any time, each region for itself.
+ */
+VHOSTILE(session_without_a_table)
+{
+	const uint64_t wants = 1ull << 3 | 1ull << 9 | 1ull << 15; /* ack, config, slots */
+	uint64_t protocol = 0, capacity = 0;
+	unsigned int i;
+
+	REQUIRE(open_slots());
+	fe_virtio_close(&fe_vbad);
+	REQUIRE_EQ(fe_virtio_connect(&fe_vbad, fe_daemon_socket(&fe_daemon, "offender"), 0), 0);
+	REQUIRE_EQ(fe_vhost_call(&fe_vbad.vhost, FE_VHOST_GET_PROTOCOL_FEATURES, NULL, 0, &protocol,
+				 8),
+		   0);
+	CHECK_EQ(protocol & wants, wants);
+	CHECK_EQ(fe_virtio_get_config(&fe_vbad, 0, sizeof(capacity), &capacity), 0);
+	CHECK_EQ(capacity, (64 << 20) / 512);
+	REQUIRE_EQ(fe_mem_add(&fe_vbad.mem, 0, 1 << 20), 0);
+	fe_vbad_q = fe_vq_make(&fe_vbad, 0, 64);
+	for (i = 0; i < 2; i++) {
+		const struct fe_mem_region *ram = &fe_vbad.mem.regions[0];
+		struct fe_mem_reg r = {
+			.region = {ram->gpa, ram->size, (uint64_t)(uintptr_t)ram->va, 0}};
+
+		REQUIRE_EQ(fe_vhost_ack(&fe_vbad.vhost, FE_VHOST_ADD_MEM_REG, &r, sizeof(r),
+					&ram->fd, 1),
+			   0);
+		REQUIRE_EQ(fe_vq_start(fe_vbad_q, 0), 0);
+		REQUIRE_EQ(add_slot(i), 0);
+		CHECK(slot_works(i));
+		/* The last region goes as well, and comes again. */
+		REQUIRE_EQ(fe_vq_stop(fe_vbad_q, NULL), 0);
+		REQUIRE_EQ(remove_slot(i), 0);
+		REQUIRE_EQ(
+			fe_vhost_ack(&fe_vbad.vhost, FE_VHOST_REM_MEM_REG, &r, sizeof(r), NULL, 0),
+			0);
+		fe_vq_reset(fe_vbad_q);
+	}
+	close_slots();
+}
+
 /* The memory of the rings goes: the queue stops, and starts when it is there again. */
 VHOSTILE(region_of_the_rings_removed)
 {
@@ -449,7 +490,7 @@ static const struct test_case cases[] = {
 	VHOSTILE_CASE(message_byte_by_byte),	    VHOSTILE_CASE(descriptors_of_bad_messages),
 	VHOSTILE_CASE(as_many_regions_as_promised), VHOSTILE_CASE(regions_changed_under_load),
 	VHOSTILE_CASE(regions_that_are_refused),    VHOSTILE_CASE(region_of_the_rings_removed),
-	VHOSTILE_CASE(descriptors_that_linger),
+	VHOSTILE_CASE(descriptors_that_linger),	    VHOSTILE_CASE(session_without_a_table),
 };
 
 FE_TEST_MAIN("control_path", cases, &config)
