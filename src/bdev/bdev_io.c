@@ -206,7 +206,7 @@ static void __attribute__((noinline)) submit_any(struct bdev_channel *ch, struct
 }
 
 /*
- * Most I/O is a READ or WRITE of one segment that nothing speaks against. True only of what check()
+ * Most I/O is a READ or WRITE of one segment that passes every check. True only of what check()
  * finds valid and submit_valid() hands to the backend.
  */
 static inline bool is_plain(const struct bdev_channel *ch, const struct bdev_io *io)

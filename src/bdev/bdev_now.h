@@ -3,7 +3,7 @@
 #define BDEV_BDEV_NOW_H
 
 /*
- * The short way for most I/O: READs and WRITEs of one segment that nothing speaks against, on a
+ * The short way for most I/O: READs and WRITEs of one segment that pass every check, on a
  * backend in memory, which does them at once and can't fail. They need no struct bdev_io.
  */
 

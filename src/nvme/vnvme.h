@@ -21,8 +21,8 @@
  *	vnvme_reset()		when the PCI function is reset;
  *	vnvme_detach()		when the VMM is gone.
  *
- * Which calls wait for I/O, that is perhaps for long, is said with each; all others wait only until
- * the reactors have come by. A transport whose thread serves several controllers uses the *_begin()
+ * Which calls wait for I/O, that is perhaps for long, is said with each; all others wait for one
+ * round of the reactors. A transport whose thread serves several controllers uses the *_begin()
  * forms, which do not wait at all: ended(arg) is called on a reactor when it is done, perhaps
  * before the return, and must not block. Until then no other call is made for the controller. One
  * that returns an error has begun nothing.

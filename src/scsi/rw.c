@@ -100,7 +100,7 @@ enum scsi_result scsi_do_write(struct scsi_task *task)
 #define READ_SPECIAL (SCSI_LU_UA | SCSI_LU_NO_READ | SCSI_LU_STOPPED | SCSI_LU_GONE)
 
 /*
- * Whether it is a READ or WRITE of all `bytes` of its data that nothing speaks against, but that
+ * Whether it is a READ or WRITE of all `bytes` of its data that passes every check, but that
  * its range may not be on the medium.
  */
 static inline bool is_plain(const struct scsi_channel *ch, const uint8_t *cdb, bool data_out,

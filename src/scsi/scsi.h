@@ -192,7 +192,7 @@ struct scsi_rw {
 
 /*
  * The short way of most commands to bdevs in memory: a READ or WRITE whose `bytes` of data are all
- * in one segment and that nothing speaks against. It needs no task, as it is over before any other
+ * in one segment and that passes every check. It needs no task, as it is over before any other
  * command or task management function can look for it: bdev_now_run() does it, and it has ended
  * with status GOOD and no residual. False: a task with the same CDB will say why. Nothing has
  * happened in either case. `lun` and the CDB's first 16 bytes are copies.

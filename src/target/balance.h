@@ -3,7 +3,7 @@
 #define TARGET_BALANCE_H
 
 /*
- * Which queue should change its reactor: a reactor that has all it can do gives a queue to one with
+ * Which queue should change its reactor: a saturated reactor gives a queue to one with
  * less to do, if that brings the load of the busier of the two down by a quarter or more. A queue's
  * load is the part of its reactor's time that is in proportion to its work; so what takes one
  * reactor long and another one little is compared fairly.
@@ -44,7 +44,7 @@ static inline bool balance_is_fixed(const struct balance_place *q)
 }
 
 #define BALANCE_WHOLE 1000000u /* a reactor's time */
-#define BALANCE_FULL  800000u  /* with more it has all it can do */
+#define BALANCE_FULL  800000u  /* with more it is saturated */
 
 struct balance_reactor {
 	uint32_t load; /* the time in which it had something to do, of BALANCE_WHOLE */

@@ -62,16 +62,17 @@ static void defaults(void)
 
 static void target_values(void)
 {
-	struct config *cfg = load_good("target", "target:\n"
-						 "  socket_dir: /tmp/x/\n"
-						 "  socket_mode: 0600\n"
-						 "  socket_owner: 4294967294\n"
-						 "  socket_group: 0\n"
-						 "  cpus: [1, 0]\n"
-						 "  poll: busy\n"
-						 "  log: {burst: 7, object_rate: 1000000}\n"
-						 "  limits: {mapped_memory: 2TiB, regions: 8, descriptors: 4}\n"
-						 "  poll_idle_us: 0\n" RAM CTRL);
+	struct config *cfg =
+		load_good("target", "target:\n"
+				    "  socket_dir: /tmp/x/\n"
+				    "  socket_mode: 0600\n"
+				    "  socket_owner: 4294967294\n"
+				    "  socket_group: 0\n"
+				    "  cpus: [1, 0]\n"
+				    "  poll: busy\n"
+				    "  log: {burst: 7, object_rate: 1000000}\n"
+				    "  limits: {mapped_memory: 2TiB, regions: 8, descriptors: 4}\n"
+				    "  poll_idle_us: 0\n" RAM CTRL);
 	const struct config_target *t;
 
 	if (!cfg)
