@@ -8,6 +8,8 @@
 #include "reactor/reactor.h"
 #include "util/util.h"
 
+struct reactor_fds;
+
 struct reactor {
 	/* Owned by the reactor's thread. */
 	struct reactor_poller **pollers;
@@ -23,6 +25,7 @@ struct reactor {
 	uint64_t patience_ns;	  /* after that */
 	unsigned int slow_rounds; /* so many more do not count as such work */
 	int epoll_fd;
+	struct reactor_fds *fds; /* reactor_fd.c's; NULL: none yet */
 	int cpu, node;
 	unsigned int id;
 	pthread_t thread;
@@ -55,6 +58,9 @@ unsigned int reactor_run_messages(struct reactor *r);
 
 /* signal.c: after the reactor's last call. */
 void reactor_signal_fini(struct reactor *r);
+
+/* reactor_fd.c: likewise. */
+void reactor_fd_fini(struct reactor *r);
 
 /* share.c */
 void reactor_shares_init(struct reactor *r);

@@ -36,6 +36,7 @@ int reactor_sleep_init(struct reactor *r)
 void reactor_sleep_fini(struct reactor *r)
 {
 	reactor_signal_fini(r);
+	reactor_fd_fini(r);
 	close(r->event_fd);
 	close(r->epoll_fd);
 }
