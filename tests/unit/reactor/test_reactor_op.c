@@ -56,10 +56,21 @@ static void open_set(void)
 	test_watch("operations");
 }
 
+/* A message that was sent before has arrived at each, and its sender has done with it. */
+static void settle(void)
+{
+	unsigned int i, turn;
+
+	for (turn = 0; turn < 2; turn++)
+		for (i = 0; i < PARTS; i++)
+			reactor_call(reactors[i], nothing, NULL);
+}
+
 static void close_set(void)
 {
 	unsigned int i;
 
+	settle();
 	test_watch(NULL);
 	CU_ASSERT_FALSE(wrong_thread);
 	for (i = 0; i < PARTS; i++) {
@@ -187,16 +198,6 @@ static struct peek peek(void)
 
 	reactor_call(reactors[0], peek_home, &p);
 	return p;
-}
-
-/* A message that was sent before has arrived at each. */
-static void settle(void)
-{
-	unsigned int i, turn;
-
-	for (turn = 0; turn < 2; turn++)
-		for (i = 0; i < PARTS; i++)
-			reactor_call(reactors[i], nothing, NULL);
 }
 
 /* --- cases --- */
@@ -368,7 +369,6 @@ static void home_is_told(struct reactor *home)
 	wait_for(&ended);
 	CU_ASSERT_EQUAL(op.started, 2);
 	CU_ASSERT_EQUAL(op.over, 1);
-	settle();
 	close_set();
 	sem_destroy(&ended);
 }
@@ -428,7 +428,6 @@ static void many_travel(void)
 	}
 	for (i = 0; i < ARRAY_SIZE(t); i++)
 		wait_for(&ended);
-	settle();
 	close_set();
 	sem_destroy(&ended);
 }
