@@ -157,8 +157,8 @@ struct bdev {
 	uint32_t block_size; /* bytes: 512 or 4096 */
 	uint8_t block_shift; /* log2(block_size), set by bdev_register() */
 	bool read_only;
-	uint8_t levels; /* bdevs below it, one on another; 0: it stands on none */
-	uint64_t nblocks;
+	uint8_t levels;		/* bdevs below it, one on another; 0: it stands on none */
+	uint64_t nblocks;	/* grows by bdev_resize(): see bdev_nblocks() */
 	uint64_t io_timeout_ns; /* an I/O that takes longer ends in TIMEOUT; 0: none does */
 	struct bdev_limits limits;
 	const struct bdev_ops *ops;
@@ -214,6 +214,12 @@ struct bdev_channel {
  */
 int bdev_register(struct bdev *bdev);
 /*
+ * From now on a registered bdev has so many blocks, which its backend serves already; its openers
+ * are told. 0, also if it has that many; -EINVAL: fewer, or too many; -EBUSY: it is being removed.
+ * Main thread.
+ */
+int bdev_resize(struct bdev *bdev, uint64_t nblocks);
+/*
  * On the submitting reactor. The requester may put its channel in done(): a backend that goes on
  * using the channel after this call holds it meanwhile.
  */
@@ -231,20 +237,40 @@ void bdev_write_zeroes_by_writing(struct bdev_io *io);
 
 /* --- for users --- */
 
+/* How many blocks it has now. Any thread. */
+static inline uint64_t bdev_nblocks(const struct bdev *bdev)
+{
+	return __atomic_load_n(&bdev->nblocks, __ATOMIC_RELAXED);
+}
+
 /* NULL: no such bdev, or it is being removed. Valid until it is removed. */
 struct bdev *bdev_find(const char *name);
 
-/*
- * Called once on the thread that removes the bdev: close the descriptor soon; new I/O gets GONE. It
- * may close it at once. A bdev_close() by another thread waits until it has returned.
- */
-typedef void (*bdev_removed_fn)(struct bdev_desc *desc, void *arg);
+enum bdev_event {
+	/* Once, the last: close the descriptor soon; new I/O gets GONE. */
+	BDEV_EVENT_REMOVED,
+	/* It has more blocks, bdev_nblocks() of them. */
+	BDEV_EVENT_RESIZED,
+};
 
 /*
- * Opens a bdev. -ENOENT: no such name; -EBUSY: it is claimed, or being removed; -EROFS: `write`,
- * but it is read-only. The bdev lives at least until bdev_close(). `removed` may be NULL.
+ * Called for each open descriptor on the thread that removes or resizes the bdev, after it has. It
+ * may close this descriptor at once. A bdev_close() by another thread waits until it has returned.
  */
-int bdev_open(const char *name, bool write, bdev_removed_fn removed, void *arg,
+typedef void (*bdev_event_fn)(struct bdev_desc *desc, enum bdev_event event, void *arg);
+
+enum bdev_access {
+	BDEV_READ,
+	BDEV_WRITE,
+	BDEV_WRITE_IF_ABLE, /* BDEV_READ if the bdev is read-only */
+};
+
+/*
+ * Opens a bdev. -ENOENT: no such name; -EBUSY: it is claimed, or being removed; -EROFS: BDEV_WRITE,
+ * but it is read-only. The bdev lives at least until bdev_close(). `event` may be NULL: for who
+ * closes it before anybody could remove it.
+ */
+int bdev_open(const char *name, enum bdev_access access, bdev_event_fn event, void *arg,
 	      struct bdev_desc **out);
 /* All channels got through the descriptor have been put. */
 void bdev_close(struct bdev_desc *desc);

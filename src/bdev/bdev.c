@@ -21,11 +21,11 @@
 
 struct bdev_desc {
 	struct bdev *bdev;
-	bdev_removed_fn removed_fn;
+	bdev_event_fn event_fn;
 	void *arg;
 	struct bdev_desc *next;
 	bool write;
-	bool told; /* that the bdev is being removed */
+	unsigned int told; /* 1 << enum bdev_event: of those that are being told */
 };
 
 struct bdev_private {
@@ -39,7 +39,7 @@ struct bdev_private {
 	char claimed_by[BDEV_HOLDER_MAX];
 	struct bdev_channel *channels;
 	struct bdev_stats gone; /* of channels that are no more */
-	/* The descriptor whose removed_fn is running, and where. */
+	/* The descriptor whose event_fn is running, and where. */
 	struct bdev_desc *telling;
 	pthread_t telling_thread;
 	void (*done)(void *arg);
@@ -151,36 +151,60 @@ static void put_ref(struct bdev_private *priv)
 }
 
 /* The lock is held; it is released while the user is told. */
-static void tell(struct bdev_private *priv, struct bdev_desc *desc)
+static void tell(struct bdev_private *priv, struct bdev_desc *desc, enum bdev_event event)
 {
-	bdev_removed_fn fn = desc->removed_fn;
+	bdev_event_fn fn = desc->event_fn;
 	void *arg = desc->arg;
 
-	desc->told = true;
+	desc->told |= 1u << event;
 	if (!fn)
 		return;
 	priv->telling = desc;
 	priv->telling_thread = pthread_self();
 	pthread_mutex_unlock(&lock);
-	fn(desc, arg);
+	fn(desc, event, arg);
 	pthread_mutex_lock(&lock);
 	priv->telling = NULL;
 	pthread_cond_broadcast(&told_cond);
 }
 
-static struct bdev_desc *untold(struct bdev_private *priv)
+/* Likewise. Who is told may close descriptors, and open others. */
+static void tell_all(struct bdev_private *priv, enum bdev_event event)
 {
 	struct bdev_desc *desc;
+	bool told;
 
-	for (desc = priv->descs; desc && desc->told; desc = desc->next)
-		;
-	return desc;
+	for (desc = priv->descs; desc; desc = desc->next)
+		desc->told &= ~(1u << event);
+	for (desc = priv->descs; desc; desc = told ? desc->next : priv->descs) {
+		told = desc->told & 1u << event;
+		if (!told)
+			tell(priv, desc, event);
+	}
+}
+
+int bdev_resize(struct bdev *bdev, uint64_t nblocks)
+{
+	struct bdev_private *priv = bdev->priv;
+	bool there;
+
+	if (nblocks < bdev->nblocks || nblocks > (uint64_t)INT64_MAX / bdev->block_size)
+		return -EINVAL;
+	pthread_mutex_lock(&lock);
+	priv->refs++; /* who is told may remove it */
+	there = !is_removed(priv);
+	if (there && nblocks != bdev->nblocks) {
+		__atomic_store_n(&bdev->nblocks, nblocks, __ATOMIC_RELAXED);
+		tell_all(priv, BDEV_EVENT_RESIZED);
+	}
+	pthread_mutex_unlock(&lock);
+	put_ref(priv);
+	return there ? 0 : -EBUSY;
 }
 
 void bdev_remove(struct bdev *bdev, void (*done)(void *arg), void *arg)
 {
 	struct bdev_private *priv = bdev->priv;
-	struct bdev_desc *desc;
 
 	pthread_mutex_lock(&lock);
 	if (is_removed(priv)) {
@@ -191,8 +215,7 @@ void bdev_remove(struct bdev *bdev, void (*done)(void *arg), void *arg)
 	atomic_fetch_or(&priv->gate.flags, BDEV_GATE_REMOVED);
 	priv->done = done;
 	priv->done_arg = arg;
-	while ((desc = untold(priv)))
-		tell(priv, desc);
+	tell_all(priv, BDEV_EVENT_REMOVED);
 	pthread_mutex_unlock(&lock);
 	put_ref(priv);
 }
@@ -200,23 +223,24 @@ void bdev_remove(struct bdev *bdev, void (*done)(void *arg), void *arg)
 /* --- descriptors --- */
 
 /* The lock is held. */
-static int open_check(const struct bdev_private *priv, bool write, char holder[BDEV_HOLDER_MAX])
+static int open_check(const struct bdev_private *priv, enum bdev_access access,
+		      char holder[BDEV_HOLDER_MAX])
 {
 	if (!priv)
 		return -ENOENT;
 	if (is_removed(priv))
 		return -EBUSY;
-	if (!write)
+	if (access == BDEV_READ)
 		return 0;
 	if (priv->bdev->read_only)
-		return -EROFS;
+		return access == BDEV_WRITE_IF_ABLE ? 0 : -EROFS;
 	if (!priv->claim)
 		return 0;
 	memcpy(holder, priv->claimed_by, BDEV_HOLDER_MAX);
 	return -EBUSY;
 }
 
-int bdev_open(const char *name, bool write, bdev_removed_fn removed, void *arg,
+int bdev_open(const char *name, enum bdev_access access, bdev_event_fn event, void *arg,
 	      struct bdev_desc **out)
 {
 	struct bdev_desc *desc = calloc(1, sizeof(*desc));
@@ -228,7 +252,7 @@ int bdev_open(const char *name, bool write, bdev_removed_fn removed, void *arg,
 		return -ENOMEM;
 	pthread_mutex_lock(&lock);
 	priv = find(name);
-	rc = open_check(priv, write, holder);
+	rc = open_check(priv, access, holder);
 	if (rc) {
 		pthread_mutex_unlock(&lock);
 		free(desc);
@@ -238,8 +262,8 @@ int bdev_open(const char *name, bool write, bdev_removed_fn removed, void *arg,
 		return rc;
 	}
 	desc->bdev = priv->bdev;
-	desc->write = write;
-	desc->removed_fn = removed;
+	desc->write = access != BDEV_READ && !priv->bdev->read_only;
+	desc->event_fn = event;
 	desc->arg = arg;
 	desc->next = priv->descs;
 	priv->descs = desc;

@@ -28,7 +28,7 @@ static inline bool bdev_range_is_plain(const struct bdev_channel *ch, uint64_t l
 				       uint32_t nblocks)
 {
 	/* plain_blocks is not more than the bdev has. */
-	return nblocks - 1 < ch->plain_blocks && lba <= ch->bdev->nblocks - nblocks;
+	return nblocks - 1 < ch->plain_blocks && lba <= COUNTER_READ(ch->bdev->nblocks) - nblocks;
 }
 
 /*

@@ -289,21 +289,24 @@ static const struct bdev_ops delay_ops = {
 /* --- making one --- */
 
 /* Main thread, which is the only one that removes bdevs. It may have been removed before. */
-static void base_removed(struct bdev_desc *desc, void *arg)
+static void base_event(struct bdev_desc *desc, enum bdev_event event, void *arg)
 {
 	struct delay *d = arg;
 
-	if (bdev_find(d->bdev.name) == &d->bdev)
+	if (bdev_find(d->bdev.name) != &d->bdev)
+		return;
+	if (event == BDEV_EVENT_RESIZED)
+		bdev_resize(&d->bdev, bdev_nblocks(bdev_desc_bdev(desc)));
+	else
 		bdev_remove(&d->bdev, NULL, NULL);
 }
 
 static int open_base(struct delay *d, const struct delay_params *p, char err[BDEV_ERR_MAX])
 {
-	const struct bdev *base = bdev_find(p->base);
 	char holder[BDEV_HOLDER_MAX];
 	int rc;
 
-	rc = bdev_open(p->base, base && !base->read_only, base_removed, d, &d->base);
+	rc = bdev_open(p->base, BDEV_WRITE_IF_ABLE, base_event, d, &d->base);
 	if (rc) {
 		snprintf(err, BDEV_ERR_MAX, "base: bdev \"%s\" can't be opened: %s", p->base,
 			 rc == -EBUSY ? "it is in use" : strerror(-rc));

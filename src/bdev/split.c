@@ -174,10 +174,13 @@ static void remove_parts(const struct split *s)
 	}
 }
 
-static void base_removed(struct bdev_desc *desc, void *arg)
+/* What a base has more than it had is in no part. */
+static void base_event(struct bdev_desc *desc, enum bdev_event event, void *arg)
 {
 	struct split *s = arg;
 
+	if (event != BDEV_EVENT_REMOVED)
+		return;
 	/* If not, the last part is gone, and whoever dropped it waits for this call's end. */
 	if (!split_get(s))
 		return;
@@ -227,11 +230,10 @@ static void open_error(const struct bdev_split_params *p, int rc, char err[BDEV_
 
 static int open_base(struct split *s, const struct bdev_split_params *p, char err[BDEV_ERR_MAX])
 {
-	const struct bdev *base = bdev_find(p->base);
 	char holder[BDEV_HOLDER_MAX];
 	int rc;
 
-	rc = bdev_open(p->base, base && !base->read_only, base_removed, s, &s->desc);
+	rc = bdev_open(p->base, BDEV_WRITE_IF_ABLE, base_event, s, &s->desc);
 	if (rc) {
 		open_error(p, rc, err);
 		return rc;

@@ -93,7 +93,7 @@ static uint8_t check_ranges(const struct virtio_blk_discard_write_zeroes *ranges
 			    const struct bdev *bdev, enum bdev_op op)
 {
 	unsigned int shift = bdev->block_shift - BLK_SECTOR_SHIFT, i;
-	uint64_t capacity = bdev->nblocks << shift;
+	uint64_t capacity = bdev_nblocks(bdev) << shift;
 	uint32_t known = op == BDEV_OP_WRITE_ZEROES ? RANGE_UNMAP : 0;
 
 	for (i = 0; i < n; i++) {

@@ -56,7 +56,7 @@ static bool set_range(struct bdev_io *io, const struct bdev *bdev, uint64_t sect
 		return false;
 	io->lba = sector >> shift;
 	io->nblocks = (uint32_t)(bytes >> bdev->block_shift);
-	return bytes || io->lba <= bdev->nblocks;
+	return bytes || io->lba <= bdev_nblocks(bdev);
 }
 
 static void transfer(struct blk_req *r, struct blk *blk, enum bdev_op op, uint64_t sector)

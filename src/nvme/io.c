@@ -103,7 +103,7 @@ static uint16_t set_range(struct vnvme_req *req, const struct vnvme_ns *ns)
 	uint32_t nlb = NVME_RW_NLB(le32toh(req->sqe.cdw12));
 	uint64_t slba = slba_of(&req->sqe);
 
-	if (unlikely(nlb > ns->bdev->nblocks || slba > ns->bdev->nblocks - nlb))
+	if (unlikely(nlb > bdev_nblocks(ns->bdev) || slba > bdev_nblocks(ns->bdev) - nlb))
 		return VNVME_DNR(NVME_SC_LBA_RANGE);
 	req->io.lba = slba;
 	req->io.nblocks = nlb;

@@ -17,7 +17,7 @@ unsigned int scsi_physical_exponent(const struct bdev *bdev)
 enum scsi_result scsi_do_read_capacity10(struct scsi_task *task)
 {
 	const struct bdev *bdev = scsi_task_lu(task)->bdev;
-	uint64_t last = bdev->nblocks - 1;
+	uint64_t last = bdev_nblocks(bdev) - 1;
 	bool pmi = task->cdb[8] & 0x01;
 	uint8_t buf[8];
 
@@ -33,7 +33,7 @@ enum scsi_result scsi_do_read_capacity16(struct scsi_task *task)
 	const struct bdev *bdev = scsi_task_lu(task)->bdev;
 	uint8_t buf[32] = {0};
 
-	scsi_put64(buf, bdev->nblocks - 1);
+	scsi_put64(buf, bdev_nblocks(bdev) - 1);
 	scsi_put32(buf + 8, bdev->block_size);
 	buf[13] = (uint8_t)scsi_physical_exponent(bdev);
 	if (bdev->limits.discard_granularity_bytes) {
@@ -55,10 +55,10 @@ enum scsi_result scsi_do_get_lba_status(struct scsi_task *task)
 	uint32_t alloc = scsi_get32(task->cdb + 10);
 	uint8_t buf[8 + 16] = {0};
 
-	if (lba >= bdev->nblocks)
+	if (lba >= bdev_nblocks(bdev))
 		return scsi_fail_lba(task, lba);
 	scsi_put32(buf, sizeof(buf) - 4);
 	scsi_put64(buf + 8, lba);
-	scsi_put32(buf + 16, (uint32_t)min_t(uint64_t, bdev->nblocks - lba, UINT32_MAX));
+	scsi_put32(buf + 16, (uint32_t)min_t(uint64_t, bdev_nblocks(bdev) - lba, UINT32_MAX));
 	return scsi_data_in(task, buf, sizeof(buf), alloc);
 }

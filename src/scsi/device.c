@@ -32,9 +32,16 @@ static void free_target(struct scsi_target *target)
 {
 	unsigned int lun;
 
-	for (lun = 0; target && lun < SCSI_MAX_LUNS; lun++)
-		if (target->lus[lun])
-			scsi_lu_put(target->lus[lun]);
+	for (lun = 0; target && lun < SCSI_MAX_LUNS; lun++) {
+		struct scsi_lu *lu = target->lus[lun];
+
+		if (!lu)
+			continue;
+		pthread_mutex_lock(&lu->disk->lock);
+		lu->owner = NULL;
+		pthread_mutex_unlock(&lu->disk->lock);
+		scsi_lu_put(lu);
+	}
 	free(target);
 }
 
@@ -51,15 +58,39 @@ void scsi_device_destroy(struct scsi_device *dev)
 
 /* --- units --- */
 
-static void lu_removed(struct bdev_desc *desc, void *arg)
+static void add_ua(struct scsi_lu *lu, enum scsi_asc asc)
 {
-	struct scsi_lu *lu = arg;
+	pthread_mutex_lock(&lu->disk->lock);
+	scsi_ua_add_locked(lu, asc);
+	pthread_mutex_unlock(&lu->disk->lock);
+}
+
+/* The unit is no more: the target's others say so (SPC-4, 6.33). */
+static void lu_removed(struct scsi_lu *lu)
+{
+	struct scsi_target *owner;
+	unsigned int lun;
 
 	pthread_mutex_lock(&lu->disk->lock);
 	scsi_lu_set_special(lu, SCSI_LU_GONE, true);
+	owner = lu->owner;
 	pthread_mutex_unlock(&lu->disk->lock);
-	if (lu->removed)
-		lu->removed(desc, lu->removed_arg);
+	for (lun = 0; owner && lun < SCSI_MAX_LUNS; lun++)
+		if (owner->lus[lun] && owner->lus[lun] != lu)
+			add_ua(owner->lus[lun], SCSI_ASC_LUNS_CHANGED);
+}
+
+/* On the thread that makes and destroys devices. */
+static void lu_event(struct bdev_desc *desc, enum bdev_event event, void *arg)
+{
+	struct scsi_lu *lu = arg;
+
+	if (event == BDEV_EVENT_REMOVED)
+		lu_removed(lu);
+	else
+		add_ua(lu, SCSI_ASC_CAPACITY_CHANGED);
+	if (lu->event)
+		lu->event(desc, event, lu->event_arg);
 }
 
 static int check_params(const struct scsi_device *dev, const struct scsi_lu_params *p,
@@ -117,8 +148,8 @@ static struct scsi_lu *new_lu(const struct scsi_device *dev, const struct scsi_l
 	memcpy(lu->port, dev->name, sizeof(lu->port));
 	lu->target = (uint16_t)p->target;
 	lu->lun = (uint16_t)p->lun;
-	lu->removed = p->removed;
-	lu->removed_arg = p->removed_arg;
+	lu->event = p->event;
+	lu->event_arg = p->event_arg;
 	lu->refs = 1;
 	return lu;
 }
@@ -136,33 +167,24 @@ static void open_error(const struct scsi_lu_params *p, int rc, char err[SCSI_ERR
 		snprintf(err, SCSI_ERR_MAX, "bdev \"%s\": %s", p->bdev, strerror(-rc));
 }
 
-/*
- * The disk is needed when the bdev is removed, which may be as soon as it is open: it is got
- * before, for a bdev that is looked up by name and compared afterwards.
- */
+/* No event comes before the return: this is the thread that removes and resizes bdevs. */
 static int open_bdev(struct scsi_lu *lu, const struct scsi_lu_params *p, char err[SCSI_ERR_MAX])
 {
-	const struct bdev *bdev = bdev_find(p->bdev);
-	int rc = bdev ? 0 : -ENOENT;
+	enum bdev_access access = p->read_only ? BDEV_READ : BDEV_WRITE_IF_ABLE;
+	int rc = bdev_open(p->bdev, access, lu_event, lu, &lu->desc);
 
-	if (!rc) {
-		lu->read_only = p->read_only || bdev->read_only;
-		lu->disk = scsi_disk_get(bdev);
-		rc = lu->disk ? 0 : -ENOMEM;
-	}
-	if (!rc)
-		rc = bdev_open(p->bdev, !lu->read_only, lu_removed, lu, &lu->desc);
-	if (!rc && bdev_desc_bdev(lu->desc) != bdev) {
-		bdev_close(lu->desc);
-		rc = -EBUSY;
-	}
 	if (rc) {
 		open_error(p, rc, err);
-		if (lu->disk)
-			scsi_disk_put(lu->disk);
 		return rc;
 	}
 	lu->bdev = bdev_desc_bdev(lu->desc);
+	lu->read_only = p->read_only || lu->bdev->read_only;
+	lu->disk = scsi_disk_get(lu->bdev);
+	if (!lu->disk) {
+		bdev_close(lu->desc);
+		open_error(p, -ENOMEM, err);
+		return -ENOMEM;
+	}
 	return 0;
 }
 
@@ -187,6 +209,7 @@ int scsi_device_add_lu(struct scsi_device *dev, const struct scsi_lu_params *p,
 		return rc;
 	}
 	identify(lu, p);
+	lu->owner = target;
 	scsi_disk_attach(lu->disk, lu);
 	scsi_lu_reset(lu, SCSI_ASC_POWER_ON);
 	target->lus[p->lun] = lu;
@@ -208,30 +231,6 @@ void scsi_device_reset(struct scsi_device *dev, enum scsi_reset how)
 		for (lun = 0; dev->targets[t] && lun < SCSI_MAX_LUNS; lun++)
 			if (dev->targets[t]->lus[lun])
 				scsi_lu_reset(dev->targets[t]->lus[lun], ascs[how]);
-}
-
-static void tell_capacity(struct scsi_target *target, const struct bdev *bdev)
-{
-	unsigned int lun;
-
-	for (lun = 0; lun < SCSI_MAX_LUNS; lun++) {
-		struct scsi_lu *lu = target->lus[lun];
-
-		if (!lu || lu->bdev != bdev)
-			continue;
-		pthread_mutex_lock(&lu->disk->lock);
-		scsi_ua_add_locked(lu, SCSI_ASC_CAPACITY_CHANGED);
-		pthread_mutex_unlock(&lu->disk->lock);
-	}
-}
-
-void scsi_device_capacity_changed(struct scsi_device *dev, const struct bdev *bdev)
-{
-	unsigned int t;
-
-	for (t = 0; t < SCSI_MAX_TARGETS; t++)
-		if (dev->targets[t])
-			tell_capacity(dev->targets[t], bdev);
 }
 
 /* --- groups --- */

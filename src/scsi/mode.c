@@ -32,11 +32,11 @@ static uint16_t cdb_len_field(const struct scsi_task *task)
 static size_t put_block_desc(uint8_t *p, const struct bdev *bdev, bool long_lba)
 {
 	if (long_lba) {
-		scsi_put64(p, bdev->nblocks);
+		scsi_put64(p, bdev_nblocks(bdev));
 		scsi_put32(p + 12, bdev->block_size);
 		return 16;
 	}
-	scsi_put32(p, (uint32_t)min_t(uint64_t, bdev->nblocks, UINT32_MAX));
+	scsi_put32(p, (uint32_t)min_t(uint64_t, bdev_nblocks(bdev), UINT32_MAX));
 	scsi_put32(p + 4, bdev->block_size);
 	return 8;
 }
@@ -116,7 +116,7 @@ static bool check_block_desc(struct scsi_task *task, struct list *l, size_t desc
 	uint64_t n = long_lba ? scsi_get64(p) : scsi_get32(p), all = long_lba ? UINT64_MAX : F32;
 	uint32_t bs = scsi_get32(p + (long_lba ? 12 : 4)) & (long_lba ? F32 : 0xffffff);
 
-	if (n && n != all && n != bdev->nblocks) {
+	if (n && n != all && n != bdev_nblocks(bdev)) {
 		scsi_fail_param(task, (unsigned int)l->at, 7);
 		return false;
 	}

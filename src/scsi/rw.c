@@ -29,7 +29,7 @@ unsigned int scsi_cdb_length_byte(const uint8_t *cdb)
 
 bool scsi_range_ok(struct scsi_task *task, uint64_t lba, uint64_t nblocks)
 {
-	uint64_t total = scsi_task_lu(task)->bdev->nblocks;
+	uint64_t total = bdev_nblocks(scsi_task_lu(task)->bdev);
 
 	if (likely(nblocks <= total && lba <= total - nblocks))
 		return true;

@@ -68,9 +68,9 @@ struct scsi_lu_params {
 	const char *serial; /* up to SCSI_SERIAL_MAX ASCII characters; NULL: from the uuid */
 	/* The identity that VPD page 83h tells; NULL: the bdev's. */
 	const uint8_t *uuid;
-	/* As in bdev_open(): the unit answers LOGICAL UNIT NOT SUPPORTED from then on. Optional. */
-	bdev_removed_fn removed;
-	void *removed_arg;
+	/* As in bdev_open(), for a transport that tells of it: the guest learns it by commands. */
+	bdev_event_fn event; /* optional */
+	void *event_arg;
 };
 
 #define SCSI_ERR_MAX 256
@@ -89,11 +89,6 @@ enum scsi_reset {
  * device is as after SCSI_RESET_POWER_ON. Persistent reservations stay.
  */
 void scsi_device_reset(struct scsi_device *dev, enum scsi_reset how);
-/*
- * For each unit of `dev` on that bdev: CAPACITY DATA HAS CHANGED, 2Ah/09h. Any thread. The
- * transport sends its own event, if it has one.
- */
-void scsi_device_capacity_changed(struct scsi_device *dev, const struct bdev *bdev);
 
 /* --- groups: one per device and reactor; on that reactor --- */
 

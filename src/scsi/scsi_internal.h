@@ -83,8 +83,9 @@ struct scsi_lu {
 	struct scsi_disk *disk;
 	struct bdev_desc *desc;
 	struct bdev *bdev;
-	bdev_removed_fn removed;
-	void *removed_arg;
+	bdev_event_fn event;
+	void *event_arg;
+	struct scsi_target *owner; /* NULL: the device is gone, but somebody holds the unit */
 	char port[SCSI_PORT_MAX];
 	char serial[SCSI_SERIAL_MAX + 1];
 	uint8_t uuid[16];
@@ -318,6 +319,8 @@ uint8_t scsi_sense_build(uint8_t sense[SCSI_SENSE_MAX], bool descriptor, enum sc
 void scsi_ua_add_locked(struct scsi_lu *lu, enum scsi_asc asc);
 /* Takes the first; false: there is none any more. */
 bool scsi_ua_take(struct scsi_lu *lu, enum scsi_asc *asc);
+/* It need not be told any more. */
+void scsi_ua_drop(struct scsi_lu *lu, enum scsi_asc asc);
 /* What resets have in common: modes, unit attention. `asc` says which it was. */
 void scsi_lu_reset(struct scsi_lu *lu, enum scsi_asc asc);
 

@@ -60,6 +60,21 @@ bool scsi_ua_take(struct scsi_lu *lu, enum scsi_asc *asc)
 	return taken;
 }
 
+void scsi_ua_drop(struct scsi_lu *lu, enum scsi_asc asc)
+{
+	unsigned int i;
+
+	if (!(scsi_lu_special(lu) & SCSI_LU_UA))
+		return;
+	pthread_mutex_lock(&lu->disk->lock);
+	for (i = 0; i < lu->nua && lu->ua[i] != asc; i++)
+		;
+	if (i < lu->nua)
+		remove_at(lu, i);
+	scsi_lu_set_special(lu, SCSI_LU_UA, lu->nua);
+	pthread_mutex_unlock(&lu->disk->lock);
+}
+
 void scsi_lu_reset(struct scsi_lu *lu, enum scsi_asc asc)
 {
 	pthread_mutex_lock(&lu->disk->lock);

@@ -132,11 +132,11 @@ static inline void mirror_destroy(struct bdev *bdev)
 	free(m);
 }
 
-static inline void mirror_base_removed(struct bdev_desc *desc, void *arg)
+static inline void mirror_base_event(struct bdev_desc *desc, enum bdev_event event, void *arg)
 {
 	struct mirror *m = arg;
 
-	if (bdev_find(m->bdev.name) == &m->bdev)
+	if (event == BDEV_EVENT_REMOVED && bdev_find(m->bdev.name) == &m->bdev)
 		bdev_remove(&m->bdev, NULL, NULL);
 }
 
@@ -159,8 +159,8 @@ static inline void mirror_make(const char *name, const char *a, const char *b)
 	if (!m)
 		abort();
 	for (i = 0; i < MIRROR_BASES; i++) {
-		CU_ASSERT_EQUAL_FATAL(
-			bdev_open(names[i], true, mirror_base_removed, m, &m->bases[i]), 0);
+		CU_ASSERT_EQUAL_FATAL(bdev_open(names[i], true, mirror_base_event, m, &m->bases[i]),
+				      0);
 		CU_ASSERT_EQUAL_FATAL(bdev_claim(m->bases[i], "mirror"), 0);
 		base = bdev_desc_bdev(m->bases[i]);
 		if (m->bdev.levels <= base->levels)

@@ -158,7 +158,7 @@ struct removal {
 	bool is_gone;
 };
 
-static void told_fn(struct bdev_desc *desc, void *arg)
+static void told_fn(struct bdev_desc *desc, enum bdev_event event, void *arg)
 {
 	struct removal *rm = arg;
 
@@ -225,7 +225,7 @@ static void removal_in_order(void)
 	reactor_destroy(r);
 }
 
-static void close_when_told(struct bdev_desc *desc, void *arg)
+static void close_when_told(struct bdev_desc *desc, enum bdev_event event, void *arg)
 {
 	(*(int *)arg)++;
 	bdev_close(desc);
@@ -252,7 +252,7 @@ struct slow_told {
 	bool left;
 };
 
-static void slow_told(struct bdev_desc *desc, void *arg)
+static void slow_told(struct bdev_desc *desc, enum bdev_event event, void *arg)
 {
 	struct slow_told *s = arg;
 
@@ -372,6 +372,73 @@ static void channel_churn(void)
 		reactor_destroy(c[i].reactor);
 }
 
+/* --- its size --- */
+
+struct heard {
+	unsigned int resized, removed;
+	uint64_t nblocks;
+	struct bdev_desc *closes; /* when it hears of a size */
+};
+
+static void hear(struct bdev_desc *desc, enum bdev_event event, void *arg)
+{
+	struct heard *h = arg;
+
+	h->nblocks = bdev_nblocks(bdev_desc_bdev(desc));
+	h->resized += event == BDEV_EVENT_RESIZED;
+	h->removed += event == BDEV_EVENT_REMOVED;
+	if (h->closes)
+		bdev_close(desc);
+}
+
+/* All that have it open are told, each time; what is open later knows it. */
+static void resized(void)
+{
+	struct mock *m = mock_new("m");
+	uint64_t n = m->bdev.nblocks;
+	struct heard a = {0}, b = {0}, c = {0}, late = {0};
+	struct bdev_desc *da, *db, *dlate;
+
+	CU_ASSERT_EQUAL(bdev_register(&m->bdev), 0);
+	CU_ASSERT_EQUAL(bdev_open("m", BDEV_WRITE, hear, &a, &da), 0);
+	CU_ASSERT_EQUAL(bdev_open("m", BDEV_READ, hear, &b, &db), 0);
+	CU_ASSERT_EQUAL(bdev_open("m", BDEV_READ, hear, &c, &c.closes), 0);
+	CU_ASSERT_EQUAL(bdev_resize(&m->bdev, n), 0);
+	CU_ASSERT_EQUAL(bdev_resize(&m->bdev, n - 1), -EINVAL);
+	CU_ASSERT_EQUAL(bdev_resize(&m->bdev, UINT64_MAX / 512), -EINVAL);
+	CU_ASSERT_EQUAL(a.resized + b.resized + c.resized, 0);
+	CU_ASSERT_EQUAL(bdev_resize(&m->bdev, n + 8), 0);
+	CU_ASSERT(a.resized == 1 && b.resized == 1 && c.resized == 1);
+	CU_ASSERT_EQUAL(a.nblocks, n + 8);
+	CU_ASSERT_EQUAL(bdev_open("m", BDEV_READ, hear, &late, &dlate), 0);
+	CU_ASSERT_EQUAL(bdev_resize(&m->bdev, n + 9), 0);
+	CU_ASSERT(a.resized == 2 && b.resized == 2 && c.resized == 1 && late.resized == 1);
+	bdev_remove(&m->bdev, NULL, NULL);
+	CU_ASSERT_EQUAL(bdev_resize(&m->bdev, n + 10), -EBUSY);
+	CU_ASSERT(a.removed == 1 && b.removed == 1 && c.removed == 0 && late.removed == 1);
+	CU_ASSERT(a.resized == 2);
+	bdev_close(da);
+	bdev_close(db);
+	bdev_close(dlate);
+}
+
+static void writes_if_able(void)
+{
+	struct mock *m = mock_new("m"), *ro = mock_new("ro");
+	struct bdev_desc *desc;
+
+	ro->bdev.read_only = true;
+	CU_ASSERT_EQUAL(bdev_register(&m->bdev), 0);
+	CU_ASSERT_EQUAL(bdev_register(&ro->bdev), 0);
+	CU_ASSERT_EQUAL(bdev_open("m", BDEV_WRITE_IF_ABLE, NULL, NULL, &desc), 0);
+	bdev_close(desc);
+	CU_ASSERT_EQUAL(bdev_open("ro", BDEV_WRITE, NULL, NULL, &desc), -EROFS);
+	CU_ASSERT_EQUAL(bdev_open("ro", BDEV_WRITE_IF_ABLE, NULL, NULL, &desc), 0);
+	bdev_close(desc);
+	bdev_remove(&m->bdev, NULL, NULL);
+	bdev_remove(&ro->bdev, NULL, NULL);
+}
+
 static const struct test_case cases[] = {
 	{"registry", registry},
 	{"invalid", invalid},
@@ -382,6 +449,8 @@ static const struct test_case cases[] = {
 	{"removal_in_order", removal_in_order},
 	{"close_inside", close_inside},
 	{"close_while_told", close_while_told},
+	{"resized", resized},
+	{"writes_if_able", writes_if_able},
 	{"channel_churn", channel_churn},
 };
 

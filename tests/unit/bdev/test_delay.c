@@ -379,6 +379,23 @@ static void base_removed(void)
 	end();
 }
 
+/* It has the base's size. */
+static void base_resized(void)
+{
+	struct bdev *ram;
+
+	if (!begin(" - {name: ram, type: malloc, size: 8MiB}\n"
+		   " - {name: slow, type: delay, base: ram}\n"
+		   " - {name: slower, type: delay, base: slow}\n",
+		   "slower"))
+		return;
+	ram = bdev_find("ram");
+	CU_ASSERT_EQUAL(bdev_resize(ram, bdev_nblocks(ram) + 8), 0);
+	CU_ASSERT_EQUAL(bdev_nblocks(bdev_find("slow")), bdev_nblocks(ram));
+	CU_ASSERT_EQUAL(bdev_nblocks(bdev_find("slower")), bdev_nblocks(ram));
+	end();
+}
+
 static void refusals(void)
 {
 	char err[BDEV_ERR_MAX] = "";
@@ -407,6 +424,7 @@ static const struct test_case cases[] = {
 	{"abandoned_write", abandoned_write},
 	{"held_below", held_below},
 	{"base_removed", base_removed},
+	{"base_resized", base_resized},
 	{"refusals", refusals},
 };
 

@@ -203,12 +203,12 @@ static void claimed_base(void)
 
 /* --- removal --- */
 
-static void told(struct bdev_desc *desc, void *arg)
+static void told(struct bdev_desc *desc, enum bdev_event event, void *arg)
 {
 	++*(int *)arg;
 }
 
-static void told_and_closes(struct bdev_desc *desc, void *arg)
+static void told_and_closes(struct bdev_desc *desc, enum bdev_event event, void *arg)
 {
 	++*(int *)arg;
 	bdev_close(desc);

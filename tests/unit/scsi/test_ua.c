@@ -27,6 +27,14 @@ static unsigned int next_ua(void)
 	return h.sense.asc;
 }
 
+/* By a block, which nobody touches. */
+static void grow(const char *name)
+{
+	struct bdev *bdev = bdev_find(name);
+
+	CU_ASSERT_EQUAL(bdev_resize(bdev, bdev_nblocks(bdev) + 1), 0);
+}
+
 static void power_on(void)
 {
 	begin();
@@ -55,12 +63,12 @@ static void order(void)
 	CU_ASSERT_EQUAL(next_ua(), SCSI_ASC_POWER_ON);
 	CU_ASSERT_EQUAL(next_ua(), 0);
 	/* Once, however often. */
-	scsi_device_capacity_changed(h.dev, bdev_find("d"));
-	scsi_device_capacity_changed(h.dev, bdev_find("d"));
+	grow("d");
+	grow("d");
 	CU_ASSERT_EQUAL(next_ua(), SCSI_ASC_CAPACITY_CHANGED);
 	CU_ASSERT_EQUAL(next_ua(), 0);
 	/* A reset comes first; of resets, the strongest remains. */
-	scsi_device_capacity_changed(h.dev, bdev_find("d"));
+	grow("d");
 	scsi_device_reset(h.dev, SCSI_RESET_NEXUS);
 	scsi_device_reset(h.dev, SCSI_RESET_BUS);
 	CU_ASSERT_EQUAL(next_ua(), SCSI_ASC_BUS_RESET);
@@ -92,7 +100,7 @@ static void request_sense(void)
 	CMD(&h, 0, 252, 0x03, 0, 0, 0, 252, 0);
 	CU_ASSERT_EQUAL(h.in[2], SCSI_KEY_NO_SENSE);
 	CU_ASSERT_EQUAL(h.in[12], 0);
-	scsi_device_capacity_changed(h.dev, bdev_find("d"));
+	grow("d");
 	CMD(&h, 0, 252, 0x03, 1, 0, 0, 252, 0); /* DESC */
 	CU_ASSERT_EQUAL(h.got, 8);
 	CU_ASSERT_EQUAL(h.in[0], 0x72);
@@ -103,7 +111,7 @@ static void request_sense(void)
 	end();
 }
 
-/* Each unit has its own, and other devices' units are not concerned. */
+/* Each unit has its own; a reset does not concern other devices, but a bdev's size does. */
 static void each_unit(void)
 {
 	struct host other;
@@ -124,7 +132,7 @@ static void each_unit(void)
 	CU_ASSERT_EQUAL(host_clear_uas(&h), 1);
 	host_lun(&h, 1, 0);
 	CU_ASSERT_EQUAL(host_clear_uas(&h), 1);
-	scsi_device_capacity_changed(h.dev, bdev_find("d"));
+	grow("d");
 	CU_ASSERT_EQUAL(host_clear_uas(&h), 1);
 	host_lun(&h, 0, 1);
 	CU_ASSERT_EQUAL(host_clear_uas(&h), 0);
@@ -136,16 +144,16 @@ static void each_unit(void)
 	CU_ASSERT_EQUAL(next_ua(), SCSI_ASC_DEVICE_RESET);
 	host_lun(&h, 1, 0); /* another target */
 	CU_ASSERT_EQUAL(next_ua(), 0);
-	CU_ASSERT_EQUAL(host_clear_uas(&other), 0);
+	CU_ASSERT_EQUAL(host_clear_uas(&other), 1); /* the capacity */
 	host_end(&other);
 	host_end(&h);
 	test_remove("d");
 	test_remove("e");
 }
 
-static void removed(struct bdev_desc *desc, void *arg)
+static void told(struct bdev_desc *desc, enum bdev_event event, void *arg)
 {
-	(*(int *)arg)++;
+	((int *)arg)[event]++;
 }
 
 static void gone_done(void *arg)
@@ -153,22 +161,76 @@ static void gone_done(void *arg)
 	sem_post(arg);
 }
 
-/* The bdev is removed under the unit: it is no more, and the bdev goes with the device. */
-static void bdev_removed(void)
+/* The capacity that the guest reads, before and after it was told. */
+static void resized(void)
 {
-	int told = 0;
-	const struct scsi_lu_params p = {.bdev = "d", .removed = removed, .removed_arg = &told};
+	int told_of[2] = {0};
+	const struct scsi_lu_params p = {.bdev = "d", .event = told, .event_arg = told_of};
 	char err[SCSI_ERR_MAX];
-	sem_t gone;
 
-	sem_init(&gone, 0, 0);
 	host_malloc("d", 8 * HOST_MIB, 512);
 	host_begin(&h, "host", NULL);
 	CU_ASSERT_EQUAL(scsi_device_add_lu(h.dev, &p, err), 0);
 	host_start(&h);
 	host_clear_uas(&h);
+	CMD(&h, 0, 8, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+	CU_ASSERT_EQUAL(scsi_get32(h.in), 8 * HOST_MIB / 512 - 1);
+	grow("d");
+	CU_ASSERT_EQUAL(told_of[BDEV_EVENT_RESIZED], 1);
+	CU_ASSERT_EQUAL(next_ua(), SCSI_ASC_CAPACITY_CHANGED);
+	CMD(&h, 0, 8, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+	CU_ASSERT_EQUAL(scsi_get32(h.in), 8 * HOST_MIB / 512);
+	CU_ASSERT_EQUAL(next_ua(), 0);
+	CU_ASSERT_EQUAL(told_of[BDEV_EVENT_REMOVED], 0);
+	host_end(&h);
+	test_remove("d");
+}
+
+static unsigned int luns(void)
+{
+	CMD(&h, 0, 96, 0xa0, 0, 0, 0, 0, 0, 0, 0, 0, 96, 0, 0);
+	EXPECT_GOOD(&h);
+	return scsi_get32(h.in) / 8;
+}
+
+/*
+ * The bdev is removed under the unit: it is no more, the others of its target say that once, unless
+ * the guest has asked before, and the bdev goes with the device.
+ */
+static void bdev_removed(void)
+{
+	int told_of[2] = {0};
+	const struct scsi_lu_params p = {.bdev = "d", .event = told, .event_arg = told_of};
+	char err[SCSI_ERR_MAX];
+	sem_t gone;
+
+	sem_init(&gone, 0, 0);
+	host_malloc("d", 8 * HOST_MIB, 512);
+	host_malloc("e", 8 * HOST_MIB, 512);
+	host_begin(&h, "host", NULL);
+	CU_ASSERT_EQUAL(scsi_device_add_lu(h.dev, &p, err), 0);
+	host_add(&h, 0, 1, "e", false);
+	host_add(&h, 0, 2, "e", false);
+	host_add(&h, 1, 0, "e", false);
+	host_start(&h);
+	host_clear_uas(&h);
+	host_lun(&h, 1, 0);
+	host_clear_uas(&h);
+	host_lun(&h, 0, 2);
+	host_clear_uas(&h);
+	host_lun(&h, 0, 1);
+	host_clear_uas(&h);
+	CU_ASSERT_EQUAL(luns(), 3);
 	bdev_remove(bdev_find("d"), gone_done, &gone);
-	CU_ASSERT_EQUAL(told, 1);
+	CU_ASSERT_EQUAL(told_of[BDEV_EVENT_REMOVED], 1);
+	CU_ASSERT_EQUAL(next_ua(), SCSI_ASC_LUNS_CHANGED);
+	CU_ASSERT_EQUAL(next_ua(), 0);
+	CU_ASSERT_EQUAL(luns(), 2);
+	host_lun(&h, 0, 2);
+	CU_ASSERT_EQUAL(next_ua(), 0); /* REPORT LUNS came before */
+	host_lun(&h, 1, 0);
+	CU_ASSERT_EQUAL(next_ua(), 0); /* another target */
+	host_lun(&h, 0, 0);
 	CMD(&h, 0, 0, 0, 0, 0, 0, 0, 0);
 	EXPECT_SENSE(&h, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_LU_NOT_SUPPORTED);
 	host_read(&h, 0, 1, 512);
@@ -178,12 +240,12 @@ static void bdev_removed(void)
 	host_end(&h);
 	test_wait(&gone, "bdev_remove()");
 	sem_destroy(&gone);
+	test_remove("e");
 }
 
 static const struct test_case cases[] = {
-	{"power_on", power_on},		  {"order", order},
-	{"request_sense", request_sense}, {"each_unit", each_unit},
-	{"bdev_removed", bdev_removed},
+	{"power_on", power_on},	  {"order", order},	{"request_sense", request_sense},
+	{"each_unit", each_unit}, {"resized", resized}, {"bdev_removed", bdev_removed},
 };
 
 TEST_MAIN("scsi_ua", cases)
