@@ -2,6 +2,7 @@
 #include "blk/blk.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,18 +11,32 @@
 #include "util/log.h"
 #include "util/util.h"
 
+/* Main thread. The configuration space tells the capacity that there is when it is read. */
+static void disk_event(struct bdev_desc *desc, enum bdev_event event, void *arg)
+{
+	const struct blk *blk = arg;
+	const struct bdev *bdev = bdev_desc_bdev(desc);
+
+	if (event == BDEV_EVENT_REMOVED)
+		log_info("%s: bdev \"%s\" is removed: all I/O fails from now on", blk->name,
+			 bdev->name);
+	else
+		log_info("%s: bdev \"%s\" has %" PRIu64 " blocks now: a guest sees that when it "
+			 "reads the configuration space again",
+			 blk->name, bdev->name, bdev_nblocks(bdev));
+}
+
 static int open_disk(struct blk *blk, const struct blk_params *p)
 {
-	const struct bdev *bdev = bdev_find(p->bdev);
-	int rc;
+	enum bdev_access access = p->read_only ? BDEV_READ : BDEV_WRITE_IF_ABLE;
+	int rc = bdev_open(p->bdev, access, disk_event, blk, &blk->desc);
 
-	blk->read_only = p->read_only || (bdev && bdev->read_only);
-	rc = bdev_open(p->bdev, !blk->read_only, NULL, NULL, &blk->desc);
 	if (rc) {
 		log_error("%s: bdev \"%s\" cannot be opened: %s", p->name, p->bdev, strerror(-rc));
 		return rc;
 	}
 	blk->bdev = bdev_desc_bdev(blk->desc);
+	blk->read_only = p->read_only || blk->bdev->read_only;
 	return 0;
 }
 
