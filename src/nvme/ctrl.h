@@ -101,6 +101,8 @@ struct vnvme_ctrl {
 	struct vnvme_req *aers[VNVME_AERL];
 	uint32_t naers;
 	struct vnvme_event events[8]; /* by type */
+	atomic_bool ns_sent;	      /* ns_msg is: another thread's until it arrives */
+	struct reactor_msg ns_msg;
 	uint32_t aborts;
 	uint64_t power_on_ns;
 	uint64_t power_cycles, unsafe_shutdowns;

@@ -265,7 +265,8 @@ static void shutdown_flushed(struct bdev_io *io)
 {
 	struct vnvme_ctrl *ctrl = container_of(io, struct vnvme_ctrl, shutdown_io);
 
-	if (io->status && io->status != BDEV_STATUS_ABORTED) /* by a reset */
+	/* By a reset, or its bdev was removed. */
+	if (io->status && io->status != BDEV_STATUS_ABORTED && io->status != BDEV_STATUS_GONE)
 		log_limited(&ctrl->limit, LOG_LEVEL_ERROR, ctrl->name,
 			    "%s: flush of namespace %u at shutdown: %s", ctrl->name,
 			    ctrl->ns[ctrl->shutdown_ns].nsid, bdev_status_str(io->status));

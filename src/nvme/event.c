@@ -6,6 +6,7 @@
 #include "nvme/defs.h"
 #include "nvme/event.h"
 #include "nvme/group.h"
+#include "nvme/ns.h"
 #include "nvme/req.h"
 #include "nvme/sq.h"
 #include "nvme/vnvme_spec.h"
@@ -70,6 +71,7 @@ void vnvme_event_reset(struct vnvme_ctrl *ctrl)
 {
 	ctrl->naers = 0; /* the requests go with the admin queue */
 	memset(ctrl->events, 0, sizeof(ctrl->events));
+	vnvme_ns_changes_read(ctrl); /* the host looks at all of them again */
 }
 
 uint16_t vnvme_admin_async_event(struct vnvme_ctrl *ctrl, struct vnvme_req *req)

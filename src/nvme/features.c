@@ -30,8 +30,8 @@
 #define TEMP_THRESHOLD_OVER  (273 + 70)
 #define TEMP_THRESHOLD_UNDER 0
 
-/* Asynchronous Event Configuration: the SMART warnings (7:0) and no notice, as none is sent. */
-#define ASYNC_CONFIG_MASK 0xffu
+/* Asynchronous Event Configuration: the SMART warnings (7:0) and the notices that are sent. */
+#define ASYNC_CONFIG_MASK (0xffu | NVME_CTRL_OAES_NA)
 
 struct feature {
 	uint16_t (*get)(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11, uint32_t *value);

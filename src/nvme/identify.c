@@ -52,6 +52,7 @@ static void identify_ctrl(const struct vnvme_ctrl *ctrl, struct nvme_id_ctrl *id
 	id->rtd3r = htole32(RTD3_US);
 	id->rtd3e = htole32(RTD3_US);
 	id->cntrltype = NVME_CTRL_CNTRLTYPE_IO;
+	id->oaes = htole32(NVME_CTRL_OAES_NA);
 	id->oacs = htole16(NVME_CTRL_OACS_DBBUF_CFG);
 	id->acl = VNVME_ACL - 1;
 	id->aerl = VNVME_AERL - 1;
@@ -98,9 +99,9 @@ static void identify_ns(const struct vnvme_ns *ns, struct nvme_id_ns *id)
 {
 	const struct bdev *bdev = ns->bdev;
 	const struct bdev_limits *limits = &bdev->limits;
-	uint64_t bytes_lo = bdev->nblocks << bdev->block_shift;
+	uint64_t bytes_lo = bdev_nblocks(bdev) << bdev->block_shift;
 
-	id->nsze = htole64(bdev->nblocks);
+	id->nsze = htole64(bdev_nblocks(bdev));
 	id->ncap = id->nsze;
 	id->nuse = id->nsze;
 	if (limits->preferred_bytes || limits->discard_granularity_bytes) {
@@ -148,7 +149,7 @@ static uint16_t list_active(const struct vnvme_ctrl *ctrl, uint32_t after, uint3
 	if (after >= 0xfffffffe)
 		return VNVME_DNR(NVME_SC_INVALID_NS);
 	for (i = 0; i < ctrl->nns && n < 1024; i++)
-		if (ctrl->ns[i].nsid > after)
+		if (ctrl->ns[i].nsid > after && !ctrl->ns[i].gone)
 			list[n++] = htole32(ctrl->ns[i].nsid);
 	return 0;
 }
@@ -168,6 +169,10 @@ static uint16_t for_namespace(const struct vnvme_ctrl *ctrl, uint32_t nsid, uint
 	uint16_t status = 0;
 
 	ns = vnvme_ns_of(ctrl, nsid, &status);
+	if (ns && ns->gone) {
+		ns = NULL;
+		status = VNVME_DNR(NVME_SC_INVALID_FIELD);
+	}
 	if (!ns)
 		return cns != CNS_NS_DESCS && (status & 0x7ff) == NVME_SC_INVALID_FIELD ? 0
 											: status;

@@ -119,7 +119,7 @@ uint16_t vnvme_io_dsm(struct vnvme_req *req, const struct vnvme_ns *ns)
 	if (status)
 		return status;
 	/* All or nothing: no block is deallocated for a command that is refused. */
-	if (!ranges_fit(ranges, n, ns->bdev->nblocks))
+	if (!ranges_fit(ranges, n, bdev_nblocks(ns->bdev)))
 		return VNVME_DNR(NVME_SC_LBA_RANGE);
 	if (!deallocate)
 		return 0; /* the other attributes are hints that we do not use */
@@ -153,6 +153,11 @@ static bool next_flush(void *arg)
 
 static void flush_done(struct bdev_io *io)
 {
+	const struct vnvme_req *req = container_of(io, struct vnvme_req, io);
+
+	/* Of all namespaces: one whose bdev was removed is none of them any more. */
+	if (io->status == BDEV_STATUS_GONE && le32toh(req->sqe.nsid) == NVME_NSID_ALL)
+		io->status = BDEV_STATUS_OK;
 	finish_step(io, next_flush);
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Get Log Page (NVMe 1.4, 5.14): error information, SMART, firmware slot, commands and effects. */
+/*
+ * Get Log Page (NVMe 1.4, 5.14): error information, SMART, firmware slot, changed namespaces,
+ * commands and effects.
+ */
 #include <endian.h>
 #include <string.h>
 
@@ -130,6 +133,13 @@ static size_t fill_smart(struct vnvme_ctrl *ctrl, void *data)
 	return sizeof(*log);
 }
 
+/* --- changed namespaces (04h) --- */
+
+static size_t fill_changed_ns(struct vnvme_ctrl *ctrl, void *data)
+{
+	return vnvme_ns_changes(ctrl, data);
+}
+
 /* --- firmware slot (03h), commands supported and effects (05h) --- */
 
 static size_t fill_firmware(struct vnvme_ctrl *ctrl, void *data)
@@ -188,15 +198,18 @@ struct log_page {
 	uint8_t id;
 	/* Fills a zeroed buffer of LOG_MAX bytes and returns the log's length. */
 	size_t (*fill)(struct vnvme_ctrl *ctrl, void *data);
+	/* The host has read it, without Retain Asynchronous Event. Optional. */
+	void (*was_read)(struct vnvme_ctrl *ctrl);
 };
 
 static const struct log_page pages[] = {
-	{NVME_LOG_LID_SUPPORTED_LOG_PAGES, fill_log_pages},
-	{NVME_LOG_LID_ERROR, fill_errors},
-	{NVME_LOG_LID_SMART, fill_smart},
-	{NVME_LOG_LID_FW_SLOT, fill_firmware},
-	{NVME_LOG_LID_CMD_EFFECTS, fill_effects},
-	{NVME_LOG_LID_FID_SUPPORTED_EFFECTS, fill_features},
+	{.id = NVME_LOG_LID_SUPPORTED_LOG_PAGES, .fill = fill_log_pages},
+	{.id = NVME_LOG_LID_ERROR, .fill = fill_errors},
+	{.id = NVME_LOG_LID_SMART, .fill = fill_smart},
+	{.id = NVME_LOG_LID_FW_SLOT, .fill = fill_firmware},
+	{.id = NVME_LOG_LID_CHANGED_NS, .fill = fill_changed_ns, .was_read = vnvme_ns_changes_read},
+	{.id = NVME_LOG_LID_CMD_EFFECTS, .fill = fill_effects},
+	{.id = NVME_LOG_LID_FID_SUPPORTED_EFFECTS, .fill = fill_features},
 };
 
 static const struct log_page *page_of(uint32_t id)
@@ -250,7 +263,10 @@ uint16_t vnvme_admin_get_log(struct vnvme_ctrl *ctrl, struct vnvme_req *req)
 	/* What is asked for beyond the log's end is left as it is. */
 	status = vnvme_req_to_guest(req, data + offset,
 				    (uint32_t)min_t(uint64_t, dwords * 4, size - offset));
-	if (!status && !(cdw10 & 1u << 15)) /* RAE: retain asynchronous event */
-		vnvme_event_log_read(ctrl, page->id);
+	if (status || cdw10 & 1u << 15) /* RAE: retain asynchronous event */
+		return status;
+	if (page->was_read)
+		page->was_read(ctrl);
+	vnvme_event_log_read(ctrl, page->id);
 	return status;
 }

@@ -443,10 +443,14 @@ static inline void host_make_bdevs(uint32_t latency_us)
 static inline void host_remove_bdevs(void)
 {
 	static const char *const names[] = {"ram", "null", "slow"};
+	struct bdev *bdev;
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(names); i++)
-		bdev_remove(bdev_find(names[i]), NULL, NULL);
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		bdev = bdev_find(names[i]);
+		if (bdev) /* a case may have removed it */
+			bdev_remove(bdev, NULL, NULL);
+	}
 }
 
 static inline void *host_map(size_t size)

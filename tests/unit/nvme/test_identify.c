@@ -251,7 +251,8 @@ static void log_table(void)
 		{5, 1024, 2048, 0, 2048},
 		{0, 256, 0, 0, 1024},
 		{0x12, 256, 0, 0, 1024},
-		{4, 1, 0, ST_CMD(NVME_SC_INVALID_LOG_PAGE), 0},
+		{4, 1024, 0, 0, 4096},
+		{6, 1, 0, ST_CMD(NVME_SC_INVALID_LOG_PAGE), 0},
 		{0x80, 1, 0, ST_CMD(NVME_SC_INVALID_LOG_PAGE), 0},
 		{0xff, 1, 0, ST_CMD(NVME_SC_INVALID_LOG_PAGE), 0},
 	};
@@ -430,7 +431,7 @@ static void lists(void)
 		CU_ASSERT_EQUAL(!host_admin(h, sqe_log((uint8_t)i, 1, 0, other)), pages[i] & 1);
 		CU_ASSERT_EQUAL(!host_admin(h, get), features[i] & 1);
 	}
-	CU_ASSERT_EQUAL(npages, 6);
+	CU_ASSERT_EQUAL(npages, 7);
 	/* All that NVMe 2.2 has as mandatory: 01h, 02h, 04h, 05h, 07h to 0Bh. */
 	CU_ASSERT(nfeatures >= 9);
 	CU_ASSERT_EQUAL(le32toh(features[5]) >> 20, 1); /* a namespace's */
