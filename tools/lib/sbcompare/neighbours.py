@@ -279,6 +279,13 @@ class Daemon:
             while os.read(self._log, 1 << 16):
                 pass
 
+    def waited_ns(self):
+        """For how long its reactor was ready and had no CPU, since it began."""
+        for thread in pathlib.Path(f"/proc/{self._program.process.pid}/task").iterdir():
+            if (thread / "comm").read_text(encoding="ascii").startswith("reactor-"):
+                return int((thread / "schedstat").read_text(encoding="ascii").split()[1])
+        raise servers.ServerError("the daemon has no reactor")
+
     def fill_log(self):
         """As if its reader had stopped some time ago."""
         flags = fcntl.fcntl(self._write, fcntl.F_GETFL)
@@ -326,13 +333,16 @@ def drive(place, daemon, load, settings, options=OPTIONS):
                 # Where that takes long, it is at work at it, too.
                 hostile.wait_for("running", 3)
         time.sleep(settings.ramp)
+        waited_ns = daemon.waited_ns()
         guests.say("go\n")
         deadline = time.monotonic() + settings.bench_runtime
-        while not load.log_full and time.monotonic() < deadline:
-            daemon.read_log()
+        while time.monotonic() < deadline:
+            if not load.log_full:
+                daemon.read_log()
             time.sleep(0.01)
+        waited_ns = daemon.waited_ns() - waited_ns
         text = guests.rest(LIMIT_SECONDS)
-    return json.loads(text[text.index("{"):])
+    return json.loads(text[text.index("{"):]) | {"reactor_waited_ns": waited_ns}
 
 
 def measure(program, load, settings):
@@ -397,6 +407,11 @@ class Results:
         return [statistics.median(run[name] for run in runs) / 1e9
                 for name in ("held_up_sum_ns", "held_up_ns")]
 
+    def waited(self, title, load):
+        """The reactor, for its CPU."""
+        return statistics.median(run["reactor_waited_ns"]
+                                 for run in self._runs[title, load.title]) / 1e9
+
 
 def marked(text, good):
     return text if good else f"**{text}**"
@@ -416,7 +431,8 @@ def neighbours_cells(results, load, title):
             "p99.9": marked(seconds(p999), p999 < MOST_P999),
             "memory's": marked(seconds(p999_memory), p999_memory < MOST_P999),
             "max": seconds(results.latency(title, load, "max_ns")),
-            "held up": ", ".join(seconds(value) for value in results.held_up(title, load))}
+            "held up": ", ".join(seconds(value) for value in results.held_up(title, load)),
+            "reactor waited": seconds(results.waited(title, load))}
 
 
 BRIEF = ("least", "of memory", "p99.9", "memory's", "max")
@@ -426,7 +442,7 @@ def print_neighbours(results, titles, loads):
     print_table(f"{len(NEIGHBOURS)} guests that behave beside one that does not: share of their IOPS beside the "
                 "reference, and the worst one's latency",
                 ["beside", "reference", "least", "of memory", "in sum", "p50", "p99", "p99.9",
-                 "memory's", "max", "held up"],
+                 "memory's", "max", "held up", "reactor waited"],
                 [[load.title, load.reference, *neighbours_cells(results, load, titles[-1]).values()]
                  for load in loads])
     if len(titles) > 1:
@@ -494,6 +510,7 @@ def neighbours(settings):
     print_neighbours(results, titles, loads)
     print_control(results, titles, loads)
     print("\nheld up: for how long the load generator did not look at its guests, in all (what was longer than 1 ms) "
-          "and at most;\nof an I/O that ended meanwhile the time until then is not counted.")
+          "and at most;\nof an I/O that ended meanwhile the time until then is not counted."
+          "\nreactor waited: for how long other programs had its CPU while it was ready.")
     if settings.chart:
         draw(results, titles, loads, settings.chart)
