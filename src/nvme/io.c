@@ -67,6 +67,19 @@ uint16_t vnvme_status_of(enum bdev_status status, enum bdev_op op)
 	return NVME_SC_INTERNAL;
 }
 
+/* An id whose bdev was removed is inactive (NVMe 1.4, 6.1.5), for what was under way, too. */
+slow_path uint16_t vnvme_failed_status(const struct vnvme_req *req)
+{
+	const struct vnvme_ctrl *ctrl = req->sq->group->ctrl;
+	uint16_t status = vnvme_status_of(req->io.status, req->io.op), other;
+	const struct vnvme_ns *ns;
+
+	if (req->io.status != BDEV_STATUS_GONE)
+		return status;
+	ns = vnvme_ns_of(ctrl, le32toh(req->sqe.nsid), &other);
+	return ns && atomic_load(&ns->removed) ? VNVME_DNR(NVME_SC_INVALID_FIELD) : status;
+}
+
 static void io_done(struct bdev_io *io)
 {
 	struct vnvme_req *req = container_of(io, struct vnvme_req, io);
@@ -77,9 +90,8 @@ static void io_done(struct bdev_io *io)
 		vnvme_count_io(sq, io->op, (uint64_t)io->nblocks << io->channel->bdev->block_shift);
 	else if (io->status == BDEV_STATUS_MEDIUM_ERROR)
 		COUNTER_ADD(sq->group->counters.media_errors, 1);
-	vnvme_req_complete(req, likely(io->status == BDEV_STATUS_OK)
-					? NVME_SC_SUCCESS
-					: vnvme_status_of(io->status, io->op));
+	vnvme_req_complete(req, likely(io->status == BDEV_STATUS_OK) ? NVME_SC_SUCCESS
+								     : vnvme_failed_status(req));
 }
 
 static uint16_t submit(struct vnvme_req *req, const struct vnvme_ns *ns, enum bdev_op op)

@@ -15,5 +15,7 @@ struct vnvme_req;
 bool vnvme_io_execute(struct vnvme_req *req);
 uint32_t vnvme_io_effects(unsigned int opcode);
 uint16_t vnvme_status_of(enum bdev_status status, enum bdev_op op);
+/* Of a command whose I/O has failed. The queue's reactor. */
+uint16_t vnvme_failed_status(const struct vnvme_req *req);
 
 #endif

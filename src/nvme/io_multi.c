@@ -29,7 +29,7 @@ static void finish_step(struct bdev_io *io, bool (*next)(void *arg))
 
 	req->io_running = false;
 	req->step++;
-	req->step_status = vnvme_status_of(io->status, io->op);
+	req->step_status = io->status ? vnvme_failed_status(req) : NVME_SC_SUCCESS;
 	/* The one that was cancelled may have been done by then. */
 	if (!req->step_status && req->step < req->nsteps && vnvme_req_must_end(req))
 		req->step_status = NVME_SC_ABORT_REQ;

@@ -4,7 +4,7 @@
 
 /*
  * Namespaces: opened with the controller. What happens to a bdev comes to home, which tells the
- * host: one that is removed is not active any more, and its I/O ends in NAMESPACE NOT READY.
+ * host: one that is removed is not active any more, and its I/O ends in Invalid Field in Command.
  */
 
 #include <stdatomic.h>

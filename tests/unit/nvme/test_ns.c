@@ -136,7 +136,7 @@ static void removed(void)
 	CU_ASSERT_EQUAL(host_admin(h, sqe_identify(2, 0, buf)), 0);
 	CU_ASSERT(le32toh(active[0]) == NS_RAM && le32toh(active[1]) == NS_SLOW && !active[2]);
 	CU_ASSERT_EQUAL(nsze(h, buf, NS_NULL), 0);
-	CU_ASSERT_EQUAL(host_run(q, read) & ST_MASK, NVME_SC_NS_NOT_READY);
+	CU_ASSERT_EQUAL(host_run(q, read) & ST_MASK, NVME_SC_INVALID_FIELD);
 	read.nsid = htole32(NS_RAM);
 	CU_ASSERT_EQUAL(host_run(q, read), 0);
 	CU_ASSERT_EQUAL(host_run(q, flush), 0); /* of all that there are */
