@@ -40,6 +40,7 @@ struct blk_req {
 	struct virtio_blk_discard_write_zeroes ranges[BLK_OWN_RANGES]; /* ours: the next ones */
 	unsigned int range, nranges; /* of `ranges`: the next one, and how many there are */
 	unsigned int left;	     /* behind these, in the guest's memory */
+	struct reactor_share *payer; /* of all ranges */
 	uint8_t result;
 };
 

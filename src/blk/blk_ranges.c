@@ -86,6 +86,7 @@ static void range_done(struct bdev_io *io)
 		r->result = blk_status_of(io->status);
 	if (r->range < r->nranges && virtio_req_must_end(&r->req))
 		r->result = VIRTIO_BLK_S_IOERR;
+	reactor_set_payer(r->payer);
 	steps_run(&r->steps, next_range, r);
 }
 
@@ -138,6 +139,7 @@ void blk_handle_ranges(struct blk_req *r, struct blk *blk, enum bdev_op op)
 		return;
 	}
 	r->range = r->nranges = 0;
+	r->payer = reactor_payer();
 	r->steps = (struct steps){0};
 	req->io.op = (uint8_t)op;
 	req->io.flags = blk_write_through(r) ? BDEV_IO_FUA : 0;

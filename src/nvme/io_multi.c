@@ -28,6 +28,8 @@ static void finish_step(struct bdev_io *io, bool (*next)(void *arg))
 	struct vnvme_req *req = container_of(io, struct vnvme_req, io);
 
 	req->io_running = false;
+	/* The next step's, too. */
+	reactor_set_payer(&req->sq->group->poller.share);
 	req->step++;
 	req->step_status = io->status ? vnvme_failed_status(req) : NVME_SC_SUCCESS;
 	/* The one that was cancelled may have been done by then. */

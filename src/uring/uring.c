@@ -169,6 +169,8 @@ static void complete(struct uring *u, uint64_t user_data, int res)
 	op->state = OP_IDLE;
 	if (unlikely(op == u->pace.timed))
 		end_timing(u);
+	/* Not the one before's. */
+	reactor_set_payer(&u->poller.share);
 	op->type->done(op, res);
 }
 
