@@ -315,7 +315,7 @@ void bdev_io_cancel(struct bdev_io *io);
 bool bdev_io_abandon(struct bdev_io *io);
 /*
  * Calls fn for each bdev with what it has done since it was registered; `inflight` I/Os are under
- * way. fn may not use the registry. Any thread.
+ * way. fn may not use the registry. `bdev` is NULL of one that is being destroyed. Any thread.
  */
 typedef void (*bdev_stats_fn)(void *arg, const struct bdev *bdev, const struct bdev_stats *stats,
 			      uint32_t inflight);

@@ -154,7 +154,6 @@ static void put_ref(struct bdev_private *priv)
 static void tell(struct bdev_private *priv, struct bdev_desc *desc, enum bdev_event event)
 {
 	bdev_event_fn fn = desc->event_fn;
-	void *arg = desc->arg;
 
 	desc->told |= 1u << event;
 	if (!fn)
@@ -162,7 +161,7 @@ static void tell(struct bdev_private *priv, struct bdev_desc *desc, enum bdev_ev
 	priv->telling = desc;
 	priv->telling_thread = pthread_self();
 	pthread_mutex_unlock(&lock);
-	fn(desc, event, arg);
+	fn(desc, event, desc->arg);
 	pthread_mutex_lock(&lock);
 	priv->telling = NULL;
 	pthread_cond_broadcast(&told_cond);
@@ -176,7 +175,8 @@ static void tell_all(struct bdev_private *priv, enum bdev_event event)
 
 	for (desc = priv->descs; desc; desc = desc->next)
 		desc->told &= ~(1u << event);
-	for (desc = priv->descs; desc; desc = told ? desc->next : priv->descs) {
+	for (desc = priv->descs; desc && (event == BDEV_EVENT_REMOVED || !is_removed(priv));
+	     desc = told ? desc->next : priv->descs) {
 		told = desc->told & 1u << event;
 		if (!told)
 			tell(priv, desc, event);
@@ -467,7 +467,7 @@ void bdev_stats_visit(bdev_stats_fn fn, void *arg)
 			add_stats(&total, &ch->stats);
 			inflight += COUNTER_READ(ch->inflight);
 		}
-		fn(arg, priv->bdev, &total, inflight);
+		fn(arg, priv->refs ? priv->bdev : NULL, &total, inflight);
 	}
 	pthread_mutex_unlock(&lock);
 }

@@ -125,11 +125,12 @@ static void print_session(void *arg, const char *controller, const struct sessio
 static void print_bdev(void *arg, const struct bdev *bdev, const struct bdev_stats *s,
 		       uint32_t inflight)
 {
+	const unsigned int shift = bdev ? bdev->block_shift : 0;
 	const uint64_t columns[] = {
 		s->ios[BDEV_OP_READ],
-		s->blocks[BDEV_OP_READ] << bdev->block_shift,
+		s->blocks[BDEV_OP_READ] << shift,
 		s->ios[BDEV_OP_WRITE],
-		s->blocks[BDEV_OP_WRITE] << bdev->block_shift,
+		s->blocks[BDEV_OP_WRITE] << shift,
 		s->ios[BDEV_OP_FLUSH],
 		s->ios[BDEV_OP_DISCARD],
 		s->ios[BDEV_OP_WRITE_ZEROES],
@@ -146,6 +147,8 @@ static void print_bdev(void *arg, const struct bdev *bdev, const struct bdev_sta
 	FILE *f = arg;
 	size_t i;
 
+	if (!bdev)
+		return;
 	fprintf(f, "bdev  %-20s", bdev->name);
 	for (i = 0; i < ARRAY_SIZE(columns); i++)
 		print_number(f, columns[i]);

@@ -29,7 +29,7 @@ struct target_deadline {
 static void tell_bdev(void *arg, const struct bdev *bdev, const struct bdev_stats *stats,
 		      uint32_t inflight)
 {
-	if (inflight)
+	if (bdev && inflight)
 		log_write(LOG_LEVEL_ERROR,
 			  "bdev %s: %u I/Os are in flight that can't be ended early", bdev->name,
 			  inflight);
