@@ -21,6 +21,7 @@
 #include "nvme/group.h"
 #include "nvme/op.h"
 #include "nvme/queue.h"
+#include "nvme/quiet.h"
 #include "nvme/regs.h"
 #include "nvme/vnvme_spec.h"
 #include "util/log.h"
@@ -88,6 +89,9 @@ static const char *make_admin_queues(struct vnvme_ctrl *ctrl)
 	struct vnvme_cq *cq;
 	struct vnvme_sq *sq;
 
+	/* No operation adds them. */
+	vnvme_group_end_quiet(g);
+	reactor_poller_poke(&g->poller);
 	cq = vnvme_cq_create(ctrl, 0, (uint16_t)admin_cq_size(ctrl), ctrl->acq, g);
 	if (!cq)
 		return "out of memory";
@@ -231,6 +235,7 @@ static void paused_shutdown(struct vnvme_op *op)
 static void leave_rings(struct vnvme_ctrl *ctrl)
 {
 	ctrl->home_group->outstanding--;
+	reactor_poller_poke(&ctrl->home_group->poller);
 	if (!ctrl->shutdown_enabled || ctrl->disabling) {
 		shutdown_complete(ctrl);
 		return;
