@@ -147,6 +147,7 @@ void listener_session_over(struct listener *l)
 
 void listener_stop(struct listener *l)
 {
+	l->waits_for_end = false;
 	loop_timer_cancel(&l->pause);
 	loop_watch(l->loop, &l->source, 0);
 }
