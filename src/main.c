@@ -271,7 +271,9 @@ static int run(const struct config *cfg, struct target_start_watch *watch, bool 
 	}
 	if (!rc)
 		deadline = serve(target, &set);
-	/* A second one ends the process at once: the default action. */
+	/* A second one ends the process at once: the default action. The others stay unheard. */
+	sigdelset(&set, SIGUSR1);
+	sigdelset(&set, SIGHUP);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	if (verbose && target)
 		target_print_stats(target);

@@ -654,6 +654,13 @@ def hang_up(case):
     daemon.send_signal(signal.SIGHUP)
     await_(lambda: "reload is not supported yet" in daemon.log.read_text(), "a line about SIGHUP")
     Session(case.sockets / "nvme0").hello().works()
+    # Nor to end at once while it stops in order.
+    daemon.terminate()
+    deadline = time.monotonic() + 20
+    while daemon.poll() is None and time.monotonic() < deadline:
+        daemon.send_signal(signal.SIGHUP)
+        daemon.send_signal(signal.SIGUSR1)
+        time.sleep(0.0005)
     equal(case.end(daemon), 0, "the status")
 
 
