@@ -57,6 +57,10 @@ int object_check_removal(const struct object *o, const char *noun, const char *n
 		snprintf(err, OBJECT_ERR_MAX, "there is no %s \"%s\"", noun, name);
 		return -ENOENT;
 	}
+	if (o->target->stopping) {
+		snprintf(err, OBJECT_ERR_MAX, "the target is being stopped");
+		return -ESHUTDOWN;
+	}
 	if (o->state == OBJECT_LIVES)
 		return 0;
 	snprintf(err, OBJECT_ERR_MAX, "%s \"%s\" is still being %s", noun, name,
