@@ -19,12 +19,18 @@ static const uint16_t version_descriptors[] = {
 	0x0600, /* SBC-4 */
 };
 
+/* No unit, or one whose bdev was removed. */
+static bool no_lu(const struct scsi_task *task)
+{
+	return !task->ch || scsi_lu_special(scsi_task_lu(task)) & SCSI_LU_GONE;
+}
+
 static void standard(const struct scsi_task *task, uint8_t buf[STANDARD_LEN])
 {
 	unsigned int i;
 
 	memset(buf, 0, STANDARD_LEN);
-	buf[0] = task->ch ? TYPE_DISK : TYPE_NO_LU;
+	buf[0] = no_lu(task) ? TYPE_NO_LU : TYPE_DISK;
 	buf[2] = VERSION_SPC4;
 	buf[3] = 0x02; /* response data format */
 	buf[4] = STANDARD_LEN - 5;
@@ -50,7 +56,7 @@ enum scsi_result scsi_do_inquiry(struct scsi_task *task)
 		standard(task, buf);
 		return scsi_data_in(task, buf, STANDARD_LEN, alloc);
 	}
-	if (!task->ch)
+	if (no_lu(task))
 		return scsi_fail(task, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_LU_NOT_SUPPORTED);
 	len = scsi_vpd_page(scsi_task_lu(task), task->cdb[2], buf);
 	if (!len)

@@ -237,6 +237,8 @@ static void bdev_removed(void)
 	EXPECT_SENSE(&h, SCSI_KEY_ILLEGAL_REQUEST, SCSI_ASC_LU_NOT_SUPPORTED);
 	CMD(&h, 0, 18, 0x03, 0, 0, 0, 18, 0);
 	CU_ASSERT_EQUAL(h.in[12], 0x25);
+	CMD(&h, 0, 36, 0x12, 0, 0, 0, 36, 0);
+	CU_ASSERT_EQUAL(h.in[0], 0x7f); /* no unit here, and none can be */
 	host_end(&h);
 	test_wait(&gone, "bdev_remove()");
 	sem_destroy(&gone);
