@@ -53,6 +53,7 @@ static unsigned int look(struct reactor_fds *fds)
 
 		if (!f) /* removed meanwhile */
 			continue;
+		fds->reactor->payer = &fds->reactor->common; /* not the one before's */
 		f->fn(f, from_epoll(ev->events));
 		calls++;
 	}

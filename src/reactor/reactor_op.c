@@ -2,7 +2,7 @@
 #include "reactor/reactor_op.h"
 
 static void send_to_part(struct reactor_part *part, struct reactor_op *op);
-static void start_next(struct reactor_op_set *set);
+static void start_first(struct reactor_op_set *set, struct reactor_op *op);
 
 /* --- at home --- */
 
@@ -10,7 +10,7 @@ static void part_done(void *arg)
 {
 	struct reactor_op *op = arg;
 	struct reactor_op_set *set = op->set;
-	bool more;
+	struct reactor_op *next;
 
 	if (--op->pending)
 		return;
@@ -18,14 +18,14 @@ static void part_done(void *arg)
 		op->done(op);
 		return;
 	}
-	set->ops = op->next;
-	if (!set->ops)
+	next = op->next;
+	set->ops = next;
+	if (!next)
 		set->ops_tail = &set->ops;
-	more = set->ops;
 	/* It may queue another one, which starts at once only if there was none. */
 	op->done(op);
-	if (more)
-		start_next(set);
+	if (next)
+		start_first(set, next);
 }
 
 /* --- on a part's reactor --- */
@@ -95,10 +95,8 @@ static void start_all(struct reactor_op_set *set, struct reactor_op *op)
 		send_to_part(part, op);
 }
 
-static void start_next(struct reactor_op_set *set)
+static void start_first(struct reactor_op_set *set, struct reactor_op *op)
 {
-	struct reactor_op *op = set->ops;
-
 	atomic_store_explicit(&set->waits, op->next, memory_order_relaxed);
 	if (op->prepare)
 		op->prepare(op);
@@ -121,7 +119,7 @@ void reactor_op_run(struct reactor_op_set *set, struct reactor_op *op)
 	*set->ops_tail = op;
 	set->ops_tail = &op->next;
 	if (idle)
-		start_next(set);
+		start_first(set, op);
 	else
 		atomic_store_explicit(&set->waits, true, memory_order_relaxed);
 }
