@@ -198,9 +198,17 @@ static int begin_apart(struct target_bdev *b)
 void target_create_bdev(struct target *t, const struct config_bdev *config, target_done_fn done,
 			void *arg)
 {
-	struct target_bdev *b = t->stopping ? NULL : make(t, config);
+	const struct object *other = object_find(&t->bdevs, config->params->name);
+	struct target_bdev *b = t->stopping || other ? NULL : make(t, config);
+	char err[OBJECT_ERR_MAX];
 	int rc;
 
+	if (other && !t->stopping) {
+		snprintf(err, sizeof(err), "name: there is a bdev named \"%s\" already",
+			 other->name);
+		done(arg, other->state == OBJECT_LIVES ? -EEXIST : -EBUSY, err);
+		return;
+	}
 	if (!b) {
 		done(arg, t->stopping ? -ESHUTDOWN : -ENOMEM,
 		     t->stopping ? "the target is being stopped" : "out of memory");
