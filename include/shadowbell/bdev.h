@@ -145,8 +145,9 @@ struct bdev_ops {
 	 */
 	bool (*abandon)(struct bdev_channel *ch, struct bdev_io *io, enum bdev_status status);
 	/*
-	 * Main thread (or whichever closed the last descriptor of a removed bdev), with no channel
-	 * left: frees the backend's part, and the bdev itself.
+	 * Main thread, or of a removed bdev the one that dropped the last reference, which is a
+	 * reactor if late I/O held its channel. No channel is left: frees the backend's part, and
+	 * the bdev itself.
 	 */
 	void (*destroy)(struct bdev *bdev);
 };
@@ -210,7 +211,7 @@ struct bdev_channel {
 /*
  * Takes over an initialised bdev (name, block_size, nblocks, ops...) until ops->destroy().
  * 0, -EEXIST, -EINVAL, -ENOMEM, or -ELOOP: levels are above BDEV_LEVELS_MAX; on an error it is
- * still the caller's. Main thread.
+ * still the caller's. Main thread, or the one on which a type that waits makes its bdevs.
  */
 int bdev_register(struct bdev *bdev);
 /*

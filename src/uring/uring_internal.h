@@ -2,7 +2,7 @@
 #ifndef URING_URING_INTERNAL_H
 #define URING_URING_INTERNAL_H
 
-/* Between the files of the ring; who uses it needs only bdev/uring.h. */
+/* Between the files of the ring; who uses it needs only uring/uring.h. */
 
 #include <liburing.h>
 #include <stdbool.h>
