@@ -109,6 +109,19 @@ static void start_fn(void *arg)
 		uring_start(&user, &ops[i].op);
 }
 
+/* Who pays in the first one's done(), and of how many others somebody else. */
+static struct reactor_share *payer, somebody;
+static unsigned int other_payers;
+
+static void naming_done(struct uring_op *op, int res)
+{
+	if (!payer)
+		payer = reactor_payer();
+	other_payers += reactor_payer() != payer;
+	reactor_set_payer(nended + 1 < expected ? &somebody : payer);
+	done(op, res);
+}
+
 static unsigned int count_res(int res)
 {
 	unsigned int i, n = 0;
@@ -136,6 +149,22 @@ static void start_burst_fn(void *arg)
 		uring_start(&user, &ops[i].op);
 	}
 	CU_ASSERT_EQUAL(left(), 5);
+}
+
+/* Whom a done() names as the payer pays for what it starts, and for no other one. */
+static void payers(void)
+{
+	static const struct uring_op_type naming = {.prep = prep, .done = naming_done};
+	unsigned int i;
+
+	begin(8);
+	for (i = 0; i < 8; i++)
+		ops[i].op.type = &naming;
+	CU_ASSERT_EQUAL(write(fds[1], "12345678", 8), 8);
+	reactor_call(reactor, start_fn, NULL);
+	sem_wait(&all_ended);
+	CU_ASSERT_EQUAL(other_payers, 0);
+	end();
 }
 
 /* An idle disk gets the first three of a burst while the others are prepared. */
@@ -571,6 +600,7 @@ static void probe(void)
 static const struct test_case cases[] = {
 	{"probe", probe},
 	{"burst", burst},
+	{"payers", payers},
 	{"more_than_the_ring", more_than_the_ring},
 	{"cancel", cancel},
 	{"cancel_at_once", cancel_at_once},
