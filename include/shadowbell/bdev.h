@@ -244,6 +244,14 @@ static inline uint64_t bdev_nblocks(const struct bdev *bdev)
 	return __atomic_load_n(&bdev->nblocks, __ATOMIC_RELAXED);
 }
 
+/* Whether it has all of these blocks now. Any thread. */
+static inline bool bdev_has_range(const struct bdev *bdev, uint64_t lba, uint64_t n)
+{
+	uint64_t nblocks = bdev_nblocks(bdev);
+
+	return n <= nblocks && lba <= nblocks - n;
+}
+
 /* NULL: no such bdev, or it is being removed. Valid until it is removed. */
 struct bdev *bdev_find(const char *name);
 

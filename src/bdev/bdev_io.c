@@ -55,8 +55,7 @@ static enum bdev_status check(const struct bdev_channel *ch, const struct bdev_i
 	op = &op_infos[io->op];
 	if (unlikely(op->writes && ch->read_only))
 		return BDEV_STATUS_READ_ONLY;
-	if (unlikely(op->range && (io->nblocks > COUNTER_READ(bdev->nblocks) ||
-				   io->lba > COUNTER_READ(bdev->nblocks) - io->nblocks)))
+	if (unlikely(op->range && !bdev_has_range(bdev, io->lba, io->nblocks)))
 		return BDEV_STATUS_OUT_OF_RANGE;
 	return op->data ? check_data(bdev, io) : BDEV_STATUS_OK;
 }

@@ -115,7 +115,7 @@ static uint16_t set_range(struct vnvme_req *req, const struct vnvme_ns *ns)
 	uint32_t nlb = NVME_RW_NLB(le32toh(req->sqe.cdw12));
 	uint64_t slba = slba_of(&req->sqe);
 
-	if (unlikely(nlb > bdev_nblocks(ns->bdev) || slba > bdev_nblocks(ns->bdev) - nlb))
+	if (unlikely(!bdev_has_range(ns->bdev, slba, nlb)))
 		return VNVME_DNR(NVME_SC_LBA_RANGE);
 	req->io.lba = slba;
 	req->io.nblocks = nlb;
