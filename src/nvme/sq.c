@@ -187,12 +187,16 @@ unsigned int vnvme_sq_run(struct vnvme_sq *sq, uint32_t tail, unsigned int burst
 	return n;
 }
 
-/* Whatever has been submitted until now, however short ago the last look was. */
+/*
+ * Whatever has been submitted until now, however short ago the last look was, as far as the share
+ * goes. Outside of the poller's round nobody is held back: who is said to be may be deleted before
+ * the next one.
+ */
 void vnvme_sq_fetch_all(struct vnvme_sq *sq)
 {
 	uint32_t tail = vnvme_db_read(&sq->db);
 
-	if (tail != sq->head)
+	if (tail != sq->head && reactor_share_any_left(&sq->group->poller.share))
 		vnvme_sq_run(sq, tail, sq->size);
 }
 

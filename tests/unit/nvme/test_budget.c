@@ -108,9 +108,38 @@ static void queues_have_turns(void)
 	host_close(h);
 }
 
+/* On the reactor: an Abort looks at a queue while nothing is left of the round's share. */
+static void look_without_share(void *arg)
+{
+	struct vnvme_sq *sq = h->ctrl->sqs[1];
+	struct reactor_share *share = &sq->group->poller.share;
+	uint32_t head = sq->head;
+
+	reactor_share_any_left(share);
+	vnvme_group_pay(sq->group, (uint64_t)share->credit + 1);
+	host_ring_sq(queues[0]);
+	vnvme_sq_fetch_all(sq);
+	CU_ASSERT_EQUAL(sq->head, head);
+	/* The queue may be deleted before the group's next round, which would look at it. */
+	CU_ASSERT_PTR_NULL(sq->group->held);
+}
+
+static void nobody_is_held_between_rounds(void)
+{
+	unsigned int k;
+
+	open_with(1);
+	fill(queues[0]);
+	reactor_call(h->r[0], look_without_share, NULL);
+	for (k = 0; k < COMMANDS; k++)
+		host_wait(queues[0]);
+	host_close(h);
+}
+
 static const struct test_case cases[] = {
 	{"rounds_are_short", rounds_are_short},
 	{"queues_have_turns", queues_have_turns},
+	{"nobody_is_held_between_rounds", nobody_is_held_between_rounds},
 };
 
 TEST_MAIN("nvme_budget", cases)
