@@ -59,7 +59,7 @@ size_t fe_daemon_log_mark(const struct fe_daemon *d);
 bool fe_daemon_logged(struct fe_daemon *d, size_t mark, const char *word, const char *word2);
 /* Lines after the mark that contain the word. */
 size_t fe_daemon_log_count(struct fe_daemon *d, size_t mark, const char *word);
-/* Prints the log's last bytes, each line behind "# ". */
+/* Prints the log's last bytes, or what a sanitizer found first; each line behind "# ". */
 void fe_daemon_print_log(struct fe_daemon *d, size_t bytes);
 
 /* CPU time that the process has used, user and system, in nanoseconds. */

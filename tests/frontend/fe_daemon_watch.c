@@ -65,13 +65,23 @@ size_t fe_daemon_log_count(struct fe_daemon *d, size_t mark, const char *word)
 	return count_lines(d, mark, word, NULL);
 }
 
+/* Where a sanitizer's first finding begins; NULL: there is none. */
+static const char *finding(const char *log)
+{
+	const char *asan = strstr(log, "ERROR: AddressSanitizer");
+
+	return asan ? asan : strstr(log, "WARNING: ThreadSanitizer");
+}
+
 void fe_daemon_print_log(struct fe_daemon *d, size_t bytes)
 {
 	const char *log = fe_daemon_log(d);
 	size_t size = strlen(log);
-	const char *p = size > bytes ? log + size - bytes : log;
+	const char *p = finding(log), *end;
 
-	while (*p) {
+	if (!p)
+		p = size > bytes ? log + size - bytes : log;
+	for (end = p + strnlen(p, bytes); p < end;) {
 		int len = (int)strcspn(p, "\n");
 
 		printf("# daemon: %.*s\n", len, p);

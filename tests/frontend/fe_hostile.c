@@ -110,11 +110,12 @@ bool fe_bad_recovers(void)
 	struct fe_qpair qp;
 	struct fe_buf buf;
 
-	if (fe_nvme_disable(&fe_bad) || fe_nvme_enable(&fe_bad) ||
-	    fe_nvme_create_qpair(&fe_bad, &qp, 1, 8))
+	/* Each step by itself, so that a failure says which. */
+	if (!CHECK_EQ(fe_nvme_disable(&fe_bad), 0) || !CHECK_EQ(fe_nvme_enable(&fe_bad), 0) ||
+	    !CHECK_EQ(fe_nvme_create_qpair(&fe_bad, &qp, 1, 8), 0))
 		return false;
 	fe_buf_alloc(&fe_bad, &buf, 8192);
-	return fe_verify(&qp.sq, FE_NS_RAM, 64, 16, 512, &buf, 11) == 0;
+	return CHECK_EQ(fe_verify(&qp.sq, FE_NS_RAM, 64, 16, 512, &buf, 11), 0);
 }
 
 /* --- the bystander --- */
