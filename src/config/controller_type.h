@@ -10,7 +10,9 @@
 #include "config/config.h"
 #include "util/socket_file.h"
 
+struct disk_op;
 struct reactor;
+struct schema_section;
 
 /* A place where the params name a bdev. */
 struct config_ref {
@@ -59,6 +61,15 @@ struct controller_type {
 	void (*destroy)(void *controller);
 	/* Main thread: as blk_move_queue(). */
 	int (*move_queue)(void *controller, unsigned int queue, const struct reactor *to);
+	/*
+	 * Optional, all of them or none: disks come and go while the controller is there. Its keys,
+	 * and those that say which one it is; main thread: begins what ends in disk_op_end().
+	 */
+	const struct schema_section *disk, *disk_address;
+	void (*add_disk)(struct disk_op *op);
+	void (*remove_disk)(struct disk_op *op);
+	/* Main thread: calls fn for the bdev of each disk, those that come and go included. */
+	void (*bdevs)(const void *controller, void (*fn)(void *arg, const char *name), void *arg);
 };
 
 static inline const struct controller_type *controller_type_of(const struct object_type *type)

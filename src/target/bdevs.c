@@ -104,11 +104,27 @@ struct use {
 	bool found;
 };
 
-static void see_ref(void *arg, const struct config_ref *ref)
+static void see_name(void *arg, const char *name)
 {
 	struct use *use = arg;
 
-	use->found = use->found || has_name(use->bdev, *ref->name);
+	use->found = use->found || has_name(use->bdev, name);
+}
+
+static void see_ref(void *arg, const struct config_ref *ref)
+{
+	see_name(arg, *ref->name);
+}
+
+/* Its disks now, if they come and go; else those of its configuration. */
+static void see_disks(const struct target_controller *c, struct use *use)
+{
+	const struct controller_type *type = controller_type_of(c->object.type);
+
+	if (type->bdevs && c->made)
+		type->bdevs(c->made, see_name, use);
+	else
+		type->refs(c->config->params, see_ref, use);
 }
 
 static bool stands_on(const struct target_bdev *b, const struct config_bdev *base)
@@ -133,9 +149,7 @@ static bool find_user(const struct target_bdev *b, char *err)
 		return true;
 	}
 	for (o = t->controllers.first; o && !use.found; o = o->next) {
-		void *params = container_of(o, struct target_controller, object)->config->params;
-
-		controller_type_of(o->type)->refs(params, see_ref, &use);
+		see_disks(container_of(o, struct target_controller, object), &use);
 		if (use.found)
 			snprintf(err, OBJECT_ERR_MAX,
 				 "bdev \"%s\" is in use by the controller \"%s\"", b->object.name,

@@ -283,17 +283,29 @@ void target_create_controller(struct target *t, const struct config *cfg,
 		free(c);
 }
 
-/* Its session is over, and nobody can begin another one. */
-static void removed(void *arg)
+static void remove_now(struct target_controller *c)
 {
-	struct target_controller *c = arg;
-
 	destroy(c);
 	drop(c);
 	target_balance_restart(c->object.target);
 	log_info("%s: removed", c->object.name);
 	object_end(&c->object, OBJECT_ENDS, 0, "");
 	free(c);
+}
+
+/* Its session is over, and nobody can begin another one. */
+static void session_over(void *arg)
+{
+	struct target_controller *c = arg;
+
+	c->over = true;
+	target_controller_settled(c);
+}
+
+void target_controller_settled(struct target_controller *c)
+{
+	if (c->over && !c->disk_ops)
+		remove_now(c);
 }
 
 void target_remove_controller(struct target *t, const char *name, target_done_fn done, void *arg)
@@ -307,6 +319,6 @@ void target_remove_controller(struct target *t, const char *name, target_done_fn
 		return;
 	}
 	object_begin(o, OBJECT_ENDS, done, arg);
-	o->ended = (struct loop_work){.fn = removed, .arg = of(o)};
+	o->ended = (struct loop_work){.fn = session_over, .arg = of(o)};
 	listener_end_begin(listener_find(name), t->main, &o->ended);
 }

@@ -29,23 +29,32 @@ struct object *object_find(const struct object_list *list, const char *name)
 	return o;
 }
 
+void object_enter(struct target *t)
+{
+	t->under_way++;
+}
+
+void object_leave(struct target *t)
+{
+	t->under_way--;
+	if (t->stopping && !t->under_way)
+		loop_quit(t->main);
+}
+
 void object_begin(struct object *o, enum object_state state, target_done_fn done, void *arg)
 {
 	o->state = state;
 	o->done = done;
 	o->arg = arg;
-	o->target->under_way++;
+	object_enter(o->target);
 }
 
 void object_end(struct object *o, enum object_state state, int rc, const char *text)
 {
-	struct target *t = o->target;
 	target_done_fn done = o->done;
 
 	o->state = state;
-	t->under_way--;
-	if (t->stopping && !t->under_way)
-		loop_quit(t->main);
+	object_leave(o->target);
 	/* It may remove the object. */
 	if (done)
 		done(o->arg, rc, text);

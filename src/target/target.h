@@ -8,6 +8,7 @@
 #include "config/config.h"
 
 struct loop;
+struct schema_node;
 struct target;
 
 /*
@@ -76,6 +77,24 @@ void target_create_controller(struct target *t, const struct config *cfg,
 			      void *arg);
 /* Its front-end is disconnected, if it has one. */
 void target_remove_controller(struct target *t, const char *name, target_done_fn done, void *arg);
+
+/*
+ * Likewise a disk of a controller: a namespace, a LUN. The node has its keys, as a mapping of the
+ * configuration; of one that goes, those that say which one: `nsid`. It is not needed after the
+ * call. What is wrong with it is told as for a configuration, a line each.
+ *
+ * The guest hears of it in the way of its protocol. What it has in flight to a disk that goes ends,
+ * after a grace, and new I/O is refused at once. done() comes when nobody uses the bdev any more,
+ * which takes until a device is through with the guest's memory.
+ *
+ * -EINVAL: the keys; -ENOTSUP: controllers of this type have the disks that they were made with;
+ * -ENOENT: no such controller, bdev or disk; -EEXIST: the disk's number is taken; -EBUSY: it, or
+ * the controller, is just coming or going.
+ */
+void target_add_disk(struct target *t, const char *controller, const struct schema_node *disk,
+		     target_done_fn done, void *arg);
+void target_remove_disk(struct target *t, const char *controller, const struct schema_node *address,
+			target_done_fn done, void *arg);
 
 /* Whether target_balance() does anything. */
 bool target_balances(const struct target *t);

@@ -55,8 +55,10 @@ struct target_controller {
 	struct object object;
 	const struct config *cfg; /* that `config` is of */
 	const struct config_controller *config;
-	uint16_t number; /* unique among the controllers */
-	void *made;	 /* its type's */
+	uint16_t number;       /* unique among the controllers */
+	void *made;	       /* its type's */
+	unsigned int disk_ops; /* disks of it that come or go */
+	bool over;	       /* its session is, and it waits for these */
 };
 
 struct target {
@@ -90,6 +92,9 @@ void object_begin(struct object *o, enum object_state state, target_done_fn done
 void object_end(struct object *o, enum object_state state, int rc, const char *text);
 /* Whether it is there, and may be removed as far as it knows; else *err is set. */
 int object_check_removal(const struct object *o, const char *noun, const char *name, char *err);
+/* Likewise what does not change the object's state. */
+void object_enter(struct target *t);
+void object_leave(struct target *t);
 /* Nothing new begins, and what is under way is waited for. */
 void target_finish_objects(struct target *t);
 
@@ -106,5 +111,7 @@ void target_balance_restart(struct target *t);
 /* controllers.c */
 int target_create_controllers(struct target *t);
 void target_destroy_controllers(struct target *t);
+/* No disk of it comes or goes any more: if it is to go, and waited for that, it does. */
+void target_controller_settled(struct target_controller *c);
 
 #endif

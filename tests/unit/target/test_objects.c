@@ -169,6 +169,30 @@ static void remove_controller(const char *name)
 	target_remove_controller(target, name, done, NULL);
 }
 
+/* Whose keys are a JSON text. */
+static void disk(void (*fn)(struct target *t, const char *controller,
+			    const struct schema_node *node, target_done_fn done, void *arg),
+		 const char *controller, const char *json, target_done_fn told, void *arg)
+{
+	struct schema_arena arena = {0};
+	struct schema_errors errors = {.path = "test"};
+	struct schema_node *node = schema_tree_from_json(&arena, &errors, json, strlen(json));
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(node);
+	fn(target, controller, node, told, arg);
+	schema_arena_free(&arena);
+}
+
+static void add_disk(const char *controller, const char *json)
+{
+	disk(target_add_disk, controller, json, done, NULL);
+}
+
+static void remove_disk(const char *controller, const char *json)
+{
+	disk(target_remove_disk, controller, json, done, NULL);
+}
+
 /* What is missing or taken, and who uses what, by name. */
 static void refusals(void)
 {
@@ -208,6 +232,19 @@ static void refusals(void)
 	EXPECT(0, "");
 	CU_ASSERT_PTR_NULL(bdev_find("p0"));
 	CU_ASSERT_PTR_NULL(bdev_find("r"));
+}
+
+/* Whose disks come and go, and what their keys are. */
+static void disk_refusals(void)
+{
+	if (!begin())
+		return;
+	add_disk("blk-e", "{}");
+	EXPECT(-ENOENT, "there is no controller \"blk-e\"");
+	add_disk("blk", "{\"bdev\": \"half1\"}");
+	EXPECT(-ENOTSUP, NULL);
+	remove_disk("blk", "{}");
+	EXPECT(-ENOTSUP, NULL);
 }
 
 static int slow_rc;
@@ -626,6 +663,7 @@ static void stop(void)
 
 static const struct test_case cases[] = {
 	{"refusals", refusals},
+	{"disk_refusals", disk_refusals},
 	{"takes_time", takes_time},
 	{"come_and_go", come_and_go},
 	{"stop", stop},

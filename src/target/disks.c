@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Disks of controllers that come and go. The keys are read here; what happens then is the
+ * controller's type's.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/controller_type.h"
+#include "loop/loop.h"
+#include "schema/schema.h"
+#include "target/disk_op.h"
+#include "target/target_internal.h"
+#include "util/log.h"
+#include "util/util.h"
+
+/* A disk that comes or goes, from the call to its end. */
+struct request {
+	struct disk_op op;
+	struct target_controller *controller;
+	const struct schema_section *section;
+	bool adds;
+	struct schema_arena arena; /* of the params */
+	struct schema_places places;
+	struct schema_errors errors;
+	struct object_check check;
+	target_done_fn done;
+	void *arg;
+};
+
+/* --- the end --- */
+
+static void free_request(struct request *r)
+{
+	schema_errors_free(&r->errors);
+	schema_places_free(&r->places);
+	schema_arena_free(&r->arena);
+	free(r);
+}
+
+static void tell(const struct request *r, int rc, const char *text)
+{
+	const char *name = r->controller->object.name;
+
+	if (rc)
+		log_error("%s: a %s cannot be %s: %s", name, r->section->noun,
+			  r->adds ? "added" : "removed", text);
+	r->done(r->arg, rc, text);
+}
+
+/* The errors of the keys, without the last line's end; else the sentence, or the errno's. */
+static void report(struct request *r, int rc)
+{
+	char *text = r->errors.total ? schema_errors_text(&r->errors) : NULL;
+
+	if (text)
+		text[strlen(text) - 1] = '\0';
+	tell(r, rc, !rc ? "" : text ? text : r->op.err[0] ? r->op.err : strerror(-rc));
+	free(text);
+}
+
+void disk_op_end(struct disk_op *op, int rc)
+{
+	struct request *r = container_of(op, struct request, op);
+	struct target_controller *c = r->controller;
+	struct target *t = c->object.target;
+
+	c->disk_ops--;
+	/* It may begin other things, but not remove the controller under us: see the last line. */
+	report(r, rc);
+	free_request(r);
+	target_controller_settled(c);
+	object_leave(t);
+}
+
+/* --- the beginning --- */
+
+/* Types whose disks come and go, for messages. */
+static void list_types(struct schema_words *words)
+{
+	size_t i;
+
+	for (i = 0; controller_types[i]; i++)
+		if (controller_type_of(controller_types[i])->add_disk)
+			schema_words_add(words, controller_types[i]->name);
+}
+
+static int check_controller(const struct object *o, const char *name, char *err)
+{
+	struct schema_words words = {0};
+	int rc = object_check_removal(o, "controller", name, err);
+
+	if (rc || controller_type_of(o->type)->add_disk)
+		return rc;
+	list_types(&words);
+	snprintf(err, OBJECT_ERR_MAX,
+		 "controller \"%s\" has the disks that it was made with; those of controllers of "
+		 "type %.60s come and go",
+		 name, words.text);
+	return -ENOTSUP;
+}
+
+static int read_params(struct request *r, const struct schema_node *node)
+{
+	struct schema_reader reader = {
+		.places = &r->places,
+		.arena = &r->arena,
+		.errors = &r->errors,
+	};
+
+	r->op.params = schema_arena_alloc(&r->arena, 1, r->section->size);
+	if (!r->op.params)
+		return -ENOMEM;
+	if (node->kind == SCHEMA_NODE_MAPPING)
+		schema_object_read(&reader, r->section, node, r->op.params);
+	else
+		schema_reader_error(&reader, NULL, node,
+				    "this is no mapping; allowed: one with the keys of a %s",
+				    r->section->noun);
+	schema_places_sort(&r->places);
+	if (r->arena.failed || r->errors.no_memory)
+		return -ENOMEM;
+	return r->errors.total ? -EINVAL : 0;
+}
+
+/* NULL: out of memory. */
+static struct request *new_request(struct target_controller *c, bool adds)
+{
+	const struct controller_type *type = controller_type_of(c->object.type);
+	struct request *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->controller = c;
+	r->adds = adds;
+	r->section = adds ? type->disk : type->disk_address;
+	r->errors.path = r->section->noun;
+	r->check = (struct object_check){
+		.errors = &r->errors,
+		.places = &r->places,
+		.noun = "controller",
+		.name = c->object.name,
+	};
+	r->op.controller = c->made;
+	r->op.check = &r->check;
+	r->op.loop = c->object.target->main;
+	return r;
+}
+
+static void begin(struct target *t, const char *name, const struct schema_node *node, bool adds,
+		  target_done_fn done, void *arg)
+{
+	struct object *o = object_find(&t->controllers, name);
+	char err[OBJECT_ERR_MAX];
+	struct request *r;
+	int rc;
+
+	rc = check_controller(o, name, err);
+	if (rc) {
+		done(arg, rc, err);
+		return;
+	}
+	r = new_request(container_of(o, struct target_controller, object), adds);
+	if (!r) {
+		done(arg, -ENOMEM, "out of memory");
+		return;
+	}
+	r->done = done;
+	r->arg = arg;
+	r->controller->disk_ops++;
+	object_enter(t);
+	rc = read_params(r, node);
+	r->check.pos = node->pos;
+	if (rc)
+		disk_op_end(&r->op, rc);
+	else if (adds)
+		controller_type_of(o->type)->add_disk(&r->op);
+	else
+		controller_type_of(o->type)->remove_disk(&r->op);
+}
+
+void target_add_disk(struct target *t, const char *controller, const struct schema_node *disk,
+		     target_done_fn done, void *arg)
+{
+	begin(t, controller, disk, true, done, arg);
+}
+
+void target_remove_disk(struct target *t, const char *controller, const struct schema_node *address,
+			target_done_fn done, void *arg)
+{
+	begin(t, controller, address, false, done, arg);
+}
