@@ -194,11 +194,13 @@ struct bdev_channel {
 	void (*now)(struct bdev_channel *ch, enum bdev_op op, uint64_t lba, uint32_t nblocks,
 		    void *buf); /* ops->now */
 	/*
-	 * The highest enum bdev_op that a READ or WRITE may have here, and its most blocks. A
-	 * backend with now() may lower it, so that the next WRITE comes by submit().
+	 * The highest enum bdev_op that a READ or WRITE may have here, its most blocks, and where
+	 * it ends at most. A backend with now() may lower the first two, so that the next WRITE
+	 * comes by submit(). The end is the bdev's size, or for a moment the one before a resize.
 	 */
 	uint8_t plain_op;
 	uint32_t plain_blocks;
+	uint64_t plain_end;
 	/* Written by the reactor; read by others as an approximation. */
 	uint32_t inflight;
 	uint64_t timed_since_ns;
@@ -227,6 +229,8 @@ int bdev_resize(struct bdev *bdev, uint64_t nblocks);
 void bdev_io_complete(struct bdev_io *io, enum bdev_status status);
 /* One more reference on a channel; bdev_channel_put() gives it back. Its reactor. */
 void bdev_channel_hold(struct bdev_channel *ch);
+/* Undoes what a backend has changed in plain_op and plain_blocks. Its reactor. */
+void bdev_channel_set_plain(struct bdev_channel *ch);
 /* err: an errno, of either sign; 0 is OK. */
 enum bdev_status bdev_status_from_errno(int err, enum bdev_op op);
 /*

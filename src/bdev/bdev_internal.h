@@ -37,6 +37,9 @@ struct bdev_channel_private {
 	/* Of a part: the base's channel, and where in the base it begins. */
 	struct bdev_channel *base;
 	uint64_t first_lba;
+	/* To take over the bdev's new size. The flags are the registry's lock's. */
+	struct reactor_msg refit;
+	bool refit_sent, put;
 };
 
 enum bdev_emu_kind {

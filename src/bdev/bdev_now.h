@@ -27,8 +27,8 @@ void bdev_now_timed(struct bdev_channel *ch, enum bdev_op op, uint64_t lba, uint
 static inline bool bdev_range_is_plain(const struct bdev_channel *ch, uint64_t lba,
 				       uint32_t nblocks)
 {
-	/* plain_blocks is not more than the bdev has. */
-	return nblocks - 1 < ch->plain_blocks && lba <= COUNTER_READ(ch->bdev->nblocks) - nblocks;
+	/* plain_blocks is not more than plain_end. */
+	return nblocks - 1 < ch->plain_blocks && lba <= ch->plain_end - nblocks;
 }
 
 /*

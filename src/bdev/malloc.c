@@ -46,7 +46,6 @@ struct malloc_bdev {
 	struct bdev bdev;
 	/* By extent: 0: all of it is zeroes. Set before a WRITE copies anything. */
 	uint8_t *written;
-	uint32_t plain_blocks; /* of its channels */
 	char *mem;
 	size_t len;
 	size_t page;
@@ -85,8 +84,6 @@ static slow_path void use_first(struct bdev_channel *ch, size_t offset)
 	uint64_t units = touch_ns(m->mem + offset) * REACTOR_UNITS_PER_NS;
 
 	set_written(m, offset, 1);
-	if (ch->plain_blocks)
-		__atomic_store_n(&m->plain_blocks, ch->plain_blocks, __ATOMIC_RELAXED);
 	ch->plain_blocks = 0;
 	reactor_pay(units > EXTENT_UNITS ? units : EXTENT_UNITS);
 }
@@ -94,7 +91,7 @@ static slow_path void use_first(struct bdev_channel *ch, size_t offset)
 static void use_short_way(struct bdev_channel *ch)
 {
 	if (unlikely(!ch->plain_blocks))
-		ch->plain_blocks = __atomic_load_n(&of(ch->bdev)->plain_blocks, __ATOMIC_RELAXED);
+		bdev_channel_set_plain(ch);
 }
 
 /* Before a write of at most a step: two extents at most. */

@@ -422,6 +422,46 @@ static void resized(void)
 	bdev_close(dlate);
 }
 
+static void look_at_end(void *arg)
+{
+	const struct test_disk *d = arg;
+
+	CU_ASSERT_EQUAL(d->ch->plain_end, bdev_nblocks(d->bdev));
+	CU_ASSERT(d->ch->plain_blocks && d->ch->plain_blocks <= d->ch->plain_end);
+}
+
+/* As another thread would just before: the message about it is still on its way. */
+static void resize_and_put(void *arg)
+{
+	struct test_disk *d = arg;
+
+	CU_ASSERT_EQUAL(bdev_resize(d->bdev, bdev_nblocks(d->bdev) + 8), 0);
+	test_disk_put_channel(d);
+}
+
+/* The short way's range is as large as the bdev, one message later. */
+static void resized_channels(void)
+{
+	struct reactor *r = test_reactor(0);
+	struct mock *m = mock_new("m");
+	struct test_disk d, other;
+
+	CU_ASSERT_EQUAL(bdev_register(&m->bdev), 0);
+	if (!test_disk_open(&d, r, "m", true) || !test_disk_open(&other, r, "m", false))
+		return;
+	reactor_call(r, look_at_end, &d);
+	CU_ASSERT_EQUAL(bdev_resize(&m->bdev, m->bdev.nblocks + 8), 0);
+	CU_ASSERT_EQUAL(bdev_resize(&m->bdev, m->bdev.nblocks + 8), 0);
+	reactor_call(r, look_at_end, &d);
+	reactor_call(r, look_at_end, &other);
+	reactor_call(r, resize_and_put, &d);
+	reactor_call(r, look_at_end, &other);
+	test_disk_close(&d);
+	test_disk_close(&other);
+	test_remove("m");
+	reactor_destroy(r);
+}
+
 static void writes_if_able(void)
 {
 	struct mock *m = mock_new("m"), *ro = mock_new("ro");
@@ -450,6 +490,7 @@ static const struct test_case cases[] = {
 	{"close_inside", close_inside},
 	{"close_while_told", close_while_told},
 	{"resized", resized},
+	{"resized_channels", resized_channels},
 	{"writes_if_able", writes_if_able},
 	{"channel_churn", channel_churn},
 };
