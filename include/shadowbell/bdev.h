@@ -145,11 +145,15 @@ struct bdev_ops {
 	 */
 	bool (*abandon)(struct bdev_channel *ch, struct bdev_io *io, enum bdev_status status);
 	/*
-	 * Main thread, or of a removed bdev the one that dropped the last reference, which is a
-	 * reactor if late I/O held its channel. No channel is left: frees the backend's part, and
-	 * the bdev itself.
+	 * No channel is left: frees the backend's part, and the bdev itself. On the thread that
+	 * dropped the last reference: the main thread, or a reactor if late I/O held its channel.
 	 */
 	void (*destroy)(struct bdev *bdev);
+	/*
+	 * Of a backend whose destroy() may have to wait: calls fn(arg), which calls destroy(), on a
+	 * thread that may. Optional.
+	 */
+	void (*end_apart)(struct bdev *bdev, void (*fn)(void *arg), void *arg);
 };
 
 struct bdev {
@@ -339,7 +343,8 @@ const char *bdev_op_str(enum bdev_op op);
 /*
  * Removal, in order: no new I/O, open users told, outstanding I/O completes, then the backend
  * closes. Asynchronous: done(arg) is called when the bdev is gone (at once if nobody has it open),
- * on the thread that dropped the last reference. `done` may be NULL. Once per bdev. Main thread.
+ * on the thread that dropped the last reference, or one of the backend's own. `done` may be NULL.
+ * Once per bdev. Main thread.
  */
 void bdev_remove(struct bdev *bdev, void (*done)(void *arg), void *arg);
 

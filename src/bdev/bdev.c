@@ -102,8 +102,24 @@ static void forget(struct bdev_private *priv)
 }
 
 /* In this order: a bdev can be made with the same name as soon as that works with the same file. */
+static void end(void *arg)
+{
+	struct bdev_private *priv = arg;
+	void (*done)(void *arg) = priv->done;
+	void *done_arg = priv->done_arg;
+
+	priv->bdev->ops->destroy(priv->bdev);
+	forget(priv);
+	log_debug("bdev %s: removed", priv->name);
+	bdev_gate_fini(&priv->gate);
+	free(priv);
+	if (done)
+		done(done_arg);
+}
+
 void bdev_put_ref(struct bdev_private *priv)
 {
+	const struct bdev_ops *ops = priv->bdev->ops;
 	unsigned int left;
 
 	pthread_mutex_lock(&bdev_lock);
@@ -111,13 +127,10 @@ void bdev_put_ref(struct bdev_private *priv)
 	pthread_mutex_unlock(&bdev_lock);
 	if (left)
 		return;
-	priv->bdev->ops->destroy(priv->bdev);
-	forget(priv);
-	log_debug("bdev %s: removed", priv->name);
-	if (priv->done)
-		priv->done(priv->done_arg);
-	bdev_gate_fini(&priv->gate);
-	free(priv);
+	if (ops->end_apart)
+		ops->end_apart(priv->bdev, end, priv);
+	else
+		end(priv);
 }
 
 /* The lock is held; it is released while the user is told. */

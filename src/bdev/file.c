@@ -78,6 +78,12 @@ static void destroy(struct bdev *bdev)
 	free_file(file_of(bdev), false);
 }
 
+/* close(2) takes as long as a file system on FUSE or a network likes. */
+static void end_apart(struct bdev *bdev, void (*fn)(void *arg), void *arg)
+{
+	workers_run_apart(&file_of(bdev)->closing, fn, arg);
+}
+
 static const struct bdev_ops file_ops = {
 	.type = "file",
 	.channel_create = channel_create,
@@ -85,6 +91,7 @@ static const struct bdev_ops file_ops = {
 	.submit = file_io_submit,
 	.cancel = file_io_cancel,
 	.abandon = file_io_abandon,
+	.end_apart = end_apart,
 	.destroy = destroy,
 };
 

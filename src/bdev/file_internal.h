@@ -53,6 +53,7 @@ struct file_bdev {
 		unsigned int writes;
 		uint8_t *table; /* a bit each */
 	} lost;
+	struct workers_apart closing;
 	/* The list of file_lock.c. */
 	struct file_bdev *next;
 	struct stat st;

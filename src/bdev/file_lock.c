@@ -88,11 +88,8 @@ static void take_out(struct file_bdev *f)
 	pthread_mutex_lock(&lock);
 	for (at = &files; *at && *at != f; at = &(*at)->next)
 		;
-	if (*at) {
+	if (*at)
 		*at = f->next;
-		/* Not left to close(): the io_uring may hold the file for a moment longer. */
-		lock_fd(f, F_UNLCK);
-	}
 	pthread_mutex_unlock(&lock);
 }
 
@@ -124,7 +121,13 @@ int file_lock(struct file_bdev *f, char err[BDEV_ERR_MAX])
 	return rc;
 }
 
+/*
+ * The lock is not left to close(): the io_uring may hold the file for a moment longer. It goes
+ * before the place in the list, so that no bdev meets it; and not under the list's lock, as a file
+ * system may take its time.
+ */
 void file_unlock(struct file_bdev *f)
 {
+	lock_fd(f, F_UNLCK);
 	take_out(f);
 }

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/cpu_use.h"
@@ -38,6 +39,7 @@ struct worker {
 static sem_t asked;
 static unsigned int quick_max; /* at a time, of work that waits for nothing */
 static _Atomic(struct workers *) asking;
+static _Atomic(struct workers_apart *) apart;
 
 static void wait_for(sem_t *sem)
 {
@@ -85,7 +87,7 @@ static void *work_on(void *arg)
 }
 
 /* Signals are the main thread's; the CPUs are the main thread's as well. */
-static int make_thread(struct worker *worker)
+static int make_thread(void *(*fn)(void *arg), void *arg, const char *name)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
@@ -96,10 +98,10 @@ static int make_thread(struct worker *worker)
 		return -rc;
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	rc = pthread_create(&thread, &attr, work_on, worker);
+	rc = pthread_create(&thread, &attr, fn, arg);
 	pthread_attr_destroy(&attr);
 	if (!rc)
-		pthread_setname_np(thread, "bdev-worker");
+		pthread_setname_np(thread, name);
 	return -rc;
 }
 
@@ -113,7 +115,7 @@ static void make_for(struct workers *workers)
 		worker->shares_cpu = cpu_use_includes(reactor_cpu(workers->reactor));
 		sem_init(&worker->turn, 0, 0);
 	}
-	if (worker && make_thread(worker)) {
+	if (worker && make_thread(work_on, worker, "bdev-worker")) {
 		sem_destroy(&worker->turn);
 		free(worker);
 		worker = NULL;
@@ -124,8 +126,26 @@ static void make_for(struct workers *workers)
 	atomic_store(&workers->sending, false);
 }
 
+static void *run_apart(void *arg)
+{
+	const struct workers_apart *a = arg;
+
+	a->fn(a->arg); /* which frees it */
+	return NULL;
+}
+
+/* It can't be given up, nor done here, where all others would wait for its disk. */
+static void make_apart(struct workers_apart *a)
+{
+	const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+
+	while (make_thread(run_apart, a, "bdev-close"))
+		nanosleep(&pause, NULL);
+}
+
 static void *make_on(void *arg)
 {
+	struct workers_apart *a, *after;
 	struct workers *workers, *next;
 
 	for (;;) {
@@ -133,6 +153,10 @@ static void *make_on(void *arg)
 		for (workers = atomic_exchange(&asking, NULL); workers; workers = next) {
 			next = workers->next_asking;
 			make_for(workers);
+		}
+		for (a = atomic_exchange(&apart, NULL); a; a = after) {
+			after = a->next;
+			make_apart(a);
 		}
 	}
 	return NULL;
@@ -170,6 +194,16 @@ int workers_start_maker(void)
 	if (!rc)
 		started = getpid();
 	return rc;
+}
+
+void workers_run_apart(struct workers_apart *a, void (*fn)(void *arg), void *arg)
+{
+	a->fn = fn;
+	a->arg = arg;
+	a->next = atomic_load(&apart);
+	while (!atomic_compare_exchange_weak(&apart, &a->next, a))
+		;
+	sem_post(&asked);
 }
 
 /* --- work --- */

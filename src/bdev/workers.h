@@ -9,7 +9,7 @@
  *
  * A reactor makes no thread itself, which could block it: it asks a thread that does only that.
  *
- * All functions: the reactor, except workers_start_maker().
+ * All functions: the reactor, unless they say otherwise.
  */
 
 #include <stdatomic.h>
@@ -61,6 +61,15 @@ struct workers {
 
 /* Makes the thread that makes them, once. Main thread. 0 or -errno. */
 int workers_start_maker(void);
+
+/* What a thread of its own does, made when it is asked for; it may free this. */
+struct workers_apart {
+	void (*fn)(void *arg);
+	void *arg;
+	struct workers_apart *next;
+};
+/* Any thread, reactors as well; there is a maker. */
+void workers_run_apart(struct workers_apart *a, void (*fn)(void *arg), void *arg);
 
 void workers_init(struct workers *workers, struct reactor *r, unsigned int max,
 		  const struct workers_owner *owner);

@@ -99,7 +99,7 @@ static void count_bdev(void *arg, const struct bdev *bdev, const struct bdev_sta
 	(*(unsigned int *)arg)++;
 }
 
-/* Bdevs that were removed, and are held by I/O that was abandoned. */
+/* Bdevs that were removed, and are held by I/O that was abandoned, or close their files. */
 static unsigned int held_bdevs(void)
 {
 	unsigned int n = 0;
@@ -108,11 +108,11 @@ static unsigned int held_bdevs(void)
 	return n;
 }
 
-/* Most such I/O ends soon. */
-#define LATE_ROUNDS 100
-#define LATE_NS	    (10 * NS_PER_MS)
+/* Most of that ends soon, and most files are closed at once. */
+#define LATE_ROUNDS 1000
+#define LATE_NS	    NS_PER_MS
 
-static unsigned int wait_for_late_io(void)
+static unsigned int wait_for_held_bdevs(void)
 {
 	const struct timespec pause = {.tv_nsec = LATE_NS};
 	unsigned int i, n;
@@ -133,10 +133,11 @@ bool target_stop(struct target *t)
 	target_destroy_controllers(t);
 	loop_stop(t->loop);
 	target_remove_bdevs(t);
-	held = wait_for_late_io();
+	held = wait_for_held_bdevs();
 	if (held) { /* whatever does it will come back to its reactor */
-		log_warn("%u bdevs have I/O that was abandoned and has not ended yet: the kernel "
-			 "keeps their files, and this process, until then",
+		log_warn("%u bdevs have I/O that was abandoned and has not ended yet, or files "
+			 "that are still being closed: the kernel keeps these, and this process, "
+			 "until then",
 			 held);
 		return false;
 	}

@@ -35,7 +35,7 @@ struct later {
 static int fuse_fd, store;
 static uint64_t disk_bytes = 64u << 20;
 static unsigned int read_ms, write_ms, flush_ms;
-static bool hang_lookup, hang_open;
+static bool hang_lookup, hang_open, hang_close;
 /* What hangs: the asker can't even be killed, now that we have its request. */
 static uint64_t hung[64];
 static unsigned int nhung;
@@ -224,7 +224,10 @@ static void serve(const struct fuse_in_header *in)
 	case FUSE_FSYNC:
 		answer_later(FLUSHES, in->unique, flush_ms, 0, 0);
 		break;
-	case FUSE_FLUSH:
+	case FUSE_FLUSH: /* of each close(2) */
+		if (!hangs(in, hang_close))
+			answer(in->unique, 0, NULL, 0);
+		break;
 	case FUSE_RELEASE:
 	case FUSE_RELEASEDIR:
 	case FUSE_READDIR:
@@ -282,10 +285,10 @@ static void run(void)
 static void usage(void)
 {
 	puts("usage: slowfs FOLDER [--size MIB] [--read-ms N] [--write-ms N] [--flush-ms N]\n"
-	     "              [--hang-lookup] [--hang-open]\n\n"
+	     "              [--hang-lookup] [--hang-open] [--hang-close]\n\n"
 	     "Mounts a file system with one file, \"disk\", whose reads, writes and flushes take as\n"
 	     "long as the options say (default: no longer than they must), and which is never found,\n"
-	     "or never open, if they say so, until SIGUSR2. Needs root and /dev/fuse.\n"
+	     "never open, or never closed, if they say so, until SIGUSR2. Needs root and /dev/fuse.\n"
 	     "Prints \"mounted\". It is quick until SIGUSR1 comes, and again after SIGUSR2; SIGTERM\n"
 	     "ends it, with errors for what still waits.");
 }
@@ -293,10 +296,15 @@ static void usage(void)
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"size", 1, NULL, 's'},	       {"read-ms", 1, NULL, 'r'},
-		{"write-ms", 1, NULL, 'w'},    {"flush-ms", 1, NULL, 'f'},
-		{"hang-lookup", 0, NULL, 'l'}, {"hang-open", 0, NULL, 'o'},
-		{"help", 0, NULL, 'h'},	       {NULL, 0, NULL, 0},
+		{"size", 1, NULL, 's'},
+		{"read-ms", 1, NULL, 'r'},
+		{"write-ms", 1, NULL, 'w'},
+		{"flush-ms", 1, NULL, 'f'},
+		{"hang-lookup", 0, NULL, 'l'},
+		{"hang-open", 0, NULL, 'o'},
+		{"hang-close", 0, NULL, 'c'},
+		{"help", 0, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	struct sigaction action = {.sa_handler = on_signal};
 	int c;
@@ -314,6 +322,8 @@ int main(int argc, char **argv)
 			hang_lookup = true;
 		else if (c == 'o')
 			hang_open = true;
+		else if (c == 'c')
+			hang_close = true;
 		else
 			usage();
 		if (c == 'h' || c == '?')
