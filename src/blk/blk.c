@@ -11,19 +11,24 @@
 #include "util/log.h"
 #include "util/util.h"
 
-/* Main thread. The configuration space tells the capacity that there is when it is read. */
+/*
+ * Main thread. The configuration space tells the capacity that there is when it is read: none, if
+ * the bdev was removed.
+ */
 static void disk_event(struct bdev_desc *desc, enum bdev_event event, void *arg)
 {
-	const struct blk *blk = arg;
+	struct blk *blk = arg;
 	const struct bdev *bdev = bdev_desc_bdev(desc);
 
-	if (event == BDEV_EVENT_REMOVED)
+	if (event == BDEV_EVENT_REMOVED) {
 		log_info("%s: bdev \"%s\" is removed: all I/O fails from now on", blk->name,
 			 bdev->name);
-	else
-		log_info("%s: bdev \"%s\" has %" PRIu64 " blocks now: a guest sees that when it "
-			 "reads the configuration space again",
-			 blk->name, bdev->name, bdev_nblocks(bdev));
+		atomic_store(&blk->removed, true);
+	} else {
+		log_info("%s: bdev \"%s\" has %" PRIu64 " blocks now", blk->name, bdev->name,
+			 bdev_nblocks(bdev));
+	}
+	virtio_dev_config_changed(blk->dev);
 }
 
 static int open_disk(struct blk *blk, const struct blk_params *p)

@@ -59,7 +59,8 @@ static void fill_config(const struct blk *blk, struct virtio_blk_config *c)
 	const struct bdev_limits *l = &bdev->limits;
 	uint32_t physical = l->discard_granularity_bytes;
 
-	c->capacity = htole64(bdev_nblocks(bdev) << (bdev->block_shift - BLK_SECTOR_SHIFT));
+	if (!atomic_load(&blk->removed))
+		c->capacity = htole64(bdev_nblocks(bdev) << (bdev->block_shift - BLK_SECTOR_SHIFT));
 	c->seg_max = htole32(BLK_SEG_MAX);
 	c->blk_size = htole32(bdev->block_size);
 	/* In logical blocks: a 4 KiB physical block is what file systems align to. */

@@ -27,8 +27,9 @@ struct blk {
 	struct virtio_dev *dev;
 	unsigned int queues;
 	bool read_only;
-	bool default_cache; /* what a guest finds */
-	atomic_bool cache;  /* write-back; written on the control thread */
+	bool default_cache;  /* what a guest finds */
+	atomic_bool cache;   /* write-back; written on the control thread */
+	atomic_bool removed; /* the bdev is; written on the main thread */
 };
 
 struct blk_req {

@@ -24,10 +24,10 @@ static size_t queues(const void *params)
 	return ((const struct blk_type_params *)params)->blk.queues;
 }
 
-/* Of each virtqueue a kick and a call. */
+/* Of each virtqueue a kick and a call; and the front-end's back-end channel. */
 static void needs(const void *params, struct object_needs *needs)
 {
-	needs->files_all += 2 * queues(params);
+	needs->files_all += 2 * queues(params) + 1;
 }
 
 static int create(const void *params, const struct controller_env *env, void **out)

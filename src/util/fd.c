@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 bool fd_is_eventfd(int fd)
@@ -27,6 +28,19 @@ bool fd_is_eventfd(int fd)
 bool fd_is_memory(int fd)
 {
 	return fcntl(fd, F_GET_SEALS) >= 0;
+}
+
+static int socket_option(int fd, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, name, &value, &len) ? -1 : value;
+}
+
+bool fd_is_unix_stream(int fd)
+{
+	return socket_option(fd, SO_DOMAIN) == AF_UNIX && socket_option(fd, SO_TYPE) == SOCK_STREAM;
 }
 
 /* --- how many --- */

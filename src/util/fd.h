@@ -16,6 +16,9 @@ bool fd_is_eventfd(int fd);
  */
 bool fd_is_memory(int fd);
 
+/* A Unix stream socket: no write to it with MSG_DONTWAIT waits for anybody. */
+bool fd_is_unix_stream(int fd);
+
 /* Raises the limit of open files as far as it goes. Main thread, before others start. */
 void fd_raise_limit(void);
 /* RLIMIT_NOFILE: what the process may have, and how far it may raise that. */

@@ -96,6 +96,7 @@ void vhost_session_end(struct vhost_socket *sock)
 	sock->ending = true;
 	vhost_library_leave(sock);
 	msgsock_close(&sock->ms);
+	vhost_channel_close(sock);
 	vhost_wire_close_fds(&sock->msg, sock->listener.closer);
 	if (sock->accepted_fd >= 0)
 		fd_closer_close(sock->listener.closer, sock->accepted_fd);
@@ -359,6 +360,7 @@ static void on_accepted(void *arg, int fd)
 	struct vhost_socket *sock = arg;
 
 	sock->open = true;
+	vhost_channel_begin(sock);
 	sock->msg.nfds = 0;
 	sock->msg.request = 0;
 	sock->accepted_fd = fd;

@@ -23,6 +23,7 @@ int vhost_socket_create(const struct socket_params *p, const struct vhost_ops *o
 	sock->inflight_fd = -1;
 	sock->accepted_fd = -1;
 	sock->old_call_fd = -1;
+	sock->channel.source.fd = -1;
 	rc = vhost_vrings_create(sock);
 	if (rc)
 		goto free_sock;
@@ -86,6 +87,7 @@ void vhost_socket_destroy(struct vhost_socket *sock)
 		return;
 	if (!sock->listener.stopped)
 		close_session(sock);
+	vhost_channel_settle(sock);
 	listener_close(&sock->listener);
 	vhost_vrings_destroy(sock);
 	free(sock);

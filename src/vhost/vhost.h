@@ -154,5 +154,10 @@ int vhost_socket_create(const struct socket_params *params, const struct vhost_o
 			struct vhost_socket **out);
 /* Ends its session, if any, and removes the socket file. Main thread. */
 void vhost_socket_destroy(struct vhost_socket *sock);
+/*
+ * What get_config() tells has changed: the front-end, if there is one and it wants to know, is told
+ * of it. Any thread, as long as the socket is not being destroyed.
+ */
+void vhost_config_changed(struct vhost_socket *sock);
 
 #endif

@@ -58,6 +58,16 @@ struct library_session {
 	vhost_library_fn answered;
 };
 
+/* Over which the front-end is told that the configuration space has changed: config_space.c. */
+struct vhost_channel {
+	struct loop_source source; /* the front-end's socket; fd -1: it has sent none */
+	unsigned int left;	   /* bytes of the message under way; 0: none is */
+	bool again;		   /* and another one behind it */
+	bool unread;		   /* the front-end has not read the space since it changed */
+	struct loop_work work;	   /* something has changed */
+	atomic_bool posted;	   /* it is; any thread */
+};
+
 /* A step of a message. */
 typedef enum vhost_result (*vhost_step)(struct vhost_socket *sock);
 
@@ -84,6 +94,8 @@ struct vhost_socket {
 	struct vhost_own_msg own_msg;
 	struct vhost_wire_msg msg;
 	uint64_t features;
+
+	struct vhost_channel channel; /* config_space.c */
 
 	/* memory.c */
 	struct vhost_region *regions;
@@ -147,6 +159,17 @@ void vhost_vrings_reset(struct vhost_socket *sock);
 /* Begins to stop all that run, and to start those again. */
 void vhost_vrings_suspend(struct vhost_socket *sock);
 void vhost_vrings_resume(struct vhost_socket *sock);
+
+/* config_space.c */
+enum vhost_result vhost_config_message(struct vhost_socket *sock, struct vhost_wire_msg *msg);
+enum vhost_result vhost_channel_set(struct vhost_socket *sock, struct vhost_wire_msg *msg);
+/* A session begins; it ends. */
+void vhost_channel_begin(struct vhost_socket *sock);
+void vhost_channel_close(struct vhost_socket *sock);
+/* A queue has started. */
+void vhost_channel_queue_runs(struct vhost_socket *sock);
+/* Waits for what was posted, before the socket goes. Main thread. */
+void vhost_channel_settle(struct vhost_socket *sock);
 
 /* inflight.c */
 bool vhost_inflight_get(struct vhost_socket *sock, struct vhost_wire_msg *msg);

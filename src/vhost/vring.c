@@ -70,7 +70,9 @@ static void settle(struct vhost_socket *sock, unsigned int index)
 		return;
 	v->starting = false;
 	v->started = !v->start_rc;
-	if (v->start_rc)
+	if (v->started)
+		vhost_channel_queue_runs(sock);
+	else
 		vhost_warn(sock, "%s: queue %u cannot start: %s", sock->name, index,
 			   fd_strerror(-v->start_rc));
 }
@@ -399,29 +401,6 @@ static enum vhost_result set_enable(struct vhost_socket *sock, struct vhost_wire
 	return vhost_wait(sock, ok);
 }
 
-static enum vhost_result config(struct vhost_socket *sock, struct vhost_wire_msg *msg)
-{
-	uint32_t offset = msg->payload.config.offset, size = msg->payload.config.size;
-	uint8_t *region = msg->payload.bytes + offsetof(struct vhost_wire_config, region);
-	bool get = msg->request == VHOST_USER_GET_CONFIG;
-	int rc = -EINVAL;
-
-	if (size <= VHOST_WIRE_CONFIG_MAX &&
-	    msg->size == offsetof(struct vhost_wire_config, region) + size) {
-		if (get && sock->ops->get_config)
-			rc = sock->ops->get_config(sock->arg, offset, size, region);
-		else if (!get && sock->ops->set_config)
-			rc = sock->ops->set_config(sock->arg, offset, size, region);
-	}
-	if (rc)
-		log_debug("%s: %s of %u bytes of configuration at %u refused", sock->name,
-			  get ? "read" : "write", size, offset);
-	/* An answer without a payload is the refusal of a read. */
-	if (get)
-		return reply(msg, rc ? 0 : msg->size);
-	return rc ? VHOST_REFUSE : VHOST_OK;
-}
-
 /* The messages that are about virtqueues, and what comes with them. */
 enum vhost_result vhost_vring_message(struct vhost_socket *sock)
 {
@@ -447,7 +426,9 @@ enum vhost_result vhost_vring_message(struct vhost_socket *sock)
 		return reply(msg, sizeof(msg->payload.u64));
 	case VHOST_USER_GET_CONFIG:
 	case VHOST_USER_SET_CONFIG:
-		return config(sock, msg);
+		return vhost_config_message(sock, msg);
+	case VHOST_USER_SET_BACKEND_REQ_FD:
+		return vhost_channel_set(sock, msg);
 	case VHOST_USER_GET_INFLIGHT_FD:
 		return vhost_inflight_get(sock, msg) ? VHOST_REPLY : VHOST_REFUSE;
 	case VHOST_USER_SET_INFLIGHT_FD:

@@ -37,6 +37,7 @@ bool vhost_wire_check_fds(struct vhost_socket *sock, const struct vhost_wire_msg
 		[VHOST_USER_SET_VRING_KICK] = 1,
 		[VHOST_USER_SET_VRING_CALL] = 1,
 		[VHOST_USER_SET_VRING_ERR] = 1,
+		[VHOST_USER_SET_BACKEND_REQ_FD] = 1,
 		[VHOST_USER_SET_INFLIGHT_FD] = 1,
 		[VHOST_USER_ADD_MEM_REG] = 1,
 		[VHOST_USER_REM_MEM_REG] = 1, /* some send it, for nothing */

@@ -13,6 +13,7 @@
 
 #define PROTOCOL_F_MQ		  0
 #define PROTOCOL_F_REPLY_ACK	  3
+#define PROTOCOL_F_BACKEND_REQ	  5
 #define PROTOCOL_F_CONFIG	  9
 #define PROTOCOL_F_INFLIGHT_SHMFD 12
 #define PROTOCOL_F_MEM_SLOTS	  15
@@ -113,17 +114,19 @@ static void fill_ops(struct virtio_dev *dev, const struct virtio_params *p)
 	dev->vhost_ops = (struct vhost_ops){
 		.features = p->features | 1ull << VIRTIO_F_VERSION_1_BIT |
 			    1ull << VIRTIO_F_EVENT_IDX | 1ull << VIRTIO_F_INDIRECT,
-		.protocol_features = 1ull << PROTOCOL_F_MQ | 1ull << PROTOCOL_F_REPLY_ACK |
-				     1ull << PROTOCOL_F_INFLIGHT_SHMFD |
-				     1ull << PROTOCOL_F_MEM_SLOTS |
-				     (p->ops->get_config ? 1ull << PROTOCOL_F_CONFIG : 0),
+		.protocol_features =
+			1ull << PROTOCOL_F_MQ | 1ull << PROTOCOL_F_REPLY_ACK |
+			1ull << PROTOCOL_F_INFLIGHT_SHMFD | 1ull << PROTOCOL_F_MEM_SLOTS |
+			(p->ops->get_config
+				 ? 1ull << PROTOCOL_F_CONFIG | 1ull << PROTOCOL_F_BACKEND_REQ
+				 : 0),
 		/* All of the virtqueue messages; no migration log, no IOTLB. */
 		.allowed_requests = REQUEST(1) | REQUEST(2) | REQUEST(3) | REQUEST(4) | REQUEST(5) |
 				    REQUEST(8) | REQUEST(9) | REQUEST(10) | REQUEST(11) |
 				    REQUEST(12) | REQUEST(13) | REQUEST(14) | REQUEST(15) |
-				    REQUEST(16) | REQUEST(17) | REQUEST(18) | REQUEST(24) |
-				    REQUEST(25) | REQUEST(31) | REQUEST(32) | REQUEST(36) |
-				    REQUEST(37) | REQUEST(38),
+				    REQUEST(16) | REQUEST(17) | REQUEST(18) | REQUEST(21) |
+				    REQUEST(24) | REQUEST(25) | REQUEST(31) | REQUEST(32) |
+				    REQUEST(36) | REQUEST(37) | REQUEST(38),
 		.connect = on_connect,
 		.disconnect = on_disconnect,
 		.disconnected = on_disconnected,
@@ -171,6 +174,12 @@ int virtio_dev_create(const struct virtio_params *p, struct virtio_dev **out)
 fail:
 	virtio_dev_destroy(dev);
 	return rc;
+}
+
+void virtio_dev_config_changed(struct virtio_dev *dev)
+{
+	if (dev->socket)
+		vhost_config_changed(dev->socket);
 }
 
 void virtio_dev_destroy(struct virtio_dev *dev)

@@ -142,6 +142,9 @@ int virtio_dev_create(const struct virtio_params *params, struct virtio_dev **ou
 /* Ends the session, waiting for its I/O. */
 void virtio_dev_destroy(struct virtio_dev *dev);
 
+/* The guest gets a configuration change notification (VIRTIO 1.2, 2.3). Main thread. */
+void virtio_dev_config_changed(struct virtio_dev *dev);
+
 /*
  * Lets another of the device's reactors serve a queue. Waits; for I/O in flight while it goes
  * on, 200 ms at most. Returns 0; -EAGAIN: I/O took longer, or the control thread is about to change

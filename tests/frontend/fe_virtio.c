@@ -10,7 +10,8 @@
 
 #include "fe_util.h"
 
-#define PF_WANTED (1ULL << 0 | 1ULL << 3 | 1ULL << 9 | 1ULL << 12) /* MQ, ACK, CONFIG, INFLIGHT */
+/* MQ, REPLY_ACK, BACKEND_REQ, CONFIG, INFLIGHT_SHMFD */
+#define PF_WANTED (1ULL << 0 | 1ULL << 3 | 1ULL << 5 | 1ULL << 9 | 1ULL << 12)
 #define RAM_BYTES (32ULL << 20)
 
 static void close_fd(int *fd)
