@@ -28,6 +28,12 @@ void scsi_device_limit_memory(struct scsi_device *dev, uint64_t bytes)
 	dev->max_memory = bytes;
 }
 
+void scsi_device_tell(struct scsi_device *dev, scsi_change_fn fn, void *arg)
+{
+	dev->tell = fn;
+	dev->tell_arg = arg;
+}
+
 static void free_target(struct scsi_target *target)
 {
 	unsigned int lun;
@@ -65,15 +71,33 @@ static void add_ua(struct scsi_lu *lu, enum scsi_asc asc)
 	pthread_mutex_unlock(&lu->disk->lock);
 }
 
+static struct scsi_target *owner_of(struct scsi_lu *lu)
+{
+	struct scsi_target *owner;
+
+	pthread_mutex_lock(&lu->disk->lock);
+	owner = lu->owner;
+	pthread_mutex_unlock(&lu->disk->lock);
+	return owner;
+}
+
+/* The transport, if the unit is somebody's. */
+static void tell(struct scsi_lu *lu, enum scsi_change change)
+{
+	const struct scsi_target *owner = owner_of(lu);
+
+	if (owner && owner->dev->tell)
+		owner->dev->tell(owner->dev->tell_arg, change, lu->target, lu->lun);
+}
+
 /* The unit is no more: the target's others say so (SPC-4, 6.33). */
 static void lu_removed(struct scsi_lu *lu)
 {
-	struct scsi_target *owner;
+	struct scsi_target *owner = owner_of(lu);
 	unsigned int lun;
 
 	pthread_mutex_lock(&lu->disk->lock);
 	scsi_lu_set_special(lu, SCSI_LU_GONE, true);
-	owner = lu->owner;
 	pthread_mutex_unlock(&lu->disk->lock);
 	for (lun = 0; owner && lun < SCSI_MAX_LUNS; lun++)
 		if (owner->lus[lun] && owner->lus[lun] != lu)
@@ -89,8 +113,7 @@ static void lu_event(struct bdev_desc *desc, enum bdev_event event, void *arg)
 		lu_removed(lu);
 	else
 		add_ua(lu, SCSI_ASC_CAPACITY_CHANGED);
-	if (lu->event)
-		lu->event(desc, event, lu->event_arg);
+	tell(lu, event == BDEV_EVENT_REMOVED ? SCSI_LU_REMOVED : SCSI_LU_RESIZED);
 }
 
 static int check_params(const struct scsi_device *dev, const struct scsi_lu_params *p,
@@ -148,8 +171,6 @@ static struct scsi_lu *new_lu(const struct scsi_device *dev, const struct scsi_l
 	memcpy(lu->port, dev->name, sizeof(lu->port));
 	lu->target = (uint16_t)p->target;
 	lu->lun = (uint16_t)p->lun;
-	lu->event = p->event;
-	lu->event_arg = p->event_arg;
 	lu->refs = 1;
 	return lu;
 }

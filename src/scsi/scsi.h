@@ -68,10 +68,20 @@ struct scsi_lu_params {
 	const char *serial; /* up to SCSI_SERIAL_MAX ASCII characters; NULL: from the uuid */
 	/* The identity that VPD page 83h tells; NULL: the bdev's. */
 	const uint8_t *uuid;
-	/* As in bdev_open(), for a transport that tells of it: the guest learns it by commands. */
-	bdev_event_fn event; /* optional */
-	void *event_arg;
 };
+
+enum scsi_change {
+	SCSI_LU_ADDED,
+	SCSI_LU_REMOVED, /* it takes no commands any more */
+	SCSI_LU_RESIZED,
+};
+/*
+ * For a transport that has a way of its own to tell the guest: who sends a command learns the same
+ * by unit attentions. fn is called on any thread, until the device is destroyed.
+ */
+typedef void (*scsi_change_fn)(void *arg, enum scsi_change change, unsigned int target,
+			       unsigned int lun);
+void scsi_device_tell(struct scsi_device *dev, scsi_change_fn fn, void *arg);
 
 #define SCSI_ERR_MAX 256
 /* Before the first group. 0, or -errno with *err set to a sentence. */

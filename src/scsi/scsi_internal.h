@@ -83,8 +83,6 @@ struct scsi_lu {
 	struct scsi_disk *disk;
 	struct bdev_desc *desc;
 	struct bdev *bdev;
-	bdev_event_fn event;
-	void *event_arg;
 	struct scsi_target *owner; /* NULL: the device is gone, but somebody holds the unit */
 	char port[SCSI_PORT_MAX];
 	char serial[SCSI_SERIAL_MAX + 1];
@@ -138,7 +136,9 @@ struct scsi_device {
 	char name[SCSI_PORT_MAX];
 	struct scsi_target *targets[SCSI_MAX_TARGETS];
 	struct scsi_group *groups[REACTOR_MAX]; /* each slot is its reactor's */
-	uint64_t max_memory;			/* of the tasks' buffers; 0: no limit */
+	scsi_change_fn tell;			/* or NULL */
+	void *tell_arg;
+	uint64_t max_memory; /* of the tasks' buffers; 0: no limit */
 	atomic_ullong memory;
 };
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The device's configuration space: what the front-end reads and writes of it, and how it hears of
- * changes. For these it sends a socket of its own, the back-end channel, over which we send one kind
- * of message without contents. So one that waits for room says all that happens meanwhile, too, and
- * a front-end that does not read its channel has 12 bytes of ours. Nothing is read from there.
+ * changes. For these it sends a socket of its own, the back-end channel, over which we send one
+ * kind of message without contents. So one that waits for room says all that happens meanwhile,
+ * too, and a front-end that does not read its channel has 12 bytes of ours. Nothing is read from
+ * there.
  */
 #include <errno.h>
 #include <string.h>

@@ -121,8 +121,10 @@ static void start_on_reactor(void *arg)
 	 * told for nothing looks, and goes on; QEMU's own back-ends do the same, also for a new
 	 * queue, and its tests wait for that.
 	 */
-	if (!rc)
+	if (!rc) {
 		virtq_kick_guest(&slot->vq->ring);
+		virtio_vq_notice(slot->vq);
+	}
 	*slot->call.rc = rc;
 	end(slot, rc ? NULL : slot->vq);
 }
@@ -212,6 +214,7 @@ static void set_call_on_reactor(void *arg)
 	/* What the old one was signalled for may not have arrived. */
 	if (ring->call_fd >= 0)
 		virtq_kick_guest(ring);
+	virtio_vq_notice(slot->vq);
 	end(slot, slot->vq);
 }
 

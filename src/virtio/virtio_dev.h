@@ -16,6 +16,7 @@
 #include "virtio/virtq.h"
 
 #define VIRTIO_INLINE_IOV 6
+#define VIRTIO_NOTICE_MAX 16 /* bytes */
 
 #define VIRTIO_F_EVENT_IDX     29 /* VIRTIO_RING_F_EVENT_IDX */
 #define VIRTIO_F_INDIRECT      28 /* VIRTIO_RING_F_INDIRECT_DESC */
@@ -93,7 +94,8 @@ static inline unsigned int virtio_now_end(const struct virtio_now *now,
 struct virtio_ops {
 	/* Bytes of the personality's request. */
 	size_t req_size;
-	/* Queues, as a bit mask, that the guest fills in advance: nothing is fetched from them. */
+	/* Queues, as a bit mask, that the guest fills in advance: nothing is fetched from them but
+	 * for notices. */
 	uint64_t idle_queues;
 	/* On the queue's reactor: ends in virtio_req_complete(), now or later. */
 	void (*handle)(struct virtio_req *req);
@@ -115,6 +117,14 @@ struct virtio_ops {
 	 */
 	int (*group_start)(void *arg, void **ctx);
 	void (*group_stop)(void *ctx);
+	/*
+	 * What there is to tell the guest, for its next buffer in a queue of idle_queues: its bytes
+	 * in `buf`, VIRTIO_NOTICE_MAX at most, and it need not be told any more. 0: nothing. `buf`
+	 * NULL: only whether there is something. notice_lost(): the last one was not told after
+	 * all. On the queue's reactor. Optional, both or none.
+	 */
+	size_t (*notice)(void *arg, uint64_t features, void *buf);
+	void (*notice_lost)(void *arg);
 	/* A session begins, or has ended with nothing in flight. control thread. Optional. */
 	void (*session)(void *arg, bool begins);
 	int (*get_config)(void *arg, uint32_t offset, uint32_t size, void *buf);
@@ -144,6 +154,9 @@ void virtio_dev_destroy(struct virtio_dev *dev);
 
 /* The guest gets a configuration change notification (VIRTIO 1.2, 2.3). Main thread. */
 void virtio_dev_config_changed(struct virtio_dev *dev);
+
+/* notice() has something to tell in queue `index`. Any thread, as long as the device is there. */
+void virtio_dev_notice(struct virtio_dev *dev, unsigned int index);
 
 /*
  * Lets another of the device's reactors serve a queue. Waits; for I/O in flight while it goes

@@ -36,6 +36,8 @@ struct virtio_slot {
 	bool moving;		   /* to another reactor: a call waits */
 	atomic_bool waits;	   /* that call; read without the lock as well */
 	struct virtio_call call;
+	struct reactor_msg notice; /* that there is one */
+	bool notice_sent;
 };
 
 /* A running queue: owned by its group's reactor from start to stop. */
@@ -63,6 +65,8 @@ struct virtio_vq {
 	uint64_t timed_since_ns;
 	bool starved;	    /* it left a chain where it is, for want of a list of the group's */
 	struct drain drain; /* while it stops */
+	struct timer notice_timer;
+	uint64_t notice_wait_ns; /* the guest has left no buffer for one, for so long at least */
 	uint16_t *left; /* heads that were not answered, or NULL; where no in-flight region has them
 			 */
 	uint16_t nleft;
@@ -152,8 +156,13 @@ void virtio_req_free(struct virtio_req *req);
 unsigned int virtio_vq_poll(struct virtio_vq *vq);
 /* Shows the guest what has completed. */
 void virtio_vq_flush(struct virtio_vq *vq);
+void virtio_vq_log_broken(struct virtio_vq *vq);
 /* Fetches a batch, with something to fetch, and flushes. */
 unsigned int virtio_vq_run(struct virtio_vq *vq);
+
+/* virtio_notice.c, on the reactor: tells what there is to tell, now and later; and no more. */
+void virtio_vq_notice(struct virtio_vq *vq);
+void virtio_vq_notice_end(struct virtio_vq *vq);
 
 /* virtio_stop.c; on the reactor */
 void virtio_vq_stop(struct virtio_vq *vq, uint64_t grace_ns);

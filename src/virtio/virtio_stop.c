@@ -165,6 +165,7 @@ void virtio_vq_stop(struct virtio_vq *vq, uint64_t grace_ns)
 	struct virtio_group *g = vq->group;
 
 	vq->stopping = true;
+	virtio_vq_notice_end(vq);
 	if (virtio_vq_stop_if_drained(vq))
 		return;
 	vq->drain.ops = &drain_ops;

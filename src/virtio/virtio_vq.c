@@ -89,7 +89,7 @@ void virtio_req_break(struct virtio_req *req, const char *why)
 	free_req(req);
 }
 
-static void log_broken(struct virtio_vq *vq)
+void virtio_vq_log_broken(struct virtio_vq *vq)
 {
 	struct virtio_dev *dev = vq->group->dev;
 
@@ -250,7 +250,7 @@ unsigned int __attribute__((noinline)) virtio_vq_run(struct virtio_vq *vq)
 		n++;
 	}
 	if (unlikely(vq->ring.broken))
-		log_broken(vq);
+		virtio_vq_log_broken(vq);
 	COUNTER_ADD(stats->batches, n != 0);
 	COUNTER_ADD(stats->commands, n);
 	flush(vq);
@@ -280,7 +280,7 @@ unsigned int virtio_vq_poll(struct virtio_vq *vq)
 {
 	if (unlikely(memory_lost(vq)) && !vq->ring.broken) {
 		vq->ring.broken = "the memory that the VMM shared was cut off under it";
-		log_broken(vq);
+		virtio_vq_log_broken(vq);
 	}
 	if (pace_early(&vq->pace) && !virtq_left(&vq->ring)) {
 		vq->group->poller.waits = true;

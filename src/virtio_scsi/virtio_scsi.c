@@ -193,6 +193,8 @@ static const struct virtio_ops virtio_scsi_ops = {
 	.session = session,
 	/* The guest's buffers for events wait in their ring until there are any. */
 	.idle_queues = 1u << VS_QUEUE_EVENT,
+	.notice = vs_notice,
+	.notice_lost = vs_notice_lost,
 };
 
 static int add_luns(struct virtio_scsi *vs, const struct virtio_scsi_params *p)
@@ -244,6 +246,7 @@ int virtio_scsi_create(const struct virtio_scsi_params *p, struct virtio_scsi **
 	if (!vs)
 		return -ENOMEM;
 	vs->last_tmfp = &vs->first_tmf;
+	pthread_mutex_init(&vs->events.lock, NULL);
 	rc = scsi_device_create(p->name, &vs->scsi);
 	if (rc)
 		goto free_vs;
@@ -255,12 +258,14 @@ int virtio_scsi_create(const struct virtio_scsi_params *p, struct virtio_scsi **
 	rc = virtio_dev_create(&vp, &vs->dev);
 	if (rc)
 		goto destroy_device;
+	scsi_device_tell(vs->scsi, vs_unit_changed, vs);
 	*out = vs;
 	return 0;
 
 destroy_device:
 	scsi_device_destroy(vs->scsi);
 free_vs:
+	pthread_mutex_destroy(&vs->events.lock);
 	free(vs);
 	return rc;
 }
@@ -276,5 +281,6 @@ void virtio_scsi_destroy(struct virtio_scsi *vs)
 		return;
 	virtio_dev_destroy(vs->dev);
 	scsi_device_destroy(vs->scsi);
+	pthread_mutex_destroy(&vs->events.lock);
 	free(vs);
 }

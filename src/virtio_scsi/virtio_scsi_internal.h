@@ -4,6 +4,8 @@
 
 /* Between the files of the transport. On the reactor of the request's queue. */
 
+#include <linux/virtio_scsi.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "scsi/scsi.h"
@@ -19,9 +21,20 @@
 
 struct vs_req;
 
+#define VS_MAX_EVENTS 32
+
+/* Events that the guest has not been told of. */
+struct vs_events {
+	pthread_mutex_t lock; /* guards the rest; never held for long */
+	struct virtio_scsi_event list[VS_MAX_EVENTS];
+	unsigned int first, n;
+	bool missed; /* there were more */
+};
+
 struct virtio_scsi {
 	struct scsi_device *scsi;
 	struct virtio_dev *dev;
+	struct vs_events events;
 	/* The reactor's that has the control queue. */
 	unsigned int tmfs;
 	bool starting_tmfs;
@@ -85,5 +98,10 @@ static inline bool vs_begin(struct vs_req *r, void *header, size_t header_len, s
 
 /* virtio_scsi_control.c: a request of the control queue. */
 void vs_handle_control(struct virtio_req *req);
+
+/* virtio_scsi_events.c: of struct virtio_ops, and scsi_device_tell()'s. */
+size_t vs_notice(void *arg, uint64_t features, void *buf);
+void vs_notice_lost(void *arg);
+void vs_unit_changed(void *arg, enum scsi_change change, unsigned int target, unsigned int lun);
 
 #endif

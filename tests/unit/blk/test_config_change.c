@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A disk that gets larger, or is removed, under a guest: the front-end hears of it over its back-end
- * channel, however it treats that.
+ * A disk that gets larger, or is removed, under a guest: the front-end hears of it over its
+ * back-end channel, however it treats that.
  */
 #include <errno.h>
 #include <linux/virtio_blk.h>
@@ -288,9 +288,10 @@ static void stop(void)
 }
 
 static const struct test_case cases[] = {
-	{"resized", resized},	    {"told_again", told_again}, {"replaced", replaced},
-	{"never_read", never_read}, {"closed", closed},		{"refused", refused},
-	{"removed", removed},	    {"stop", stop},
+	{"resized", resized},	{"told_again", told_again},
+	{"replaced", replaced}, {"never_read", never_read},
+	{"closed", closed},	{"refused", refused},
+	{"removed", removed},	{"stop", stop},
 };
 
 TEST_MAIN("config_change", cases)

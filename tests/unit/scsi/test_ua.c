@@ -151,9 +151,10 @@ static void each_unit(void)
 	test_remove("e");
 }
 
-static void told(struct bdev_desc *desc, enum bdev_event event, void *arg)
+static void told(void *arg, enum scsi_change change, unsigned int target, unsigned int lun)
 {
-	((int *)arg)[event]++;
+	CU_ASSERT_EQUAL(target + lun, 0);
+	((int *)arg)[change]++;
 }
 
 static void gone_done(void *arg)
@@ -164,24 +165,23 @@ static void gone_done(void *arg)
 /* The capacity that the guest reads, before and after it was told. */
 static void resized(void)
 {
-	int told_of[2] = {0};
-	const struct scsi_lu_params p = {.bdev = "d", .event = told, .event_arg = told_of};
-	char err[SCSI_ERR_MAX];
+	int told_of[3] = {0};
 
 	host_malloc("d", 8 * HOST_MIB, 512);
 	host_begin(&h, "host", NULL);
-	CU_ASSERT_EQUAL(scsi_device_add_lu(h.dev, &p, err), 0);
+	scsi_device_tell(h.dev, told, told_of);
+	host_add(&h, 0, 0, "d", false);
 	host_start(&h);
 	host_clear_uas(&h);
 	CMD(&h, 0, 8, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 	CU_ASSERT_EQUAL(scsi_get32(h.in), 8 * HOST_MIB / 512 - 1);
 	grow("d");
-	CU_ASSERT_EQUAL(told_of[BDEV_EVENT_RESIZED], 1);
+	CU_ASSERT_EQUAL(told_of[SCSI_LU_RESIZED], 1);
 	CU_ASSERT_EQUAL(next_ua(), SCSI_ASC_CAPACITY_CHANGED);
 	CMD(&h, 0, 8, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 	CU_ASSERT_EQUAL(scsi_get32(h.in), 8 * HOST_MIB / 512);
 	CU_ASSERT_EQUAL(next_ua(), 0);
-	CU_ASSERT_EQUAL(told_of[BDEV_EVENT_REMOVED], 0);
+	CU_ASSERT_EQUAL(told_of[SCSI_LU_REMOVED], 0);
 	host_end(&h);
 	test_remove("d");
 }
@@ -199,16 +199,15 @@ static unsigned int luns(void)
  */
 static void bdev_removed(void)
 {
-	int told_of[2] = {0};
-	const struct scsi_lu_params p = {.bdev = "d", .event = told, .event_arg = told_of};
-	char err[SCSI_ERR_MAX];
+	int told_of[3] = {0};
 	sem_t gone;
 
 	sem_init(&gone, 0, 0);
 	host_malloc("d", 8 * HOST_MIB, 512);
 	host_malloc("e", 8 * HOST_MIB, 512);
 	host_begin(&h, "host", NULL);
-	CU_ASSERT_EQUAL(scsi_device_add_lu(h.dev, &p, err), 0);
+	scsi_device_tell(h.dev, told, told_of);
+	host_add(&h, 0, 0, "d", false);
 	host_add(&h, 0, 1, "e", false);
 	host_add(&h, 0, 2, "e", false);
 	host_add(&h, 1, 0, "e", false);
@@ -222,7 +221,7 @@ static void bdev_removed(void)
 	host_clear_uas(&h);
 	CU_ASSERT_EQUAL(luns(), 3);
 	bdev_remove(bdev_find("d"), gone_done, &gone);
-	CU_ASSERT_EQUAL(told_of[BDEV_EVENT_REMOVED], 1);
+	CU_ASSERT_EQUAL(told_of[SCSI_LU_REMOVED], 1);
 	CU_ASSERT_EQUAL(next_ua(), SCSI_ASC_LUNS_CHANGED);
 	CU_ASSERT_EQUAL(next_ua(), 0);
 	CU_ASSERT_EQUAL(luns(), 2);
