@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Devices, their targets and units, and the groups that make them accessible on a reactor. */
+/* Devices, their targets and units. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +19,7 @@ int scsi_device_create(const char *name, struct scsi_device **out)
 	if (!dev)
 		return -ENOMEM;
 	memcpy(dev->name, name, len);
+	pthread_mutex_init(&dev->lock, NULL);
 	*out = dev;
 	return 0;
 }
@@ -34,6 +35,13 @@ void scsi_device_tell(struct scsi_device *dev, scsi_change_fn fn, void *arg)
 	dev->tell_arg = arg;
 }
 
+static void set_owner(struct scsi_lu *lu, struct scsi_target *owner)
+{
+	pthread_mutex_lock(&lu->disk->lock);
+	lu->owner = owner;
+	pthread_mutex_unlock(&lu->disk->lock);
+}
+
 static void free_target(struct scsi_target *target)
 {
 	unsigned int lun;
@@ -43,9 +51,7 @@ static void free_target(struct scsi_target *target)
 
 		if (!lu)
 			continue;
-		pthread_mutex_lock(&lu->disk->lock);
-		lu->owner = NULL;
-		pthread_mutex_unlock(&lu->disk->lock);
+		set_owner(lu, NULL);
 		scsi_lu_put(lu);
 	}
 	free(target);
@@ -59,6 +65,7 @@ void scsi_device_destroy(struct scsi_device *dev)
 		return;
 	for (t = 0; t < SCSI_MAX_TARGETS; t++)
 		free_target(dev->targets[t]);
+	pthread_mutex_destroy(&dev->lock);
 	free(dev);
 }
 
@@ -90,18 +97,35 @@ static void tell(struct scsi_lu *lu, enum scsi_change change)
 		owner->dev->tell(owner->dev->tell_arg, change, lu->target, lu->lun);
 }
 
-/* The unit is no more: the target's others say so (SPC-4, 6.33). */
-static void lu_removed(struct scsi_lu *lu)
+/* All units of the target but that one say so (SPC-4, 6.33). The device's lock is held. */
+static void luns_changed(struct scsi_target *target, const struct scsi_lu *but)
 {
-	struct scsi_target *owner = owner_of(lu);
 	unsigned int lun;
 
+	for (lun = 0; lun < SCSI_MAX_LUNS; lun++)
+		if (target->lus[lun] && target->lus[lun] != but)
+			add_ua(target->lus[lun], SCSI_ASC_LUNS_CHANGED);
+}
+
+/* It takes no commands any more. */
+static void set_gone(struct scsi_lu *lu)
+{
 	pthread_mutex_lock(&lu->disk->lock);
 	scsi_lu_set_special(lu, SCSI_LU_GONE, true);
 	pthread_mutex_unlock(&lu->disk->lock);
-	for (lun = 0; owner && lun < SCSI_MAX_LUNS; lun++)
-		if (owner->lus[lun] && owner->lus[lun] != lu)
-			add_ua(owner->lus[lun], SCSI_ASC_LUNS_CHANGED);
+}
+
+/* The unit's bdev is no more. */
+static void lu_removed(struct scsi_lu *lu)
+{
+	struct scsi_target *owner = owner_of(lu);
+
+	set_gone(lu);
+	if (!owner)
+		return;
+	pthread_mutex_lock(&owner->dev->lock);
+	luns_changed(owner, lu);
+	pthread_mutex_unlock(&owner->dev->lock);
 }
 
 /* On the thread that makes and destroys devices. */
@@ -116,8 +140,7 @@ static void lu_event(struct bdev_desc *desc, enum bdev_event event, void *arg)
 	tell(lu, event == BDEV_EVENT_REMOVED ? SCSI_LU_REMOVED : SCSI_LU_RESIZED);
 }
 
-static int check_params(const struct scsi_device *dev, const struct scsi_lu_params *p,
-			char err[SCSI_ERR_MAX])
+static int check_params(const struct scsi_lu_params *p, char err[SCSI_ERR_MAX])
 {
 	if (p->target >= SCSI_MAX_TARGETS || p->lun >= SCSI_MAX_LUNS) {
 		snprintf(err, SCSI_ERR_MAX,
@@ -129,11 +152,28 @@ static int check_params(const struct scsi_device *dev, const struct scsi_lu_para
 		snprintf(err, SCSI_ERR_MAX, "serial: longer than %d characters", SCSI_SERIAL_MAX);
 		return -EINVAL;
 	}
-	if (dev->targets[p->target] && dev->targets[p->target]->lus[p->lun]) {
-		snprintf(err, SCSI_ERR_MAX, "target %u has a LUN %u already", p->target, p->lun);
-		return -EEXIST;
-	}
 	return 0;
+}
+
+/* Whether the number is free; if so it is taken. */
+static int take_number(struct scsi_target *target, struct scsi_lu *lu, char err[SCSI_ERR_MAX])
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&target->dev->lock);
+	if (target->lus[lu->lun])
+		rc = -EEXIST;
+	else if (target->changing[lu->lun])
+		rc = -EBUSY;
+	else
+		target->changing[lu->lun] = lu;
+	pthread_mutex_unlock(&target->dev->lock);
+	if (rc == -EEXIST)
+		snprintf(err, SCSI_ERR_MAX, "target %u has a LUN %u already", target->id, lu->lun);
+	else if (rc)
+		snprintf(err, SCSI_ERR_MAX, "target %u: LUN %u is just coming or going", target->id,
+			 lu->lun);
+	return rc;
 }
 
 static struct scsi_target *need_target(struct scsi_device *dev, unsigned int id)
@@ -209,32 +249,146 @@ static int open_bdev(struct scsi_lu *lu, const struct scsi_lu_params *p, char er
 	return 0;
 }
 
-int scsi_device_add_lu(struct scsi_device *dev, const struct scsi_lu_params *p,
-		       char err[SCSI_ERR_MAX])
+int scsi_lu_create(struct scsi_device *dev, const struct scsi_lu_params *p,
+		   struct scsi_target **target, struct scsi_lu **out, char err[SCSI_ERR_MAX])
 {
-	int rc = check_params(dev, p, err);
-	struct scsi_target *target;
+	int rc = check_params(p, err);
 	struct scsi_lu *lu;
 
 	if (rc)
 		return rc;
-	target = need_target(dev, p->target);
-	lu = target ? new_lu(dev, p) : NULL;
+	*target = need_target(dev, p->target);
+	lu = *target ? new_lu(dev, p) : NULL;
 	if (!lu) {
 		snprintf(err, SCSI_ERR_MAX, "out of memory");
 		return -ENOMEM;
 	}
+	rc = take_number(*target, lu, err);
+	if (rc)
+		goto free_lu;
 	rc = open_bdev(lu, p, err);
-	if (rc) {
-		free(lu);
-		return rc;
-	}
+	if (rc)
+		goto leave_number;
 	identify(lu, p);
-	lu->owner = target;
 	scsi_disk_attach(lu->disk, lu);
 	scsi_lu_reset(lu, SCSI_ASC_POWER_ON);
-	target->lus[p->lun] = lu;
+	*out = lu;
 	return 0;
+
+leave_number:
+	scsi_target_settle(*target, p->lun);
+free_lu:
+	free(lu);
+	return rc;
+}
+
+int scsi_device_add_lu(struct scsi_device *dev, const struct scsi_lu_params *p,
+		       char err[SCSI_ERR_MAX])
+{
+	struct scsi_target *target;
+	struct scsi_lu *lu;
+	int rc = scsi_lu_create(dev, p, &target, &lu, err);
+
+	if (rc)
+		return rc;
+	set_owner(lu, target);
+	target->lus[p->lun] = lu;
+	scsi_target_settle(target, p->lun);
+	return 0;
+}
+
+/* --- units that come and go --- */
+
+void scsi_target_show(struct scsi_target *target, struct scsi_lu *lu)
+{
+	set_owner(lu, target);
+	pthread_mutex_lock(&target->dev->lock);
+	target->lus[lu->lun] = lu;
+	luns_changed(target, lu);
+	pthread_mutex_unlock(&target->dev->lock);
+	tell(lu, SCSI_LU_ADDED);
+}
+
+/* The lock is held. NULL: there is none, or it is busy. */
+static struct scsi_lu *find_settled(const struct scsi_device *dev, unsigned int id,
+				    unsigned int lun, int *rc)
+{
+	struct scsi_target *target = id < SCSI_MAX_TARGETS ? dev->targets[id] : NULL;
+
+	*rc = -ENOENT;
+	if (!target || lun >= SCSI_MAX_LUNS)
+		return NULL;
+	if (!target->changing[lun])
+		return target->lus[lun];
+	*rc = -EBUSY;
+	return NULL;
+}
+
+int scsi_target_hide(struct scsi_device *dev, unsigned int id, unsigned int lun,
+		     struct scsi_target **target, struct scsi_lu **out, char err[SCSI_ERR_MAX])
+{
+	struct scsi_lu *lu;
+	int rc;
+
+	pthread_mutex_lock(&dev->lock);
+	lu = find_settled(dev, id, lun, &rc);
+	if (lu) {
+		*target = dev->targets[id];
+		(*target)->lus[lun] = NULL;
+		(*target)->changing[lun] = lu;
+		luns_changed(*target, NULL);
+	}
+	pthread_mutex_unlock(&dev->lock);
+	if (!lu) {
+		snprintf(err, SCSI_ERR_MAX,
+			 rc == -EBUSY ? "target %u: LUN %u is just coming or going"
+				      : "target %u has no LUN %u",
+			 id, lun);
+		return rc;
+	}
+	set_gone(lu);
+	tell(lu, SCSI_LU_REMOVED);
+	set_owner(lu, NULL);
+	*out = lu;
+	return 0;
+}
+
+void scsi_target_settle(struct scsi_target *target, unsigned int lun)
+{
+	pthread_mutex_lock(&target->dev->lock);
+	target->changing[lun] = NULL;
+	pthread_mutex_unlock(&target->dev->lock);
+}
+
+struct scsi_lu *scsi_target_next_lu(struct scsi_target *target, unsigned int *lun)
+{
+	struct scsi_lu *lu = NULL;
+
+	pthread_mutex_lock(&target->dev->lock);
+	for (; !lu && *lun < SCSI_MAX_LUNS; ++*lun)
+		lu = target->lus[*lun];
+	if (lu)
+		scsi_lu_hold(lu);
+	pthread_mutex_unlock(&target->dev->lock);
+	return lu;
+}
+
+void scsi_device_bdevs(struct scsi_device *dev, void (*fn)(void *arg, const char *name), void *arg)
+{
+	unsigned int t, lun;
+
+	pthread_mutex_lock(&dev->lock);
+	for (t = 0; t < SCSI_MAX_TARGETS; t++) {
+		const struct scsi_target *target = dev->targets[t];
+
+		for (lun = 0; target && lun < SCSI_MAX_LUNS; lun++) {
+			if (target->lus[lun])
+				fn(arg, target->lus[lun]->bdev->name);
+			if (target->changing[lun] && target->changing[lun]->bdev)
+				fn(arg, target->changing[lun]->bdev->name);
+		}
+	}
+	pthread_mutex_unlock(&dev->lock);
 }
 
 /* --- all units --- */
@@ -248,89 +402,10 @@ void scsi_device_reset(struct scsi_device *dev, enum scsi_reset how)
 	};
 	unsigned int t, lun;
 
+	pthread_mutex_lock(&dev->lock);
 	for (t = 0; t < SCSI_MAX_TARGETS; t++)
 		for (lun = 0; dev->targets[t] && lun < SCSI_MAX_LUNS; lun++)
 			if (dev->targets[t]->lus[lun])
 				scsi_lu_reset(dev->targets[t]->lus[lun], ascs[how]);
-}
-
-/* --- groups --- */
-
-static void drop_channels(struct scsi_group *g)
-{
-	unsigned int t, lun;
-
-	for (t = 0; t < SCSI_MAX_TARGETS; t++) {
-		if (!g->channels[t])
-			continue;
-		for (lun = 0; lun < SCSI_MAX_LUNS; lun++)
-			if (g->channels[t][lun])
-				scsi_channel_put(g->channels[t][lun]);
-		free(g->channels[t]);
-	}
-}
-
-static int get_channels(struct scsi_group *g, const struct scsi_target *target)
-{
-	struct scsi_channel **channels = calloc(SCSI_MAX_LUNS, sizeof(struct scsi_channel *));
-	unsigned int lun;
-
-	if (!channels)
-		return -ENOMEM;
-	g->channels[target->id] = channels;
-	for (lun = 0; lun < SCSI_MAX_LUNS; lun++) {
-		if (!target->lus[lun])
-			continue;
-		channels[lun] = scsi_channel_get(target->lus[lun], g->reactor);
-		if (!channels[lun])
-			return -EIO;
-	}
-	return 0;
-}
-
-static int fill_group(struct scsi_group *g)
-{
-	unsigned int t;
-	int rc = 0;
-
-	for (t = 0; !rc && t < SCSI_MAX_TARGETS; t++)
-		if (g->dev->targets[t])
-			rc = get_channels(g, g->dev->targets[t]);
-	return rc;
-}
-
-int scsi_group_get(struct scsi_device *dev, struct scsi_group **out)
-{
-	struct reactor *r = reactor_self();
-	struct scsi_group *g = dev->groups[reactor_id(r)];
-	int rc;
-
-	if (!g) {
-		g = calloc(1, sizeof(*g));
-		if (!g)
-			return -ENOMEM;
-		g->dev = dev;
-		g->reactor = r;
-		rc = fill_group(g);
-		if (rc) {
-			drop_channels(g);
-			free(g);
-			return rc;
-		}
-		dev->groups[reactor_id(r)] = g;
-		scsi_spares_get();
-	}
-	g->refs++;
-	*out = g;
-	return 0;
-}
-
-void scsi_group_put(struct scsi_group *g)
-{
-	if (--g->refs)
-		return;
-	g->dev->groups[reactor_id(g->reactor)] = NULL;
-	drop_channels(g);
-	free(g);
-	scsi_spares_put();
+	pthread_mutex_unlock(&dev->lock);
 }

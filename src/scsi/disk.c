@@ -95,6 +95,13 @@ void scsi_lu_hold_locked(struct scsi_lu *lu)
 	lu->refs++;
 }
 
+void scsi_lu_hold(struct scsi_lu *lu)
+{
+	pthread_mutex_lock(&lu->disk->lock);
+	scsi_lu_hold_locked(lu);
+	pthread_mutex_unlock(&lu->disk->lock);
+}
+
 static void unlink_lu(struct scsi_disk *disk, struct scsi_lu *lu)
 {
 	struct scsi_lu **at;

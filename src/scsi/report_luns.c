@@ -17,18 +17,20 @@ enum scsi_result scsi_do_report_luns(struct scsi_task *task)
 		return scsi_fail_cdb(task, 2, 7);
 	if (alloc < 16)
 		return scsi_fail_cdb(task, 6, 7);
-	/* There are no well-known units. The others are addressed as peripheral devices. */
-	for (lun = 0; lun < SCSI_MAX_LUNS && select != SELECT_WELL_KNOWN; lun++) {
+	pthread_mutex_lock(&task->target->dev->lock);
+	for (lun = 0; lun < SCSI_MAX_LUNS; lun++) {
 		lu = task->target->lus[lun];
-		if (!lu || scsi_lu_special(lu) & SCSI_LU_GONE)
+		if (!lu)
+			continue;
+		/* Who asks knows what the units' attention would say. */
+		scsi_ua_drop(lu, SCSI_ASC_LUNS_CHANGED);
+		/* There are no well-known units. The others are addressed as peripheral devices. */
+		if (scsi_lu_special(lu) & SCSI_LU_GONE || select == SELECT_WELL_KNOWN)
 			continue;
 		buf[len + 1] = (uint8_t)lun;
 		len += 8;
 	}
-	/* Who asks knows what the units' attention would say. */
-	for (lun = 0; lun < SCSI_MAX_LUNS; lun++)
-		if (task->target->lus[lun])
-			scsi_ua_drop(task->target->lus[lun], SCSI_ASC_LUNS_CHANGED);
+	pthread_mutex_unlock(&task->target->dev->lock);
 	scsi_put32(buf, (uint32_t)len - 8);
 	return scsi_data_in(task, buf, len, alloc);
 }

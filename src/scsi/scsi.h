@@ -31,6 +31,7 @@ struct scsi_channel;
 struct scsi_device;
 struct scsi_group;
 struct scsi_lu;
+struct scsi_lu_op;
 struct scsi_target;
 struct scsi_task;
 struct scsi_tour;
@@ -87,6 +88,23 @@ void scsi_device_tell(struct scsi_device *dev, scsi_change_fn fn, void *arg);
 /* Before the first group. 0, or -errno with *err set to a sentence. */
 int scsi_device_add_lu(struct scsi_device *dev, const struct scsi_lu_params *p,
 		       char err[SCSI_ERR_MAX]);
+
+/*
+ * The same while there are groups, and the way back: 0: done() is called when it is over, on a
+ * reactor or inside the call, and then scsi_lu_op_end() is to be; else -errno with *err set. A unit
+ * that goes takes no commands from the call on. Its tasks are ended as by a LOGICAL UNIT RESET, and
+ * are what it waits for. The groups stay until done(). -EBUSY: that unit is just coming or going.
+ */
+int scsi_device_add_lu_begin(struct scsi_device *dev, const struct scsi_lu_params *p,
+			     void (*done)(void *arg), void *arg, struct scsi_lu_op **out,
+			     char err[SCSI_ERR_MAX]);
+int scsi_device_remove_lu_begin(struct scsi_device *dev, unsigned int target, unsigned int lun,
+				void (*done)(void *arg), void *arg, struct scsi_lu_op **out,
+				char err[SCSI_ERR_MAX]);
+/* Not on a reactor. 0, or -ENOMEM: it was not added. */
+int scsi_lu_op_end(struct scsi_lu_op *op);
+/* The bdevs of all units, those that come or go included. Not on a reactor. */
+void scsi_device_bdevs(struct scsi_device *dev, void (*fn)(void *arg, const char *name), void *arg);
 
 /* What ends all tasks and makes the guest's next command on each unit see it. */
 enum scsi_reset {
@@ -251,7 +269,8 @@ struct scsi_tmf {
 	/* Private; no need to initialise it. */
 	struct scsi_group *group;
 	struct scsi_target *target;
-	unsigned int next_lun;
+	struct scsi_lu *lu;    /* that it is about, until the tour has it */
+	unsigned int next_lun; /* if it is about all of the target */
 	struct scsi_tour {
 		struct scsi_visit {
 			struct reactor_op op;	  /* from channel to channel, */

@@ -118,7 +118,9 @@ struct scsi_channel {
 struct scsi_target {
 	struct scsi_device *dev;
 	uint16_t id;
+	/* Guarded by the device's lock, as is the next one: units, and those that come or go. */
 	struct scsi_lu *lus[SCSI_MAX_LUNS];
+	struct scsi_lu *changing[SCSI_MAX_LUNS];
 };
 
 struct scsi_group {
@@ -136,6 +138,7 @@ struct scsi_device {
 	char name[SCSI_PORT_MAX];
 	struct scsi_target *targets[SCSI_MAX_TARGETS];
 	struct scsi_group *groups[REACTOR_MAX]; /* each slot is its reactor's */
+	pthread_mutex_t lock;			/* of the targets' tables; before a disk's lock */
 	scsi_change_fn tell;			/* or NULL */
 	void *tell_arg;
 	uint64_t max_memory; /* of the tasks' buffers; 0: no limit */
@@ -168,8 +171,25 @@ static inline struct scsi_channel *scsi_group_channel(struct scsi_group *g, cons
 	return scsi_group_is_last(g, lun) ? g->last : scsi_group_find_channel(g, lun);
 }
 
+/*
+ * A unit that is not in its target's table yet, but has its place there. 0, or -errno with *err set
+ * to a sentence. Not on a reactor.
+ */
+int scsi_lu_create(struct scsi_device *dev, const struct scsi_lu_params *p,
+		   struct scsi_target **target, struct scsi_lu **out, char err[SCSI_ERR_MAX]);
+/* It is there, for all to know; any thread. */
+void scsi_target_show(struct scsi_target *target, struct scsi_lu *lu);
+/* It is not any more, and takes no commands; *out is the caller's. 0, or -errno as above. */
+int scsi_target_hide(struct scsi_device *dev, unsigned int id, unsigned int lun,
+		     struct scsi_target **target, struct scsi_lu **out, char err[SCSI_ERR_MAX]);
+/* It has come, or gone: its number may be taken again. */
+void scsi_target_settle(struct scsi_target *target, unsigned int lun);
+/* The first unit from *lun on, held, and the number behind it; NULL: there is none. Any thread. */
+struct scsi_lu *scsi_target_next_lu(struct scsi_target *target, unsigned int *lun);
+
 /* Any thread. hold() with the disk's lock held, put() without. */
 void scsi_lu_hold_locked(struct scsi_lu *lu);
+void scsi_lu_hold(struct scsi_lu *lu);
 void scsi_lu_put(struct scsi_lu *lu);
 /* Its reactor. NULL: out of memory, or the bdev gave none. */
 struct scsi_channel *scsi_channel_get(struct scsi_lu *lu, struct reactor *r);

@@ -31,19 +31,14 @@ static struct scsi_lu *next_lu(struct scsi_tour *tour)
 {
 	struct scsi_tmf *tmf = container_of(tour, struct scsi_tmf, tour);
 	const struct function *f = &functions[tmf->function];
-	struct scsi_lu *lu = NULL;
+	struct scsi_lu *lu;
 
 	if (tour->visit.lu && f->reset != SCSI_ASC_NONE)
 		scsi_lu_reset(tour->visit.lu, f->reset);
-	if (!f->all_units && tour->visit.lu)
-		return NULL;
-	for (; !lu && tmf->next_lun < SCSI_MAX_LUNS; tmf->next_lun++)
-		lu = tmf->target->lus[tmf->next_lun];
-	if (lu) {
-		pthread_mutex_lock(&lu->disk->lock);
-		scsi_lu_hold_locked(lu);
-		pthread_mutex_unlock(&lu->disk->lock);
-	}
+	if (f->all_units)
+		return scsi_target_next_lu(tmf->target, &tmf->next_lun);
+	lu = tmf->lu;
+	tmf->lu = NULL;
 	return lu;
 }
 
@@ -92,6 +87,9 @@ void scsi_tmf_start(struct scsi_group *g, struct scsi_tmf *tmf)
 		return;
 	}
 	tmf->group = g;
-	tmf->next_lun = f->all_units ? 0 : ch->lu->lun;
+	tmf->next_lun = 0;
+	tmf->lu = f->all_units ? NULL : ch->lu;
+	if (tmf->lu)
+		scsi_lu_hold(tmf->lu); /* for the tour */
 	start_tour(tmf, f);
 }

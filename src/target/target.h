@@ -80,8 +80,8 @@ void target_remove_controller(struct target *t, const char *name, target_done_fn
 
 /*
  * Likewise a disk of a controller: a namespace, a LUN. The node has its keys, as a mapping of the
- * configuration; of one that goes, those that say which one: `nsid`. It is not needed after the
- * call. What is wrong with it is told as for a configuration, a line each.
+ * configuration; of one that goes, those that say which one: `nsid`, or `target` and `lun`. It is
+ * not needed after the call. What is wrong with it is told as for a configuration, a line each.
  *
  * The guest hears of it in the way of its protocol. What it has in flight to a disk that goes ends,
  * after a grace, and new I/O is refused at once. done() comes when nobody uses the bdev any more,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "scsi/scsi.h"
+#include "target/scsi_disks.h"
 #include "target/type_params.h"
 #include "util/log.h"
 
@@ -172,17 +173,34 @@ static int move_queue(void *controller, unsigned int queue, const struct reactor
 
 #define LUN_FIELD(member) .offset = offsetof(struct scsi_lun, member)
 
+#define LUN_NUMBER                                                                                 \
+	{                                                                                          \
+		"lun", &schema_uint32, LUN_FIELD(lun.lun),                                         \
+			.required = true, .max = SCSI_MAX_LUNS - 1,                                \
+			.doc = "Its number; a target should have a LUN 0.",                        \
+			.allowed_doc = "each once per target"                                      \
+	}
+#define LUN_BDEV                                                                                   \
+	{                                                                                          \
+		"bdev", &schema_name, LUN_FIELD(lun.bdev),                                         \
+			.required = true, .doc = "The disk.",                                      \
+			.allowed_doc = "a bdev of this file, which others may use too"             \
+	}
+#define LUN_READ_ONLY                                                                              \
+	{                                                                                          \
+		"read_only", &schema_bool, LUN_FIELD(lun.read_only),                               \
+			.dflt = "false", .doc = "Shows a write-protected disk."                    \
+	}
+#define LUN_SERIAL                                                                                 \
+	{                                                                                          \
+		"serial", &schema_ascii, LUN_FIELD(lun.serial),                                    \
+			.min = 1, .max = SCSI_SERIAL_MAX, .dflt_doc = "from the bdev's UUID",      \
+			.doc = "The unit serial number.",                                          \
+			.allowed_doc = "unique among the serials, but for LUNs on the same bdev"   \
+	}
+
 static const struct schema_key lun_keys[] = {
-	{"lun", &schema_uint32, LUN_FIELD(lun.lun), .required = true, .max = SCSI_MAX_LUNS - 1,
-	 .doc = "Its number; a target should have a LUN 0.", .allowed_doc = "each once per target"},
-	{"bdev", &schema_name, LUN_FIELD(lun.bdev), .required = true, .doc = "The disk.",
-	 .allowed_doc = "a bdev of this file, which others may use too"},
-	{"read_only", &schema_bool, LUN_FIELD(lun.read_only), .dflt = "false",
-	 .doc = "Shows a write-protected disk."},
-	{"serial", &schema_ascii, LUN_FIELD(lun.serial), .min = 1, .max = SCSI_SERIAL_MAX,
-	 .dflt_doc = "from the bdev's UUID", .doc = "The unit serial number.",
-	 .allowed_doc = "unique among the serials, but for LUNs on the same bdev"},
-	{0},
+	LUN_NUMBER, LUN_BDEV, LUN_READ_ONLY, LUN_SERIAL, {0},
 };
 
 /* A number that can't be read is nobody's: 0 would be somebody's. */
@@ -195,6 +213,38 @@ static const struct schema_section lun_section = {
 	.noun = "LUN",
 	.size = sizeof(struct scsi_lun),
 	.keys = lun_keys,
+	.init = init_lun,
+};
+
+/* Of one that comes or goes while the controller is there: with the target that it belongs to. */
+#define LUN_TARGET                                                                                 \
+	{                                                                                          \
+		"target", &schema_uint32, LUN_FIELD(lun.target), .required = true,                 \
+								 .max = SCSI_MAX_TARGETS - 1,      \
+								 .doc = "Its target's number."     \
+	}
+
+static const struct schema_key disk_keys[] = {
+	LUN_TARGET, LUN_NUMBER, LUN_BDEV, LUN_READ_ONLY, LUN_SERIAL, {0},
+};
+
+static const struct schema_section disk_section = {
+	.noun = "LUN",
+	.size = sizeof(struct scsi_lun),
+	.keys = disk_keys,
+	.init = init_lun,
+};
+
+static const struct schema_key address_keys[] = {
+	LUN_TARGET,
+	LUN_NUMBER,
+	{0},
+};
+
+static const struct schema_section address_section = {
+	.noun = "LUN",
+	.size = sizeof(struct scsi_lun),
+	.keys = address_keys,
 	.init = init_lun,
 };
 
@@ -248,4 +298,9 @@ const struct controller_type controller_scsi_type = {
 	.create = create,
 	.destroy = destroy,
 	.move_queue = move_queue,
+	.disk = &disk_section,
+	.disk_address = &address_section,
+	.add_disk = scsi_add_disk,
+	.remove_disk = scsi_remove_disk,
+	.bdevs = scsi_bdevs,
 };

@@ -2,8 +2,8 @@
 /*
  * Queues that the guest fills with empty buffers, for the device to tell it something: what the
  * personality has to tell goes into the next one (virtio_ops.notice). They are looked at only then,
- * and the guest is not asked to notify us: one that leaves them empty is looked at again by a timer.
- * All on the queue's reactor, but for virtio_dev_notice().
+ * and the guest is not asked to notify us: one that leaves them empty is looked at again by a
+ * timer. All on the queue's reactor, but for virtio_dev_notice().
  */
 #include "util/util.h"
 #include "virtio/virtio_internal.h"
@@ -53,8 +53,9 @@ static void look_later(struct virtio_vq *vq)
 {
 	vq->notice_timer.fn = look_again;
 	vq->notice_timer.arg = vq;
-	vq->notice_wait_ns = vq->notice_wait_ns ? min_t(uint64_t, 2 * vq->notice_wait_ns, LOOK_MOST_NS)
-						: LOOK_NS;
+	vq->notice_wait_ns = vq->notice_wait_ns
+				     ? min_t(uint64_t, 2 * vq->notice_wait_ns, LOOK_MOST_NS)
+				     : LOOK_NS;
 	reactor_timer_start(vq->group->reactor, &vq->notice_timer, vq->notice_wait_ns);
 }
 

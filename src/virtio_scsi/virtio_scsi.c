@@ -197,6 +197,17 @@ static const struct virtio_ops virtio_scsi_ops = {
 	.notice_lost = vs_notice_lost,
 };
 
+static struct scsi_lu_params lu_params(const struct virtio_scsi_lun_params *l)
+{
+	return (struct scsi_lu_params){
+		.target = l->target,
+		.lun = l->lun,
+		.bdev = l->bdev,
+		.read_only = l->read_only,
+		.serial = l->serial,
+	};
+}
+
 static int add_luns(struct virtio_scsi *vs, const struct virtio_scsi_params *p)
 {
 	char err[SCSI_ERR_MAX] = "";
@@ -205,13 +216,7 @@ static int add_luns(struct virtio_scsi *vs, const struct virtio_scsi_params *p)
 
 	for (i = 0; i < p->nluns; i++) {
 		const struct virtio_scsi_lun_params *l = &p->luns[i];
-		struct scsi_lu_params lu = {
-			.target = l->target,
-			.lun = l->lun,
-			.bdev = l->bdev,
-			.read_only = l->read_only,
-			.serial = l->serial,
-		};
+		struct scsi_lu_params lu = lu_params(l);
 
 		rc = scsi_device_add_lu(vs->scsi, &lu, err);
 		if (rc) {
@@ -268,6 +273,28 @@ free_vs:
 	pthread_mutex_destroy(&vs->events.lock);
 	free(vs);
 	return rc;
+}
+
+int virtio_scsi_add_lun_begin(struct virtio_scsi *vs, const struct virtio_scsi_lun_params *lun,
+			      void (*done)(void *arg), void *arg, struct scsi_lu_op **out,
+			      char *err)
+{
+	struct scsi_lu_params lu = lu_params(lun);
+
+	return scsi_device_add_lu_begin(vs->scsi, &lu, done, arg, out, err);
+}
+
+int virtio_scsi_remove_lun_begin(struct virtio_scsi *vs, unsigned int target, unsigned int lun,
+				 void (*done)(void *arg), void *arg, struct scsi_lu_op **out,
+				 char *err)
+{
+	return scsi_device_remove_lu_begin(vs->scsi, target, lun, done, arg, out, err);
+}
+
+void virtio_scsi_bdevs(const struct virtio_scsi *vs, void (*fn)(void *arg, const char *name),
+		       void *arg)
+{
+	scsi_device_bdevs(vs->scsi, fn, arg);
 }
 
 int virtio_scsi_move_queue(struct virtio_scsi *vs, unsigned int queue, const struct reactor *to)

@@ -11,6 +11,7 @@
 #include "vhost/vhost.h"
 
 struct reactor;
+struct scsi_lu_op;
 struct virtio_scsi;
 
 #define VIRTIO_SCSI_MAX_QUEUES 64
@@ -39,6 +40,18 @@ struct virtio_scsi_params {
 int virtio_scsi_create(const struct virtio_scsi_params *params, struct virtio_scsi **out);
 /* Ends the session, waiting for its I/O. */
 void virtio_scsi_destroy(struct virtio_scsi *vs);
+/*
+ * LUNs that come and go while it is there; as scsi_device_add_lu_begin() and its like
+ * (scsi/scsi.h), err with room for SCSI_ERR_MAX bytes.
+ */
+int virtio_scsi_add_lun_begin(struct virtio_scsi *vs, const struct virtio_scsi_lun_params *lun,
+			      void (*done)(void *arg), void *arg, struct scsi_lu_op **out,
+			      char *err);
+int virtio_scsi_remove_lun_begin(struct virtio_scsi *vs, unsigned int target, unsigned int lun,
+				 void (*done)(void *arg), void *arg, struct scsi_lu_op **out,
+				 char *err);
+void virtio_scsi_bdevs(const struct virtio_scsi *vs, void (*fn)(void *arg, const char *name),
+		       void *arg);
 /* As virtio_dev_move_queue(): request queues, from 2 on. */
 int virtio_scsi_move_queue(struct virtio_scsi *vs, unsigned int queue, const struct reactor *to);
 

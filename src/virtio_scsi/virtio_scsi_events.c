@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The event queue (VIRTIO 1.2, 5.6.6.3): the guest is told of units that come, go and change. Unit
- * attentions say the same, but only to who sends a command to the right unit. What its driver has no
- * buffer for waits, up to a limit; what is lost beyond that the guest hears as "events missed".
+ * attentions say the same, but only to who sends a command to the right unit. What its driver has
+ * no buffer for waits, up to a limit; what is lost beyond that the guest hears as "events missed".
  */
 #include <endian.h>
 #include <linux/virtio_scsi.h>

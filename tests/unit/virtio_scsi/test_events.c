@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "bdev/bdev_internal.h"
+#include "loop/loop.h"
+#include "schema/schema.h"
 #include "target/target.h"
 #include "tests/frontend/fe_test.h"
 #include "tests/frontend/fe_util.h"
@@ -220,10 +222,10 @@ static void bad_buffer(const struct fe_seg *seg)
 	resp->response = 0xee;
 	commands = fe_vq_make(&dev, 2, 16);
 	REQUIRE(!fe_vq_start(commands, 0));
-	head = fe_vq_chain(commands,
-			   (struct fe_seg[]){{req_gpa, sizeof(*req), false},
-					     {resp_gpa, sizeof(*resp), true}},
-			   2);
+	head = fe_vq_chain(
+		commands,
+		(struct fe_seg[]){{req_gpa, sizeof(*req), false}, {resp_gpa, sizeof(*resp), true}},
+		2);
 	fe_vq_submit(commands, (uint16_t)head);
 	CHECK(fe_vq_wait(commands, NULL, SOON_MS) >= 0);
 	CHECK_EQ(resp->response, VIRTIO_SCSI_S_OK);
@@ -248,6 +250,59 @@ static void bad_buffers(void)
 	bad_buffer(&(struct fe_seg){1ULL << 40, BYTES, true});
 }
 
+static struct {
+	bool ended;
+	int rc;
+} last;
+
+static void done(void *arg, int rc, const char *text)
+{
+	last.ended = true;
+	last.rc = rc;
+	if (rc)
+		printf("# %s\n", text);
+	loop_quit(target_main_loop(target));
+}
+
+static int disk(void (*fn)(struct target *t, const char *controller, const struct schema_node *node,
+			   target_done_fn done, void *arg),
+		const char *json)
+{
+	struct schema_arena arena = {0};
+	struct schema_errors errors = {.path = "test"};
+	struct schema_node *node = schema_tree_from_json(&arena, &errors, json, strlen(json));
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(node);
+	last.ended = false;
+	fn(target, "scsi", node, done, NULL);
+	schema_arena_free(&arena);
+	while (!last.ended)
+		loop_run(target_main_loop(target));
+	return last.rc;
+}
+
+/* A unit by its configuration's keys. */
+static void come_and_go(void)
+{
+	REQUIRE(open_dev(ALL));
+	post(0, 1);
+	post(1, 1);
+	CHECK_EQ(disk(target_add_disk, "{\"target\": 2, \"lun\": 200, \"bdev\": \"a\"}"), 0);
+	EXPECT(VIRTIO_SCSI_T_TRANSPORT_RESET, VIRTIO_SCSI_EVT_RESET_RESCAN, 200);
+	CHECK_EQ(disk(target_add_disk, "{\"target\": 2, \"lun\": 200, \"bdev\": \"a\"}"), -EEXIST);
+	CHECK_EQ(disk(target_add_disk, "{\"target\": 2, \"lun\": 201, \"bdev\": \"no\"}"), -ENOENT);
+	CHECK_EQ(disk(target_add_disk, "{\"target\": 256, \"lun\": 1, \"bdev\": \"a\"}"), -EINVAL);
+	CHECK_EQ(disk(target_remove_disk, "{\"target\": 2, \"lun\": 200}"), 0);
+	EXPECT(VIRTIO_SCSI_T_TRANSPORT_RESET, VIRTIO_SCSI_EVT_RESET_REMOVED, 200);
+	CHECK_EQ(disk(target_remove_disk, "{\"target\": 2, \"lun\": 200}"), -ENOENT);
+	/* Without HOTPLUG nothing is said of it. */
+	REQUIRE(open_dev(NO_HOTPLUG));
+	post(0, 1);
+	CHECK_EQ(disk(target_add_disk, "{\"target\": 2, \"lun\": 200, \"bdev\": \"a\"}"), 0);
+	CHECK_EQ(disk(target_remove_disk, "{\"target\": 2, \"lun\": 200}"), 0);
+	EXPECT_NONE();
+}
+
 static void removed(void)
 {
 	REQUIRE(open_dev(ALL));
@@ -269,10 +324,15 @@ static void stop(void)
 }
 
 static const struct test_case cases[] = {
-	{"resized", resized},	{"wait_for_buffers", wait_for_buffers},
-	{"missed", missed},	{"not_negotiated", not_negotiated},
-	{"pieces", pieces},	{"bad_buffers", bad_buffers},
-	{"removed", removed},	{"stop", stop},
+	{"resized", resized},
+	{"wait_for_buffers", wait_for_buffers},
+	{"missed", missed},
+	{"not_negotiated", not_negotiated},
+	{"pieces", pieces},
+	{"bad_buffers", bad_buffers},
+	{"come_and_go", come_and_go},
+	{"removed", removed},
+	{"stop", stop},
 };
 
 TEST_MAIN("scsi_events", cases)

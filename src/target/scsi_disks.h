@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef TARGET_SCSI_DISKS_H
+#define TARGET_SCSI_DISKS_H
+
+/* LUNs of the controllers of type "scsi" that come and go: config/controller_type.h. Main thread.
+ */
+
+struct disk_op;
+
+void scsi_add_disk(struct disk_op *op);
+void scsi_remove_disk(struct disk_op *op);
+void scsi_bdevs(const void *controller, void (*fn)(void *arg, const char *name), void *arg);
+
+#endif
