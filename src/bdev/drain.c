@@ -24,6 +24,12 @@ void drain_hurry(void)
 	atomic_store(&hurried, true);
 }
 
+uint64_t drain_wait_ns(uint64_t ns)
+{
+	return atomic_load_explicit(&hurried, memory_order_relaxed) ? min_t(uint64_t, ns, HURRY_NS)
+								    : ns;
+}
+
 static uint64_t waited_ms(const struct drain *d)
 {
 	return (time_now_ns() - d->since_ns) / NS_PER_MS;
@@ -81,12 +87,10 @@ static void advance(void *arg);
 
 static void next(struct drain *d, enum drain_stage stage, uint64_t after_ns)
 {
-	if (atomic_load_explicit(&hurried, memory_order_relaxed))
-		after_ns = min_t(uint64_t, after_ns, HURRY_NS);
 	d->stage = stage;
 	d->timer.fn = advance;
 	d->timer.arg = d;
-	reactor_timer_start(d->reactor, &d->timer, after_ns);
+	reactor_timer_start(d->reactor, &d->timer, drain_wait_ns(after_ns));
 }
 
 static void advance(void *arg)

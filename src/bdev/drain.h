@@ -65,6 +65,9 @@ void drain_start(struct drain *d, uint64_t grace_ns);
 /* All has ended. Harmless if it was not started. */
 void drain_end(struct drain *d);
 
+/* For who waits without a drain: how long such a wait takes, now. Any thread. */
+uint64_t drain_wait_ns(uint64_t ns);
+
 /* The daemon ends: from now on there is no grace, for nobody. Any thread. */
 void drain_hurry(void);
 

@@ -32,7 +32,7 @@ static bool params_ok(const struct vnvme_params *p)
 	size_t i;
 
 	if (!p->io_queues || p->io_queues > VNVME_MAX_IO_QUEUES || !p->nreactors ||
-	    p->nnamespaces > VNVME_MAX_NAMESPACES)
+	    p->nnamespaces > VNVME_MAX_NAMESPACES || p->max_namespaces > VNVME_MAX_NAMESPACES)
 		return false;
 	for (i = 0; i < p->nnamespaces; i++)
 		if (!p->namespaces[i].nsid || p->namespaces[i].nsid > VNVME_MAX_NAMESPACES)
@@ -67,6 +67,7 @@ int vnvme_ctrl_create(const struct vnvme_params *p, struct vnvme_ctrl **out)
 	for (i = 0; i < VNVME_MAX_QUEUES; i++)
 		atomic_init(&ctrl->irq_fds[i], -1);
 	vnvme_features_reset(ctrl);
+	ctrl->home = p->reactors[0];
 	ctrl->stats = queue_stats_create(ctrl->name, vnvme_max_qid(ctrl) + 1);
 	ctrl->lists = iov_budget_create(ctrl->name, p->request_memory);
 	rc = ctrl->stats && ctrl->lists ? vnvme_namespaces_open(ctrl, p) : -ENOMEM;

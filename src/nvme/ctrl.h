@@ -41,10 +41,8 @@ struct vnvme_ctrl {
 	uint32_t io_queues;
 	uint64_t idle_ns;
 	unsigned int weight;
-	struct vnvme_ns *ns; /* sorted by nsid */
-	size_t nns;
 	uint32_t max_nsid;
-	struct vnvme_ns *by_nsid[VNVME_MAX_NAMESPACES + 1];
+	struct vnvme_ns *namespaces; /* all; the main thread's */
 	struct vnvme_group **groups;
 	size_t ngroups;
 	struct reactor *home;
@@ -71,6 +69,8 @@ struct vnvme_ctrl {
 	union vnvme_args begun_args;
 
 	/* Home's own from here on. */
+	struct vnvme_ns **by_nsid;	     /* those that are active */
+	bool write_cache;		     /* what VWC says */
 	bool irq_replaced[VNVME_MAX_QUEUES]; /* the vector had an eventfd that was taken away */
 	int kick_fd;			     /* -1: none */
 	uint32_t cc, csts, aqa, intms;
@@ -82,7 +82,7 @@ struct vnvme_ctrl {
 	struct vnvme_op disable_op, fatal_op;
 	struct reactor_op_set ops;  /* on the groups */
 	struct bdev_io shutdown_io; /* the flushes of a shutdown, one namespace after the other */
-	size_t shutdown_ns;
+	uint32_t shutdown_nsid;
 	struct steps shutdown_steps;
 	bool shutdown_enabled; /* there were queues to leave alone when it began */
 	struct vnvme_op shutdown_op;
@@ -100,8 +100,9 @@ struct vnvme_ctrl {
 	struct vnvme_features features;
 	struct vnvme_req *aers[VNVME_AERL];
 	uint32_t naers;
-	struct vnvme_event events[8]; /* by type */
-	atomic_bool ns_sent;	      /* ns_msg is: another thread's until it arrives */
+	struct vnvme_event events[8];		  /* by type */
+	bool ns_listed[VNVME_MAX_NAMESPACES + 1]; /* in the Changed Namespace List */
+	atomic_bool ns_sent;			  /* ns_msg is: another thread's until it arrives */
 	struct reactor_msg ns_msg;
 	uint32_t aborts;
 	uint64_t power_on_ns;

@@ -19,10 +19,12 @@
 #include "nvme/event.h"
 #include "nvme/features.h"
 #include "nvme/group.h"
+#include "nvme/ns.h"
 #include "nvme/op.h"
 #include "nvme/queue.h"
 #include "nvme/quiet.h"
 #include "nvme/regs.h"
+#include "nvme/slot.h"
 #include "nvme/vnvme_spec.h"
 #include "util/log.h"
 #include "util/log_limit.h"
@@ -120,6 +122,7 @@ void vnvme_ctrl_enable(struct vnvme_ctrl *ctrl)
 		return;
 	}
 	ctrl->enabled = true;
+	vnvme_ns_settle_cache(ctrl);
 	error = config_error(ctrl);
 	if (!error)
 		error = make_admin_queues(ctrl);
@@ -256,13 +259,16 @@ static void shutdown_flushed(struct bdev_io *io);
 static bool flush_next(void *arg)
 {
 	struct vnvme_ctrl *ctrl = arg;
+	const struct vnvme_ns *ns = vnvme_ns_next(ctrl, ctrl->shutdown_nsid);
 
-	if (ctrl->shutdown_ns == ctrl->nns || ctrl->home_group->cancelling) {
+	if (!ns || ctrl->home_group->cancelling) {
+		ctrl->shutdown_nsid = 0;
 		leave_rings(ctrl);
 		return false;
 	}
+	ctrl->shutdown_nsid = ns->nsid;
 	ctrl->shutdown_io = (struct bdev_io){.op = BDEV_OP_FLUSH, .done = shutdown_flushed};
-	bdev_submit(ctrl->home_group->channels[ctrl->shutdown_ns], &ctrl->shutdown_io);
+	bdev_submit(ctrl->home_group->slots[ns->nsid].channel, &ctrl->shutdown_io);
 	return true;
 }
 
@@ -274,8 +280,7 @@ static void shutdown_flushed(struct bdev_io *io)
 	if (io->status && io->status != BDEV_STATUS_ABORTED && io->status != BDEV_STATUS_GONE)
 		log_limited(&ctrl->limit, LOG_LEVEL_ERROR, ctrl->name,
 			    "%s: flush of namespace %u at shutdown: %s", ctrl->name,
-			    ctrl->ns[ctrl->shutdown_ns].nsid, bdev_status_str(io->status));
-	ctrl->shutdown_ns++;
+			    ctrl->shutdown_nsid, bdev_status_str(io->status));
 	steps_run(&ctrl->shutdown_steps, flush_next, ctrl);
 }
 
@@ -286,7 +291,7 @@ void vnvme_ctrl_shutdown(struct vnvme_ctrl *ctrl)
 	ctrl->csts = (ctrl->csts & ~CSTS_SHST_MASK) | CSTS_SHST_OCCURS;
 	ctrl->shutting_down = true;
 	ctrl->shutdown_enabled = ctrl->enabled;
-	ctrl->shutdown_ns = 0;
+	ctrl->shutdown_nsid = 0;
 	ctrl->home_group->outstanding++; /* so that reset and detach wait for it */
 	ctrl->shutdown_steps = (struct steps){0};
 	steps_run(&ctrl->shutdown_steps, flush_next, ctrl);

@@ -148,7 +148,7 @@ static uint16_t set_error_recovery(struct vnvme_ctrl *ctrl, uint32_t nsid, uint3
 static uint16_t get_write_cache(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11,
 				uint32_t *value)
 {
-	if (!vnvme_has_write_cache(ctrl))
+	if (!ctrl->write_cache)
 		return invalid_field();
 	*value = ctrl->features.write_cache;
 	return 0;
@@ -157,7 +157,7 @@ static uint16_t get_write_cache(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t
 static uint16_t set_write_cache(struct vnvme_ctrl *ctrl, uint32_t nsid, uint32_t cdw11,
 				uint32_t *result)
 {
-	if (!vnvme_has_write_cache(ctrl))
+	if (!ctrl->write_cache)
 		return invalid_field();
 	ctrl->features.write_cache = cdw11 & 1;
 	atomic_store(&ctrl->write_through, !(cdw11 & 1));
@@ -324,7 +324,7 @@ uint32_t vnvme_feature_effects(const struct vnvme_ctrl *ctrl, unsigned int fid)
 {
 	const struct feature *f = feature_of(fid);
 
-	if (!f || (fid == NVME_FEAT_FID_VOLATILE_WC && !vnvme_has_write_cache(ctrl)))
+	if (!f || (fid == NVME_FEAT_FID_VOLATILE_WC && !ctrl->write_cache))
 		return 0;
 	return NVME_FID_SUPPORTED_EFFECTS_FSUPP |
 	       (f->capabilities & CAP_NS_SPECIFIC ? SCOPE(NS) : SCOPE(CTRL));
@@ -348,18 +348,18 @@ static uint16_t get_default(struct vnvme_ctrl *ctrl, const struct feature *f, ui
 /*
  * Namespace 0 is none. But a host that asks for a feature without one is told its value, if that
  * is the same for all; it is what real controllers do, and what programs that list all features
- * rely on.
+ * rely on. There is one at least.
  */
 static bool same_for_all(struct vnvme_ctrl *ctrl, const struct feature *f, uint32_t cdw11)
 {
-	uint32_t first = 0, value;
-	size_t i;
+	const struct vnvme_ns *first = vnvme_ns_next(ctrl, 0), *ns;
+	uint32_t value, other;
 
-	for (i = 0; i < ctrl->nns; i++) {
-		if (f->get(ctrl, ctrl->ns[i].nsid, cdw11, &value) || (i && value != first))
+	if (f->get(ctrl, first->nsid, cdw11, &value))
+		return false;
+	for (ns = first; ns; ns = vnvme_ns_next(ctrl, ns->nsid))
+		if (f->get(ctrl, ns->nsid, cdw11, &other) || other != value)
 			return false;
-		first = value;
-	}
 	return true;
 }
 
@@ -400,9 +400,9 @@ uint16_t vnvme_admin_get_features(struct vnvme_ctrl *ctrl, struct vnvme_req *req
 		req->result = f->capabilities;
 		return 0;
 	}
-	if (!nsid && f->capabilities & CAP_NS_SPECIFIC && ctrl->nns &&
+	if (!nsid && f->capabilities & CAP_NS_SPECIFIC && vnvme_ns_next(ctrl, 0) &&
 	    (select != SELECT_CURRENT || same_for_all(ctrl, f, cdw11)))
-		nsid = ctrl->ns[0].nsid;
+		nsid = vnvme_ns_next(ctrl, 0)->nsid;
 	status = check_nsid(ctrl, f, nsid, false);
 	if (status)
 		return status;

@@ -13,6 +13,7 @@
 #include "nvme/group.h"
 #include "nvme/op.h"
 #include "nvme/quiet.h"
+#include "nvme/slot.h"
 #include "nvme/sq.h"
 #include "nvme/vnvme_spec.h"
 #include "reactor/reactor.h"
@@ -362,26 +363,21 @@ static void get_channels(void *arg)
 {
 	struct channels_call *call = arg;
 	struct vnvme_group *g = call->g;
-	size_t i;
+	uint32_t nsid;
 
-	for (i = 0; i < g->ctrl->nns; i++) {
-		g->channels[i] = bdev_channel_get(g->ctrl->ns[i].desc);
-		if (!g->channels[i])
+	for (nsid = 1; nsid <= g->max_nsid; nsid++)
+		if (g->ctrl->by_nsid[nsid] && !vnvme_slot_open(g, g->ctrl->by_nsid[nsid]))
 			return;
-		if (g->channels[i]->now)
-			g->now[g->ctrl->ns[i].nsid] = g->channels[i];
-	}
 	call->ok = true;
 }
 
 static void put_channels(void *arg)
 {
 	struct vnvme_group *g = arg;
-	size_t i;
+	uint32_t nsid;
 
-	for (i = 0; i < g->ctrl->nns; i++)
-		if (g->channels[i])
-			bdev_channel_put(g->channels[i]);
+	for (nsid = 1; nsid <= g->max_nsid; nsid++)
+		vnvme_slot_free(g, nsid);
 	iov_pool_fini(&g->lists);
 }
 
@@ -396,15 +392,16 @@ static struct vnvme_group *create_group(struct vnvme_ctrl *ctrl, struct reactor 
 	g->reactor = g->part.reactor = reactor;
 	g->kick_fd = -1;
 	iov_pool_init(&g->lists, ctrl->lists, reactor);
-	g->channels = calloc(ctrl->nns + 1, sizeof(struct bdev_channel *));
-	if (!g->channels) {
+	g->max_nsid = ctrl->max_nsid;
+	g->slots = calloc(ctrl->max_nsid + 1, sizeof(struct vnvme_slot));
+	if (!g->slots) {
 		free(g);
 		return NULL;
 	}
 	reactor_call(reactor, get_channels, &call);
 	if (!call.ok) {
 		reactor_call(reactor, put_channels, g);
-		free(g->channels);
+		free(g->slots);
 		free(g);
 		return NULL;
 	}
@@ -426,7 +423,6 @@ int vnvme_groups_create(struct vnvme_ctrl *ctrl, const struct vnvme_params *p)
 		reactor_op_set_add(&ctrl->ops, &ctrl->groups[i]->part);
 		ctrl->ngroups++;
 	}
-	ctrl->home = p->reactors[0];
 	ctrl->home_group = ctrl->groups[0];
 	return 0;
 }
@@ -437,7 +433,7 @@ void vnvme_groups_destroy(struct vnvme_ctrl *ctrl)
 
 	for (i = 0; i < ctrl->ngroups; i++) {
 		reactor_call(ctrl->groups[i]->reactor, put_channels, ctrl->groups[i]);
-		free(ctrl->groups[i]->channels);
+		free(ctrl->groups[i]->slots);
 		free(ctrl->groups[i]);
 	}
 	free(ctrl->groups);

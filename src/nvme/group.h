@@ -38,7 +38,14 @@ enum vnvme_pause {
 struct vnvme_ctrl;
 struct vnvme_cq;
 struct vnvme_op;
+struct vnvme_slot;
 struct vnvme_sq;
+
+/* How far a look at all requests has come: ns_change.c. */
+struct vnvme_look {
+	uint32_t queue, req;
+	unsigned int found;
+};
 
 /* A doorbell of a submission queue, and its value at the last full look. */
 struct vnvme_watch {
@@ -91,8 +98,9 @@ struct vnvme_group {
 	uint64_t busy_since_ns; /* 0: idle */
 	uint32_t idle_rounds, busy_rounds;
 
-	/* A channel for each namespace, in the order of ctrl->ns. */
-	struct bdev_channel **channels;
+	uint32_t max_nsid;
+	struct vnvme_slot *slots; /* by nsid */
+	struct vnvme_look look;
 	/* By nsid: those of bdevs in memory, for io_now.h. */
 	struct bdev_channel *now[VNVME_MAX_NAMESPACES + 1];
 };

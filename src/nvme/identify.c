@@ -70,7 +70,7 @@ static void identify_ctrl(const struct vnvme_ctrl *ctrl, struct nvme_id_ctrl *id
 	/* Of I/O commands; addresses and lengths of data blocks are multiples of 4. */
 	id->sgls = htole32(SGLS_DWORDS);
 	/* Flush takes nsid FFFFFFFFh (bits 2:1). */
-	id->vwc = (uint8_t)(3 << 1 | vnvme_has_write_cache(ctrl));
+	id->vwc = (uint8_t)(3 << 1 | ctrl->write_cache);
 	snprintf(id->subnqn, sizeof(id->subnqn), "nqn.2026-11.org.shadowbell:%s", ctrl->serial);
 	/* Power state 0, the only one: 1 W, as the field must not be 0 (in 0.01 W). */
 	id->psd[0].mp = htole16(100);
@@ -144,13 +144,14 @@ static void describe_ns(const struct vnvme_ns *ns, uint8_t *list)
 /* The ids above `after`, ascending, up to 1024. */
 static uint16_t list_active(const struct vnvme_ctrl *ctrl, uint32_t after, uint32_t *list)
 {
-	size_t i, n = 0;
+	const struct vnvme_ns *ns;
+	size_t n = 0;
 
 	if (after >= 0xfffffffe)
 		return VNVME_DNR(NVME_SC_INVALID_NS);
-	for (i = 0; i < ctrl->nns && n < 1024; i++)
-		if (ctrl->ns[i].nsid > after && !ctrl->ns[i].gone)
-			list[n++] = htole32(ctrl->ns[i].nsid);
+	for (ns = vnvme_ns_next(ctrl, after); ns; ns = vnvme_ns_next(ctrl, ns->nsid))
+		if (!ns->gone)
+			list[n++] = htole32(ns->nsid);
 	return 0;
 }
 

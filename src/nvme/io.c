@@ -15,13 +15,14 @@
 #include "nvme/io_multi.h"
 #include "nvme/ns.h"
 #include "nvme/req.h"
+#include "nvme/slot.h"
 #include "nvme/sq.h"
 #include "nvme/vnvme_spec.h"
 #include "util/counter.h"
 #include "util/util.h"
 
 struct io_command {
-	uint16_t (*execute)(struct vnvme_req *req, const struct vnvme_ns *ns);
+	uint16_t (*execute)(struct vnvme_req *req, const struct vnvme_slot *slot);
 	bool any_nsid; /* takes FFFFFFFFh, and looks for the namespace itself */
 	bool writes;
 	uint32_t effects; /* NVMe 1.4, 5.14.1.5 */
@@ -67,17 +68,20 @@ uint16_t vnvme_status_of(enum bdev_status status, enum bdev_op op)
 	return NVME_SC_INTERNAL;
 }
 
-/* An id whose bdev was removed is inactive (NVMe 1.4, 6.1.5), for what was under way, too. */
+/*
+ * An id whose namespace or bdev was removed is inactive (NVMe 1.4, 6.1.5), for what was under way,
+ * too, unless the host itself wanted its end.
+ */
 slow_path uint16_t vnvme_failed_status(const struct vnvme_req *req)
 {
-	const struct vnvme_ctrl *ctrl = req->sq->group->ctrl;
-	uint16_t status = vnvme_status_of(req->io.status, req->io.op), other;
-	const struct vnvme_ns *ns;
+	const struct vnvme_ns *ns = req->sq->group->slots[vnvme_req_nsid(req)].ns;
+	uint16_t inactive = VNVME_DNR(NVME_SC_INVALID_FIELD);
 
-	if (req->io.status != BDEV_STATUS_GONE)
-		return status;
-	ns = vnvme_ns_of(ctrl, le32toh(req->sqe.nsid), &other);
-	return ns && atomic_load(&ns->removed) ? VNVME_DNR(NVME_SC_INVALID_FIELD) : status;
+	if (req->io.status == BDEV_STATUS_GONE && (!ns || atomic_load(&ns->removed)))
+		return inactive;
+	if (req->io.status == BDEV_STATUS_ABORTED && !ns && !vnvme_req_must_end(req))
+		return inactive;
+	return vnvme_status_of(req->io.status, req->io.op);
 }
 
 static void io_done(struct bdev_io *io)
@@ -94,12 +98,12 @@ static void io_done(struct bdev_io *io)
 								     : vnvme_failed_status(req));
 }
 
-static uint16_t submit(struct vnvme_req *req, const struct vnvme_ns *ns, enum bdev_op op)
+static uint16_t submit(struct vnvme_req *req, const struct vnvme_slot *slot, enum bdev_op op)
 {
 	req->io.op = (uint8_t)op;
 	req->io.done = io_done;
 	req->io_running = true;
-	bdev_submit(vnvme_req_channel(req, ns), &req->io);
+	bdev_submit(slot->channel, &req->io);
 	return VNVME_PENDING;
 }
 
@@ -110,27 +114,27 @@ static uint64_t slba_of(const struct nvme_sqe *sqe)
 	return (uint64_t)le32toh(sqe->cdw11) << 32 | le32toh(sqe->cdw10);
 }
 
-static uint16_t set_range(struct vnvme_req *req, const struct vnvme_ns *ns)
+static uint16_t set_range(struct vnvme_req *req, const struct vnvme_slot *slot)
 {
 	uint32_t nlb = NVME_RW_NLB(le32toh(req->sqe.cdw12));
 	uint64_t slba = slba_of(&req->sqe);
 
-	if (unlikely(!bdev_has_range(ns->bdev, slba, nlb)))
+	if (unlikely(!bdev_has_range(slot->channel->bdev, slba, nlb)))
 		return VNVME_DNR(NVME_SC_LBA_RANGE);
 	req->io.lba = slba;
 	req->io.nblocks = nlb;
 	return 0;
 }
 
-static uint16_t set_range_and_data(struct vnvme_req *req, const struct vnvme_ns *ns)
+static uint16_t set_range_and_data(struct vnvme_req *req, const struct vnvme_slot *slot)
 {
 	uint32_t nlb = NVME_RW_NLB(le32toh(req->sqe.cdw12));
-	uint64_t len = (uint64_t)nlb << ns->bdev->block_shift;
+	uint64_t len = (uint64_t)nlb << slot->channel->bdev->block_shift;
 	uint16_t status;
 
 	if (unlikely(len > VNVME_MAX_TRANSFER)) /* NVMe 1.4, figure 247: MDTS */
 		return VNVME_DNR(NVME_SC_INVALID_FIELD);
-	status = set_range(req, ns);
+	status = set_range(req, slot);
 	if (unlikely(status))
 		return status;
 	return vnvme_req_map(req, (uint32_t)len);
@@ -147,43 +151,43 @@ static uint8_t write_flags(const struct vnvme_req *req)
 	return 0;
 }
 
-static uint16_t do_read(struct vnvme_req *req, const struct vnvme_ns *ns)
+static uint16_t do_read(struct vnvme_req *req, const struct vnvme_slot *slot)
 {
-	uint16_t status = set_range_and_data(req, ns);
+	uint16_t status = set_range_and_data(req, slot);
 
 	if (unlikely(status))
 		return status;
 	req->io.flags = 0;
-	return submit(req, ns, BDEV_OP_READ);
+	return submit(req, slot, BDEV_OP_READ);
 }
 
-static uint16_t do_write(struct vnvme_req *req, const struct vnvme_ns *ns)
+static uint16_t do_write(struct vnvme_req *req, const struct vnvme_slot *slot)
 {
 	uint16_t status;
 
 	/* Directives are not supported (NVMe 1.4, 9). */
 	if (unlikely(NVME_RW_DTYPE(le32toh(req->sqe.cdw12))))
 		return VNVME_DNR(NVME_SC_INVALID_FIELD);
-	status = set_range_and_data(req, ns);
+	status = set_range_and_data(req, slot);
 	if (unlikely(status))
 		return status;
 	req->io.flags = write_flags(req);
-	return submit(req, ns, BDEV_OP_WRITE);
+	return submit(req, slot, BDEV_OP_WRITE);
 }
 
-static uint16_t do_compare(struct vnvme_req *req, const struct vnvme_ns *ns)
+static uint16_t do_compare(struct vnvme_req *req, const struct vnvme_slot *slot)
 {
-	uint16_t status = set_range_and_data(req, ns);
+	uint16_t status = set_range_and_data(req, slot);
 
 	if (unlikely(status))
 		return status;
 	req->io.flags = 0;
-	return submit(req, ns, BDEV_OP_COMPARE);
+	return submit(req, slot, BDEV_OP_COMPARE);
 }
 
-static uint16_t do_write_zeroes(struct vnvme_req *req, const struct vnvme_ns *ns)
+static uint16_t do_write_zeroes(struct vnvme_req *req, const struct vnvme_slot *slot)
 {
-	uint16_t status = set_range(req, ns);
+	uint16_t status = set_range(req, slot);
 
 	if (unlikely(status))
 		return status;
@@ -192,10 +196,10 @@ static uint16_t do_write_zeroes(struct vnvme_req *req, const struct vnvme_ns *ns
 	req->io.flags = write_flags(req);
 	if (le32toh(req->sqe.cdw12) & NVME_WZ_DEAC)
 		req->io.flags |= BDEV_IO_UNMAP;
-	return submit(req, ns, BDEV_OP_WRITE_ZEROES);
+	return submit(req, slot, BDEV_OP_WRITE_ZEROES);
 }
 
-static uint16_t do_flush(struct vnvme_req *req, const struct vnvme_ns *ns)
+static uint16_t do_flush(struct vnvme_req *req, const struct vnvme_slot *slot)
 {
 	return vnvme_io_flush(req);
 }
@@ -220,9 +224,8 @@ uint32_t vnvme_io_effects(unsigned int opcode)
 
 static uint16_t execute(struct vnvme_req *req)
 {
-	const struct vnvme_ctrl *ctrl = req->sq->group->ctrl;
 	const struct io_command *cmd = &commands[req->sqe.opcode];
-	struct vnvme_ns *ns = NULL;
+	const struct vnvme_slot *slot = NULL;
 	uint16_t status = 0;
 
 	if (unlikely(!cmd->execute))
@@ -231,13 +234,13 @@ static uint16_t execute(struct vnvme_req *req)
 	if (unlikely(NVME_SQE_FUSE(&req->sqe) || NVME_SQE_PSDT(&req->sqe) == NVME_PSDT_RESERVED))
 		return VNVME_DNR(NVME_SC_INVALID_FIELD);
 	if (likely(!cmd->any_nsid)) {
-		ns = vnvme_ns_of(ctrl, le32toh(req->sqe.nsid), &status);
-		if (unlikely(!ns))
+		slot = vnvme_slot_of(req->sq->group, le32toh(req->sqe.nsid), &status);
+		if (unlikely(!slot))
 			return status;
-		if (unlikely(cmd->writes && ns->read_only))
+		if (unlikely(cmd->writes && slot->ns->read_only))
 			return VNVME_DNR(NVME_SC_NS_WRITE_PROTECTED);
 	}
-	return cmd->execute(req, ns);
+	return cmd->execute(req, slot);
 }
 
 bool vnvme_io_execute(struct vnvme_req *req)

@@ -8,14 +8,13 @@
 
 #include <shadowbell/bdev.h>
 
-#include "nvme/ctrl.h"
 #include "nvme/data.h"
 #include "nvme/defs.h"
 #include "nvme/group.h"
 #include "nvme/io.h"
 #include "nvme/io_multi.h"
-#include "nvme/ns.h"
 #include "nvme/req.h"
+#include "nvme/slot.h"
 #include "nvme/sq.h"
 #include "nvme/vnvme_spec.h"
 #include "util/counter.h"
@@ -30,8 +29,8 @@ static void finish_step(struct bdev_io *io, bool (*next)(void *arg))
 	req->io_running = false;
 	/* The next step's, too. */
 	reactor_set_payer(&req->sq->group->poller.share);
-	req->step++;
 	req->step_status = io->status ? vnvme_failed_status(req) : NVME_SC_SUCCESS;
+	req->step++;
 	/* The one that was cancelled may have been done by then. */
 	if (!req->step_status && req->step < req->nsteps && vnvme_req_must_end(req))
 		req->step_status = NVME_SC_ABORT_REQ;
@@ -51,7 +50,7 @@ static void start_steps(struct vnvme_req *req, unsigned int nsteps, bool (*next)
 }
 
 /* Submits what io.op, lba and nblocks say, without data. */
-static void submit_step(struct vnvme_req *req, const struct vnvme_ns *ns,
+static void submit_step(struct vnvme_req *req, const struct vnvme_slot *slot,
 			void (*done)(struct bdev_io *io))
 {
 	req->io.flags = 0;
@@ -59,15 +58,10 @@ static void submit_step(struct vnvme_req *req, const struct vnvme_ns *ns,
 	req->io.iovcnt = 0;
 	req->io.done = done;
 	req->io_running = true;
-	bdev_submit(vnvme_req_channel(req, ns), &req->io);
+	bdev_submit(slot->channel, &req->io);
 }
 
 /* --- Dataset Management (NVMe 1.4, 6.7) --- */
-
-static struct vnvme_ns *ns_of_req(const struct vnvme_req *req)
-{
-	return req->sq->group->ctrl->by_nsid[le32toh(req->sqe.nsid)];
-}
 
 static void discard_done(struct bdev_io *io);
 
@@ -75,17 +69,21 @@ static bool next_discard(void *arg)
 {
 	struct vnvme_req *req = arg;
 	const struct nvme_dsm_range *ranges = req->big;
+	const struct vnvme_slot *slot = NULL;
 
 	while (req->step < req->nsteps && !ranges[req->step].nlb)
 		req->step++;
-	if (req->step == req->nsteps || req->step_status) {
+	/* The namespace may have been removed since the last step. */
+	if (req->step < req->nsteps && !req->step_status)
+		slot = vnvme_slot_of(req->sq->group, le32toh(req->sqe.nsid), &req->step_status);
+	if (!slot) {
 		vnvme_req_complete(req, req->step_status);
 		return false;
 	}
 	req->io.op = BDEV_OP_DISCARD;
 	req->io.lba = le64toh(ranges[req->step].slba);
 	req->io.nblocks = le32toh(ranges[req->step].nlb);
-	submit_step(req, ns_of_req(req), discard_done);
+	submit_step(req, slot, discard_done);
 	return true;
 }
 
@@ -110,7 +108,7 @@ static bool ranges_fit(const struct nvme_dsm_range *ranges, unsigned int n, uint
 	return true;
 }
 
-uint16_t vnvme_io_dsm(struct vnvme_req *req, const struct vnvme_ns *ns)
+uint16_t vnvme_io_dsm(struct vnvme_req *req, const struct vnvme_slot *slot)
 {
 	unsigned int n = (le32toh(req->sqe.cdw10) & 0xff) + 1; /* 0's based */
 	bool deallocate = le32toh(req->sqe.cdw11) & 1u << 2;
@@ -121,7 +119,7 @@ uint16_t vnvme_io_dsm(struct vnvme_req *req, const struct vnvme_ns *ns)
 	if (status)
 		return status;
 	/* All or nothing: no block is deallocated for a command that is refused. */
-	if (!ranges_fit(ranges, n, bdev_nblocks(ns->bdev)))
+	if (!ranges_fit(ranges, n, bdev_nblocks(slot->channel->bdev)))
 		return VNVME_DNR(NVME_SC_LBA_RANGE);
 	if (!deallocate)
 		return 0; /* the other attributes are hints that we do not use */
@@ -139,9 +137,10 @@ static void flush_done(struct bdev_io *io);
 static bool next_flush(void *arg)
 {
 	struct vnvme_req *req = arg;
-	const struct vnvme_ctrl *ctrl = req->sq->group->ctrl;
-	bool all = le32toh(req->sqe.nsid) == NVME_NSID_ALL;
+	const struct vnvme_group *g = req->sq->group;
 
+	while (req->step < req->nsteps && !vnvme_slot_active(g, vnvme_req_nsid(req)))
+		req->step++;
 	if (req->step == req->nsteps || req->step_status) {
 		vnvme_req_complete(req, req->step_status);
 		return false;
@@ -149,7 +148,7 @@ static bool next_flush(void *arg)
 	req->io.op = BDEV_OP_FLUSH;
 	req->io.lba = 0;
 	req->io.nblocks = 0;
-	submit_step(req, all ? &ctrl->ns[req->step] : ns_of_req(req), flush_done);
+	submit_step(req, &g->slots[vnvme_req_nsid(req)], flush_done);
 	return true;
 }
 
@@ -157,23 +156,35 @@ static void flush_done(struct bdev_io *io)
 {
 	const struct vnvme_req *req = container_of(io, struct vnvme_req, io);
 
-	/* Of all namespaces: one whose bdev was removed is none of them any more. */
-	if (io->status == BDEV_STATUS_GONE && le32toh(req->sqe.nsid) == NVME_NSID_ALL)
+	/* Of all namespaces: one that was removed, or its bdev, is none of them any more. */
+	if (le32toh(req->sqe.nsid) == NVME_NSID_ALL &&
+	    (io->status == BDEV_STATUS_GONE ||
+	     !vnvme_slot_active(req->sq->group, vnvme_req_nsid(req))))
 		io->status = BDEV_STATUS_OK;
 	finish_step(io, next_flush);
 }
 
+/* 0: there is none. */
+static uint32_t last_nsid(const struct vnvme_group *g)
+{
+	uint32_t nsid = g->max_nsid;
+
+	while (nsid && !vnvme_slot_active(g, nsid))
+		nsid--;
+	return nsid;
+}
+
 uint16_t vnvme_io_flush(struct vnvme_req *req)
 {
-	const struct vnvme_ctrl *ctrl = req->sq->group->ctrl;
+	const struct vnvme_group *g = req->sq->group;
 	uint32_t nsid = le32toh(req->sqe.nsid);
 	uint16_t status = 0;
 
 	if (nsid == NVME_NSID_ALL) {
-		start_steps(req, (unsigned int)ctrl->nns, next_flush);
+		start_steps(req, last_nsid(g), next_flush);
 		return VNVME_PENDING;
 	}
-	if (!vnvme_ns_of(ctrl, nsid, &status))
+	if (!vnvme_slot_of(g, nsid, &status))
 		return status;
 	start_steps(req, 1, next_flush);
 	return VNVME_PENDING;

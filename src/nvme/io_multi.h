@@ -6,10 +6,10 @@
 
 #include <stdint.h>
 
-struct vnvme_ns;
+struct vnvme_slot;
 struct vnvme_req;
 
-uint16_t vnvme_io_dsm(struct vnvme_req *req, const struct vnvme_ns *ns);
+uint16_t vnvme_io_dsm(struct vnvme_req *req, const struct vnvme_slot *slot);
 uint16_t vnvme_io_flush(struct vnvme_req *req);
 
 #endif

@@ -15,27 +15,50 @@
 #include "util/log.h"
 #include "util/util.h"
 
+/* --- what the host is told --- */
+
+/* A host that enables the controller looks at all of them anyway. */
+void vnvme_ns_tell(struct vnvme_ctrl *ctrl, uint32_t nsid)
+{
+	if (!ctrl->enabled || ctrl->disabling)
+		return;
+	ctrl->ns_listed[nsid] = true;
+	if (ctrl->features.async_config & NVME_CTRL_OAES_NA)
+		vnvme_event_raise(ctrl, VNVME_EVENT_NOTICE, NVME_AER_NOTICE_NS_CHANGED,
+				  NVME_LOG_LID_CHANGED_NS);
+}
+
+size_t vnvme_ns_changes(struct vnvme_ctrl *ctrl, void *data)
+{
+	struct nvme_ns_list *list = data;
+	uint32_t nsid;
+	size_t n = 0;
+
+	for (nsid = 1; nsid <= ctrl->max_nsid; nsid++)
+		if (ctrl->ns_listed[nsid])
+			list->ns[n++] = htole32(nsid);
+	return sizeof(*list);
+}
+
+void vnvme_ns_changes_read(struct vnvme_ctrl *ctrl)
+{
+	memset(ctrl->ns_listed, 0, sizeof(ctrl->ns_listed));
+}
+
 /* --- what happens to bdevs --- */
 
-/* Home: the host asks for the list when it has been told. */
 static void changed_at_home(void *arg)
 {
 	struct vnvme_ctrl *ctrl = arg;
-	bool any = false;
-	size_t i;
+	struct vnvme_ns *ns;
 
 	atomic_store(&ctrl->ns_sent, false);
-	for (i = 0; i < ctrl->nns; i++) {
-		struct vnvme_ns *ns = &ctrl->ns[i];
-
+	for (ns = vnvme_ns_next(ctrl, 0); ns; ns = vnvme_ns_next(ctrl, ns->nsid)) {
 		if (!atomic_exchange(&ns->changed, false))
 			continue;
 		ns->gone = atomic_load(&ns->removed);
-		ns->listed = any = true;
+		vnvme_ns_tell(ctrl, ns->nsid);
 	}
-	if (any && ctrl->features.async_config & NVME_CTRL_OAES_NA)
-		vnvme_event_raise(ctrl, VNVME_EVENT_NOTICE, NVME_AER_NOTICE_NS_CHANGED,
-				  NVME_LOG_LID_CHANGED_NS);
 }
 
 /*
@@ -44,115 +67,145 @@ static void changed_at_home(void *arg)
  */
 static void bdev_event(struct bdev_desc *desc, enum bdev_event event, void *arg)
 {
-	struct vnvme_ctrl *ctrl = arg;
-	size_t i;
+	struct vnvme_ns *ns = arg;
+	struct vnvme_ctrl *ctrl = ns->ctrl;
 
-	for (i = 0; i < ctrl->nns && ctrl->ns[i].desc != desc; i++)
-		;
 	if (event == BDEV_EVENT_REMOVED)
-		atomic_store(&ctrl->ns[i].removed, true);
-	atomic_store(&ctrl->ns[i].changed, true);
+		atomic_store(&ns->removed, true);
+	atomic_store(&ns->changed, true);
 	if (atomic_exchange(&ctrl->ns_sent, true))
 		return;
 	ctrl->ns_msg = (struct reactor_msg){.fn = changed_at_home, .arg = ctrl};
 	reactor_send(ctrl->home, &ctrl->ns_msg);
 }
 
-size_t vnvme_ns_changes(struct vnvme_ctrl *ctrl, void *data)
-{
-	struct nvme_ns_list *list = data;
-	size_t i, n = 0;
+/* --- the main thread's list --- */
 
-	for (i = 0; i < ctrl->nns; i++)
-		if (ctrl->ns[i].listed)
-			list->ns[n++] = htole32(ctrl->ns[i].nsid);
-	return sizeof(*list);
-}
-
-void vnvme_ns_changes_read(struct vnvme_ctrl *ctrl)
-{
-	size_t i;
-
-	for (i = 0; i < ctrl->nns; i++)
-		ctrl->ns[i].listed = false;
-}
-
-/* --- opening --- */
-
-static int open_ns(struct vnvme_ctrl *ctrl, const struct vnvme_ns_params *p, struct vnvme_ns *ns)
+static int open_bdev(struct vnvme_ns *ns, const struct vnvme_ns_params *p)
 {
 	enum bdev_access access = p->read_only ? BDEV_READ : BDEV_WRITE_IF_ABLE;
-	int rc = bdev_open(p->bdev, access, bdev_event, ctrl, &ns->desc);
+	int rc = bdev_open(p->bdev, access, bdev_event, ns, &ns->desc);
 
-	if (rc) {
-		log_error("%s: namespace %u: bdev \"%s\" cannot be opened: %s", ctrl->name, p->nsid,
-			  p->bdev, strerror(-rc));
-		return rc;
+	if (rc)
+		log_error("%s: namespace %u: bdev \"%s\" cannot be opened: %s", ns->ctrl->name,
+			  p->nsid, p->bdev, strerror(-rc));
+	return rc;
+}
+
+struct vnvme_ns *vnvme_ns_open(struct vnvme_ctrl *ctrl, const struct vnvme_ns_params *p, int *rc)
+{
+	struct vnvme_ns *ns = calloc(1, sizeof(*ns));
+
+	*rc = -ENOMEM;
+	if (!ns)
+		return NULL;
+	ns->ctrl = ctrl;
+	*rc = open_bdev(ns, p);
+	if (*rc) {
+		free(ns);
+		return NULL;
 	}
 	ns->bdev = bdev_desc_bdev(ns->desc);
 	ns->nsid = p->nsid;
 	ns->read_only = p->read_only || ns->bdev->read_only;
 	memcpy(ns->uuid, p->uuid, sizeof(ns->uuid));
-	return 0;
+	ns->next = ctrl->namespaces;
+	ctrl->namespaces = ns;
+	return ns;
 }
 
-static int by_nsid(const void *a, const void *b)
+void vnvme_ns_close(struct vnvme_ns *ns)
 {
-	const struct vnvme_ns *x = a, *y = b;
+	struct vnvme_ns **at;
 
-	return x->nsid < y->nsid ? -1 : x->nsid > y->nsid;
+	for (at = &ns->ctrl->namespaces; *at != ns; at = &(*at)->next)
+		;
+	*at = ns->next;
+	bdev_close(ns->desc);
+	free(ns);
 }
 
 int vnvme_namespaces_open(struct vnvme_ctrl *ctrl, const struct vnvme_params *p)
 {
+	struct vnvme_ns *ns;
 	size_t i;
 	int rc;
 
-	ctrl->ns = calloc(p->nnamespaces + 1, sizeof(*ctrl->ns));
-	if (!ctrl->ns)
+	ctrl->max_nsid = p->max_namespaces;
+	for (i = 0; i < p->nnamespaces; i++)
+		if (p->namespaces[i].nsid > ctrl->max_nsid)
+			ctrl->max_nsid = p->namespaces[i].nsid;
+	ctrl->by_nsid = calloc(ctrl->max_nsid + 1, sizeof(struct vnvme_ns *));
+	if (!ctrl->by_nsid)
 		return -ENOMEM;
 	for (i = 0; i < p->nnamespaces; i++) {
-		rc = open_ns(ctrl, &p->namespaces[i], &ctrl->ns[i]);
-		if (rc)
+		ns = vnvme_ns_open(ctrl, &p->namespaces[i], &rc);
+		if (!ns)
 			return rc;
-		ctrl->nns++;
-	}
-	qsort(ctrl->ns, ctrl->nns, sizeof(*ctrl->ns), by_nsid);
-	for (i = 0; i < ctrl->nns; i++) {
-		ctrl->ns[i].index = (unsigned int)i;
-		ctrl->by_nsid[ctrl->ns[i].nsid] = &ctrl->ns[i];
-		ctrl->max_nsid = ctrl->ns[i].nsid;
+		ctrl->by_nsid[ns->nsid] = ns;
 	}
 	return 0;
 }
 
 void vnvme_namespaces_close(struct vnvme_ctrl *ctrl)
 {
-	size_t i;
-
-	for (i = 0; i < ctrl->nns; i++)
-		bdev_close(ctrl->ns[i].desc);
-	free(ctrl->ns);
+	while (ctrl->namespaces)
+		vnvme_ns_close(ctrl->namespaces);
+	free(ctrl->by_nsid);
 }
+
+const struct vnvme_ns *vnvme_ns_list(const struct vnvme_ctrl *ctrl, const struct vnvme_ns *last,
+				     struct vnvme_ns_params *p)
+{
+	const struct vnvme_ns *ns = last ? last->next : ctrl->namespaces;
+
+	if (!ns)
+		return NULL;
+	*p = (struct vnvme_ns_params){
+		.bdev = ns->bdev->name,
+		.nsid = ns->nsid,
+		.read_only = ns->read_only,
+	};
+	memcpy(p->uuid, ns->uuid, sizeof(p->uuid));
+	return ns;
+}
+
+/* --- home's --- */
 
 /* NVMe 1.4, 6.1.2: an id that can't be valid, and one that is merely not in use. */
 struct vnvme_ns *vnvme_ns_of(const struct vnvme_ctrl *ctrl, uint32_t nsid, uint16_t *status)
 {
-	if (unlikely(nsid == 0 || nsid > ctrl->max_nsid)) {
+	if (nsid == 0 || nsid > ctrl->max_nsid) {
 		*status = VNVME_DNR(NVME_SC_INVALID_NS);
 		return NULL;
 	}
-	if (unlikely(!ctrl->by_nsid[nsid]))
+	if (!ctrl->by_nsid[nsid])
 		*status = VNVME_DNR(NVME_SC_INVALID_FIELD);
 	return ctrl->by_nsid[nsid];
 }
 
-bool vnvme_has_write_cache(const struct vnvme_ctrl *ctrl)
+struct vnvme_ns *vnvme_ns_next(const struct vnvme_ctrl *ctrl, uint32_t nsid)
 {
-	size_t i;
+	while (nsid++ < ctrl->max_nsid)
+		if (ctrl->by_nsid[nsid])
+			return ctrl->by_nsid[nsid];
+	return NULL;
+}
 
-	for (i = 0; i < ctrl->nns; i++)
-		if (ctrl->ns[i].bdev->limits.write_cache)
-			return true;
-	return false;
+/* Without any namespace there may come one with a cache, as most have. */
+void vnvme_ns_settle_cache(struct vnvme_ctrl *ctrl)
+{
+	const struct vnvme_ns *ns;
+
+	ctrl->write_cache = !vnvme_ns_next(ctrl, 0);
+	for (ns = vnvme_ns_next(ctrl, 0); ns; ns = vnvme_ns_next(ctrl, ns->nsid))
+		if (ns->bdev->limits.write_cache)
+			ctrl->write_cache = true;
+}
+
+/* Its host does not flush: what is written must be on stable media. The others have no cache. */
+void vnvme_ns_respect_cache(struct vnvme_ctrl *ctrl, const struct vnvme_ns *ns)
+{
+	if (ctrl->enabled && !ctrl->write_cache && ns->bdev->limits.write_cache)
+		atomic_store(&ctrl->write_through, true);
 }

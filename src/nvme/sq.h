@@ -5,13 +5,13 @@
 /* Submission queues: looking at the doorbell, fetching a batch, executing it. On their group's
  * reactor. */
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "nvme/cq.h"
 #include "nvme/db.h"
 #include "nvme/group.h"
-#include "nvme/ns.h"
 #include "nvme/req.h"
 #include "reactor/pace.h"
 #include "stats/queue_stats.h"
@@ -126,11 +126,15 @@ static inline bool vnvme_req_must_end(const struct vnvme_req *req)
 	return req->abort || req->sq->deleting || req->sq->group->cancelling;
 }
 
-/* The request's channel of a namespace, on its reactor. */
-static inline struct bdev_channel *vnvme_req_channel(const struct vnvme_req *req,
-						     const struct vnvme_ns *ns)
+/*
+ * The namespace of an I/O command that has I/O in flight, or had: a Flush of all goes from one to
+ * the next, a step each.
+ */
+static inline uint32_t vnvme_req_nsid(const struct vnvme_req *req)
 {
-	return req->sq->group->channels[ns->index];
+	uint32_t nsid = le32toh(req->sqe.nsid);
+
+	return nsid == NVME_NSID_ALL ? req->step + 1u : nsid;
 }
 
 #endif

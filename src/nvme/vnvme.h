@@ -61,6 +61,8 @@ struct vnvme_params {
 	uint32_t io_queues; /* pairs, 1..VNVME_MAX_IO_QUEUES */
 	const struct vnvme_ns_params *namespaces;
 	size_t nnamespaces;
+	/* Ids above it are never valid (NN); 0, or less than one of these has: what that needs. */
+	uint32_t max_namespaces;
 	/* The reactors that its queues are spread over; the first also owns the admin queue. */
 	struct reactor *const *reactors;
 	size_t nreactors;
@@ -77,8 +79,39 @@ struct vnvme_params {
 
 /* Main thread. Returns 0 or -errno, having logged the reason. */
 int vnvme_ctrl_create(const struct vnvme_params *params, struct vnvme_ctrl **out);
-/* Detached before. Main thread. */
+/* Detached before, and no namespace comes or goes. Main thread. */
 void vnvme_ctrl_destroy(struct vnvme_ctrl *ctrl);
+
+/*
+ * Namespaces that come and go while the controller is there, whatever else happens to it. Main
+ * thread, but ended(arg): it is called on a reactor, once, if 0 was returned, and must not block.
+ * Then the main thread is to call *_end() with what *out was set to.
+ *
+ * The host is told of both (NVMe 1.4, 5.2: Namespace Attribute Changed), and the same id can be
+ * used again at once. What is in flight to one that goes has the grace of bdev/drain.h; it ends in
+ * Invalid Field in Command if it must be ended early, as new commands do.
+ */
+struct vnvme_ns;
+/*
+ * -EINVAL: the id is 0, or above vnvme_max_namespaces(); -EEXIST: the id, or the UUID, is taken;
+ * or as bdev_open(). vnvme_ns_add_end() returns 0, or -errno: there was no channel, and it is gone.
+ */
+int vnvme_ns_add_begin(struct vnvme_ctrl *ctrl, const struct vnvme_ns_params *params,
+		       void (*ended)(void *arg), void *arg, struct vnvme_ns **out);
+int vnvme_ns_add_end(struct vnvme_ns *ns);
+/* -ENOENT; -EBUSY: it is just coming or going. In the end the bdev is closed. */
+int vnvme_ns_remove_begin(struct vnvme_ctrl *ctrl, uint32_t nsid, void (*ended)(void *arg),
+			  void *arg, struct vnvme_ns **out);
+void vnvme_ns_remove_end(struct vnvme_ns *ns);
+
+/* Main thread. Of all, those that come or go (*busy) included. */
+bool vnvme_ns_has(const struct vnvme_ctrl *ctrl, uint32_t nsid, bool *busy);
+bool vnvme_ns_has_uuid(const struct vnvme_ctrl *ctrl, const uint8_t uuid[16]);
+/* One after the other, in no order: what it was made with. `last` is NULL at first. */
+const struct vnvme_ns *vnvme_ns_list(const struct vnvme_ctrl *ctrl, const struct vnvme_ns *last,
+				     struct vnvme_ns_params *params);
+/* Constant while the controller lives. */
+uint32_t vnvme_max_namespaces(const struct vnvme_ctrl *ctrl);
 
 /* Constant while the controller lives. */
 uint64_t vnvme_cap(const struct vnvme_ctrl *ctrl);

@@ -39,10 +39,11 @@
 
 struct host_params {
 	uint64_t idle_ns;
-	unsigned int reactors; /* 0: one */
-	uint32_t latency_us;   /* of namespace 3; 0: 10 s */
-	bool no_kick;	       /* mapped doorbells */
-	bool shadow;	       /* Doorbell Buffer Config */
+	unsigned int reactors;	 /* 0: one */
+	uint32_t latency_us;	 /* of namespace 3; 0: 10 s */
+	uint32_t max_namespaces; /* 0: 3 */
+	bool no_kick;		 /* mapped doorbells */
+	bool shadow;		 /* Doorbell Buffer Config */
 };
 
 struct host_queue {
@@ -519,6 +520,7 @@ static inline struct host *host_open_off(const struct host_params *p)
 		.io_queues = HOST_QUEUES,
 		.namespaces = ns,
 		.nnamespaces = ARRAY_SIZE(ns),
+		.max_namespaces = p->max_namespaces,
 		.idle_ns = p->idle_ns,
 	};
 

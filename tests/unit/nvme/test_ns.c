@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the host hears of bdevs that grow, or are removed. */
+#include <stdatomic.h>
+
+#include "bdev/drain.h"
 #include "fixture.h"
 
 static struct nvme_sqe sqe_identify(uint32_t cns, uint32_t nsid, uint64_t gpa)
@@ -145,9 +148,204 @@ static void removed(void)
 	CU_ASSERT_PTR_NULL(bdev_find("null"));
 }
 
+/* --- namespaces that come and go --- */
+
+/* A change, from its begin to its end, on the test's thread. */
+struct change {
+	struct vnvme_ns *ns;
+	atomic_bool ended;
+};
+
+static void change_ended(void *arg)
+{
+	atomic_store((atomic_bool *)arg, true);
+}
+
+static void wait_for(struct change *c)
+{
+	uint64_t end = time_now_ns() + WAIT_SECONDS * NS_PER_SEC;
+
+	while (!atomic_load(&c->ended) && time_now_ns() < end)
+		sched_yield();
+	CU_ASSERT_TRUE_FATAL(atomic_load(&c->ended));
+}
+
+static int begin_add(struct host *h, struct change *c, uint32_t nsid, const char *bdev)
+{
+	struct vnvme_ns_params p = {
+		.bdev = bdev, .nsid = nsid, .uuid = {[14] = 7, [15] = (uint8_t)nsid}};
+
+	atomic_store(&c->ended, false);
+	return vnvme_ns_add_begin(h->ctrl, &p, change_ended, &c->ended, &c->ns);
+}
+
+static int add(struct host *h, uint32_t nsid, const char *bdev)
+{
+	struct change c;
+	int rc = begin_add(h, &c, nsid, bdev);
+
+	if (rc)
+		return rc;
+	wait_for(&c);
+	return vnvme_ns_add_end(c.ns);
+}
+
+static int begin_removal(struct host *h, struct change *c, uint32_t nsid)
+{
+	atomic_store(&c->ended, false);
+	return vnvme_ns_remove_begin(h->ctrl, nsid, change_ended, &c->ended, &c->ns);
+}
+
+static void end_removal(struct change *c)
+{
+	wait_for(c);
+	vnvme_ns_remove_end(c->ns);
+}
+
+static int take(struct host *h, uint32_t nsid)
+{
+	struct change c;
+	int rc = begin_removal(h, &c, nsid);
+
+	if (!rc)
+		end_removal(&c);
+	return rc;
+}
+
+static uint16_t read_ns(struct host_queue *q, uint32_t nsid, uint64_t gpa)
+{
+	return host_run(q, sqe_rw(nvme_cmd_read, nsid, 0, 1, gpa));
+}
+
+static bool active_is(struct host *h, uint64_t gpa, const uint32_t *ids, size_t n)
+{
+	const uint32_t *list = host_ptr(h, gpa);
+	bool same = true;
+	size_t i;
+
+	CU_ASSERT_EQUAL(host_admin(h, sqe_identify(2, 0, gpa)), 0);
+	for (i = 0; i < n; i++)
+		same = same && le32toh(list[i]) == ids[i];
+	return same && !list[n];
+}
+
+/* Ids, Identify, I/O and notices; the same id at once on another bdev. */
+static void come_and_go(void)
+{
+	struct host *h = host_open(&(struct host_params){.reactors = 2, .max_namespaces = 8});
+	static const uint32_t before[] = {1, 2, 3}, with[] = {1, 2, 3, 7}, without[] = {1, 3, 7};
+	uint64_t buf = host_alloc(h, HOST_PAGE);
+	const struct nvme_id_ctrl *id = host_ptr(h, buf);
+	struct host_queue *q = host_add_queue(h, 1, 16, 16), *q2 = host_add_queue(h, 2, 16, 16);
+
+	test_watch("a namespace that comes");
+	CU_ASSERT_EQUAL(host_admin(h, sqe_identify(1, 0, buf)), 0);
+	CU_ASSERT_EQUAL(le32toh(id->nn), 8);
+	CU_ASSERT_TRUE(active_is(h, buf, before, 3));
+	CU_ASSERT_EQUAL(read_ns(q, 7, buf), NVME_SC_INVALID_FIELD);
+	CU_ASSERT_EQUAL(read_ns(q, 9, buf), NVME_SC_INVALID_NS);
+	CU_ASSERT_EQUAL(host_admin(h, sqe_notices(NVME_CTRL_OAES_NA)), 0);
+	host_submit(&h->admin, (struct nvme_sqe){.opcode = nvme_admin_async_event});
+	CU_ASSERT_EQUAL(add(h, 7, "ram"), 0);
+	wait_for_notice(h);
+	CU_ASSERT_TRUE(list_is(h, buf, false, 7, 0));
+	CU_ASSERT_TRUE(active_is(h, buf, with, 4));
+	CU_ASSERT_EQUAL(nsze(h, buf, 7), RAM_BLOCKS);
+	CU_ASSERT_EQUAL(read_ns(q, 7, buf), 0);
+	CU_ASSERT_EQUAL(read_ns(q2, 7, buf), 0);
+	grow("ram");
+	settle(h);
+	CU_ASSERT_TRUE(list_is(h, buf, false, NS_RAM, 7));
+	CU_ASSERT_EQUAL(host_run(q, sqe_rw(nvme_cmd_read, 7, RAM_BLOCKS, 1, buf)), 0);
+	host_submit(&h->admin, (struct nvme_sqe){.opcode = nvme_admin_async_event});
+	CU_ASSERT_EQUAL(take(h, NS_NULL), 0);
+	wait_for_notice(h);
+	CU_ASSERT_TRUE(list_is(h, buf, false, NS_NULL, 0));
+	CU_ASSERT_TRUE(active_is(h, buf, without, 3));
+	CU_ASSERT_EQUAL(nsze(h, buf, NS_NULL), 0);
+	CU_ASSERT_EQUAL(read_ns(q, NS_NULL, buf), NVME_SC_INVALID_FIELD);
+	CU_ASSERT_EQUAL(read_ns(q2, NS_NULL, buf), NVME_SC_INVALID_FIELD);
+	CU_ASSERT_EQUAL(host_run(q, sqe_flush(NVME_NSID_ALL)), 0);
+	CU_ASSERT_EQUAL(add(h, NS_NULL, "ram"), 0);
+	CU_ASSERT_EQUAL(nsze(h, buf, NS_NULL), RAM_BLOCKS + 8);
+	CU_ASSERT_EQUAL(read_ns(q, NS_NULL, buf), 0);
+	test_watch(NULL);
+	host_close(h);
+}
+
+static void refusals(void)
+{
+	struct host *h = host_open(&(struct host_params){.max_namespaces = 8});
+	struct change c;
+
+	test_watch("refusals");
+	CU_ASSERT_EQUAL(add(h, 0, "ram"), -EINVAL);
+	CU_ASSERT_EQUAL(add(h, 9, "ram"), -EINVAL);
+	CU_ASSERT_EQUAL(add(h, NS_RAM, "ram"), -EEXIST);
+	CU_ASSERT_EQUAL(add(h, 7, "none"), -ENOENT);
+	CU_ASSERT_EQUAL(take(h, 7), -ENOENT);
+	CU_ASSERT_EQUAL(begin_add(h, &c, 7, "ram"), 0);
+	CU_ASSERT_EQUAL(take(h, 7), -EBUSY);
+	CU_ASSERT_EQUAL(add(h, 7, "null"), -EEXIST);
+	wait_for(&c);
+	CU_ASSERT_EQUAL(vnvme_ns_add_end(c.ns), 0);
+	CU_ASSERT_EQUAL(take(h, 7), 0);
+	/* Without a host, and while one has not enabled it. */
+	host_disable(h);
+	CU_ASSERT_EQUAL(add(h, 7, "ram"), 0);
+	host_detach(h);
+	CU_ASSERT_EQUAL(take(h, 7), 0);
+	CU_ASSERT_EQUAL(add(h, 8, "ram"), 0);
+	host_attach(h, true);
+	CU_ASSERT_EQUAL(take(h, NS_SLOW), 0);
+	test_watch(NULL);
+	host_close(h);
+}
+
+/* The guest's I/O that takes long: the removal waits, cancels it, and ends; nobody else notices. */
+static void in_flight(void)
+{
+	struct drain_times usual = drain_times;
+	struct host *h = host_open(&(struct host_params){.reactors = 2});
+	uint64_t buf = host_alloc(h, 2 * HOST_PAGE);
+	struct host_queue *q = host_add_queue(h, 1, 64, 64), *q2 = host_add_queue(h, 2, 16, 16);
+	struct nvme_cqe cqe;
+	struct change c;
+	unsigned int i;
+
+	test_watch("I/O of a namespace that goes");
+	drain_times.grace_ns = 100 * NS_PER_MS;
+	for (i = 0; i < 40; i++)
+		host_submit(q, sqe_rw(nvme_cmd_read, NS_SLOW, i, 1, buf));
+	host_submit(q2, sqe_rw(nvme_cmd_read, NS_SLOW, i, 1, buf));
+	CU_ASSERT_TRUE(test_until(host_all_fetched, q, 5000));
+	CU_ASSERT_TRUE(test_until(host_all_fetched, q2, 5000));
+	CU_ASSERT_EQUAL(begin_removal(h, &c, NS_SLOW), 0);
+	settle(h);
+	/* In the grace: other disks, and queues that come and go, do not wait for it. */
+	CU_ASSERT_EQUAL(read_ns(q2, NS_RAM, buf), 0);
+	host_add_queue(h, 3, 16, 16);
+	host_delete_queue(h, 3);
+	CU_ASSERT_FALSE(atomic_load(&c.ended));
+	CU_ASSERT_EQUAL(host_run(q2, sqe_rw(nvme_cmd_read, NS_SLOW, 0, 1, buf)),
+			NVME_SC_INVALID_FIELD);
+	for (i = 0; i < 40; i++) {
+		cqe = host_wait(q);
+		CU_ASSERT_EQUAL(host_status(&cqe), NVME_SC_INVALID_FIELD);
+	}
+	cqe = host_wait(q2);
+	CU_ASSERT_EQUAL(host_status(&cqe), NVME_SC_INVALID_FIELD);
+	end_removal(&c);
+	CU_ASSERT_EQUAL(add(h, NS_SLOW, "null"), 0);
+	CU_ASSERT_EQUAL(read_ns(q, NS_SLOW, buf), 0);
+	drain_times = usual;
+	test_watch(NULL);
+	host_close(h);
+}
+
 static const struct test_case cases[] = {
-	{"resized", resized},
-	{"removed", removed},
+	{"resized", resized},	{"removed", removed},	  {"come_and_go", come_and_go},
+	{"refusals", refusals}, {"in_flight", in_flight},
 };
 
 TEST_MAIN("nvme/ns", cases)
