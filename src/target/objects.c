@@ -80,6 +80,7 @@ int object_check_removal(const struct object *o, const char *noun, const char *n
 void target_finish_objects(struct target *t)
 {
 	t->stopping = true;
-	if (t->under_way)
+	/* Who is told of an end may end the loop, too. */
+	while (t->under_way)
 		loop_run(t->main);
 }

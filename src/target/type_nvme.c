@@ -5,17 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "schema/uuid.h"
+#include "target/nvme_disks.h"
 #include "target/type_params.h"
 #include "util/log.h"
 #include "vfio_user/vfio_user.h"
 #include "vhost_user_nvme/vhost_user_nvme.h"
-
-/* What create() makes. */
-struct nvme {
-	struct vhost_user_nvme *vhost; /* one of these */
-	struct vfio_user *vfio;
-};
 
 static void refs(void *params, config_ref_fn fn, void *arg)
 {
@@ -125,6 +119,25 @@ static void check_vfio_user_key(struct object_check *c, const void *field, const
 			     key, remedy);
 }
 
+#define MAX_NAMESPACES_DEFAULT 32
+
+/* Room for all, and for some that come later. */
+static void check_max_namespaces(struct object_check *c, struct nvme_params *p)
+{
+	uint32_t *most = &p->nvme.max_namespaces, highest = 0;
+
+	for (size_t i = 0; i < p->nnamespaces; i++)
+		if (p->namespaces[i].ns.nsid > highest)
+			highest = p->namespaces[i].ns.nsid;
+	if (!*most && !object_gives(c, most))
+		*most = highest > MAX_NAMESPACES_DEFAULT ? highest : MAX_NAMESPACES_DEFAULT;
+	else if (*most && highest > *most)
+		object_error(c, most,
+			     "max_namespaces: %u is less than the highest nsid, %u; allowed: %u to "
+			     "%d, or smaller ids",
+			     *most, highest, highest, VNVME_MAX_NAMESPACES);
+}
+
 static void check(struct object_check *c, void *params)
 {
 	struct nvme_params *p = params;
@@ -135,51 +148,13 @@ static void check(struct object_check *c, void *params)
 		check_vfio_user_key(c, &p->socket_layout, "socket_layout", "");
 	}
 	number_namespaces(c, p);
+	check_max_namespaces(c, p);
 }
 
 /* --- its life --- */
 
-/* Whether a namespace before this one, in the order of the file, is on the same bdev. */
-static bool used_before(const struct config *cfg, const struct object_type *type,
-			const struct nvme_namespace *ns)
-{
-	for (size_t i = 0; i < cfg->ncontrollers; i++) {
-		const struct nvme_params *p = (const void *)cfg->controllers[i].params;
-
-		if (cfg->controllers[i].type != type)
-			continue;
-		for (size_t k = 0; k < p->nnamespaces; k++) {
-			if (&p->namespaces[k] == ns)
-				return false;
-			if (p->namespaces[k].bdev == ns->bdev)
-				return true;
-		}
-	}
-	return false;
-}
-
-/*
- * The first namespace on a bdev has the bdev's identity. Each further one has an identity of its
- * own, as a guest that sees both would refuse a second namespace with the same.
- */
-static void identify(const struct controller_env *env, const struct nvme_namespace *ns,
-		     uint8_t uuid[16])
-{
-	const uint8_t *own = ns->bdev->params->uuid;
-	char text[SCHEMA_NAME_MAX + 64];
-	size_t n;
-
-	memcpy(uuid, own, 16);
-	if (!used_before(env->cfg, env->config->type, ns))
-		return;
-	schema_uuid_format(own, text);
-	n = strlen(text);
-	snprintf(text + n, sizeof(text) - n, "/%s/%u", env->config->params->name, ns->ns.nsid);
-	schema_uuid_from_name(text, uuid);
-}
-
 static int create_transport(const struct nvme_params *p, const struct vnvme_params *nvme,
-			    const struct controller_env *env, struct nvme *out)
+			    const struct controller_env *env, struct nvme_made *out)
 {
 	if (p->transport == NVME_VHOST_USER)
 		return vhost_user_nvme_create(nvme, &env->socket, &out->vhost);
@@ -214,14 +189,14 @@ static int create(const void *params, const struct controller_env *env, void **o
 	const struct nvme_params *p = params;
 	struct vnvme_params nvme = params_of(p, env);
 	struct vnvme_ns_params *ns = calloc(nvme.nnamespaces + 1, sizeof(*ns));
-	struct nvme *made = calloc(1, sizeof(*made));
+	struct nvme_made *made = calloc(1, sizeof(*made));
 	int rc = -ENOMEM;
 
 	if (!ns || !made)
 		goto out;
 	for (size_t i = 0; i < nvme.nnamespaces; i++) {
 		ns[i] = p->namespaces[i].ns;
-		identify(env, &p->namespaces[i], ns[i].uuid);
+		nvme_identify(nvme.name, p->namespaces[i].bdev->params->uuid, ns, i);
 	}
 	nvme.namespaces = ns;
 	rc = create_transport(p, &nvme, env, made);
@@ -230,6 +205,7 @@ static int create(const void *params, const struct controller_env *env, void **o
 	log_info("%s: NVMe controller with %zu namespace%s, up to %u I/O queues, at %s%s",
 		 nvme.name, nvme.nnamespaces, nvme.nnamespaces == 1 ? "" : "s", nvme.io_queues,
 		 env->socket.path, made->vfio ? " (vfio-user)" : "");
+	nvme_made_add(made);
 	*out = made;
 	made = NULL;
 out:
@@ -240,8 +216,9 @@ out:
 
 static void destroy(void *controller)
 {
-	struct nvme *c = controller;
+	struct nvme_made *c = controller;
 
+	nvme_made_drop(c);
 	if (c->vfio)
 		vfio_user_destroy(c->vfio);
 	else
@@ -251,7 +228,7 @@ static void destroy(void *controller)
 
 static int move_queue(void *controller, unsigned int queue, const struct reactor *to)
 {
-	const struct nvme *c = controller;
+	const struct nvme_made *c = controller;
 
 	return c->vfio ? vfio_user_move_queue(c->vfio, queue, to)
 		       : vhost_user_nvme_move_queue(c->vhost, queue, to);
@@ -276,6 +253,18 @@ static const struct schema_section namespace_section = {
 	.noun = "namespace",
 	.size = sizeof(struct nvme_namespace),
 	.keys = namespace_keys,
+};
+
+static const struct schema_key address_keys[] = {
+	{"nsid", &schema_uint32, NS_FIELD(ns.nsid), .required = true, .min = 1,
+	 .max = VNVME_MAX_NAMESPACES, .doc = "The namespace's number in the guest."},
+	{0},
+};
+
+static const struct schema_section address_section = {
+	.noun = "namespace",
+	.size = sizeof(struct nvme_namespace),
+	.keys = address_keys,
 };
 
 static const struct schema_choice transport_choices[] = {
@@ -318,6 +307,9 @@ static const struct schema_key keys[] = {
 	 .allowed_doc = "unique among the serials"},
 	{"model", &schema_ascii, FIELD(nvme.model), .dflt = "shadowbell NVMe Controller", .min = 1,
 	 .max = VNVME_MODEL_LEN, .doc = "What `nvme list` shows."},
+	{"max_namespaces", &schema_uint32, FIELD(nvme.max_namespaces), .min = 1,
+	 .max = VNVME_MAX_NAMESPACES, .dflt_doc = "32, or the highest `nsid` if that is more",
+	 .doc = "The highest `nsid` that there may be while the controller lives."},
 	{"namespaces", &schema_list, FIELD(namespaces), .required = true,
 	 .max = VNVME_MAX_NAMESPACES, .section = &namespace_section,
 	 .count_offset = offsetof(struct nvme_params, nnamespaces), .doc = "The disks."},
@@ -348,4 +340,9 @@ const struct controller_type controller_nvme_type = {
 	.create = create,
 	.destroy = destroy,
 	.move_queue = move_queue,
+	.disk = &namespace_section,
+	.disk_address = &address_section,
+	.add_disk = nvme_add_disk,
+	.remove_disk = nvme_remove_disk,
+	.bdevs = nvme_bdevs,
 };

@@ -144,6 +144,11 @@ static void close_all(void *arg)
 		vfio_user_session_over(vu);
 }
 
+struct vnvme_ctrl *vfio_user_ctrl(const struct vfio_user *vu)
+{
+	return vu->ctrl;
+}
+
 int vfio_user_move_queue(struct vfio_user *vu, unsigned int sqid, const struct reactor *to)
 {
 	return vnvme_move_queue(vu->ctrl, sqid, to);

@@ -21,6 +21,8 @@ struct vfio_user_params {
 int vfio_user_create(const struct vfio_user_params *params, struct vfio_user **out);
 /* Ends the session, if there is one, waiting for its I/O. */
 void vfio_user_destroy(struct vfio_user *vu);
+/* For its namespaces, which come and go. */
+struct vnvme_ctrl *vfio_user_ctrl(const struct vfio_user *vu);
 /* As vnvme_move_queue(). */
 int vfio_user_move_queue(struct vfio_user *vu, unsigned int sqid, const struct reactor *to);
 

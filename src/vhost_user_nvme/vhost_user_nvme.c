@@ -358,6 +358,11 @@ free_vun:
 	return rc;
 }
 
+struct vnvme_ctrl *vhost_user_nvme_ctrl(const struct vhost_user_nvme *vun)
+{
+	return vun->ctrl;
+}
+
 int vhost_user_nvme_move_queue(struct vhost_user_nvme *vun, unsigned int sqid,
 			       const struct reactor *to)
 {

@@ -16,6 +16,8 @@ int vhost_user_nvme_create(const struct vnvme_params *params, const struct socke
 			   struct vhost_user_nvme **out);
 /* Ends the session, if there is one, waiting for its I/O. */
 void vhost_user_nvme_destroy(struct vhost_user_nvme *vun);
+/* For its namespaces, which come and go. */
+struct vnvme_ctrl *vhost_user_nvme_ctrl(const struct vhost_user_nvme *vun);
 /* As vnvme_move_queue(). */
 int vhost_user_nvme_move_queue(struct vhost_user_nvme *vun, unsigned int sqid,
 			       const struct reactor *to);

@@ -221,14 +221,17 @@ static void namespace_numbers(void)
 		const char *list;
 		uint32_t nsids[5];
 		size_t n;
+		uint32_t max; /* what max_namespaces is then */
 	} rows[] = {
-		{"{bdev: r}, {bdev: r}, {bdev: r}", {1, 2, 3}, 3},
-		{"{bdev: r, nsid: 5}, {bdev: r}", {5, 6}, 2},
-		{"{bdev: r}, {bdev: r, nsid: 1}", {2, 1}, 2},
-		{"{bdev: r}, {bdev: r}, {bdev: r, nsid: 2}, {bdev: r}", {1, 3, 2, 4}, 4},
-		{"{bdev: r, nsid: 7}, {bdev: r, nsid: 3}, {bdev: r}", {7, 3, 4}, 3},
-		{"{bdev: r, nsid: 256}, {bdev: r, nsid: 255}", {256, 255}, 2},
-		{"{bdev: r, nsid: 255}, {bdev: r}", {255, 256}, 2},
+		{"", {0}, 0, 32},
+		{"{bdev: r}, {bdev: r}, {bdev: r}", {1, 2, 3}, 3, 32},
+		{"{bdev: r, nsid: 5}, {bdev: r}", {5, 6}, 2, 32},
+		{"{bdev: r}, {bdev: r, nsid: 1}", {2, 1}, 2, 32},
+		{"{bdev: r}, {bdev: r}, {bdev: r, nsid: 2}, {bdev: r}", {1, 3, 2, 4}, 4, 32},
+		{"{bdev: r, nsid: 7}, {bdev: r, nsid: 3}, {bdev: r}", {7, 3, 4}, 3, 32},
+		{"{bdev: r, nsid: 32}, {bdev: r}", {32, 33}, 2, 33},
+		{"{bdev: r, nsid: 256}, {bdev: r, nsid: 255}", {256, 255}, 2, 256},
+		{"{bdev: r, nsid: 255}, {bdev: r}", {255, 256}, 2, 256},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -244,6 +247,7 @@ static void namespace_numbers(void)
 			continue;
 		nvme = NVME_OF(&cfg->controllers[0]);
 		CU_ASSERT_EQUAL(nvme->nnamespaces, rows[i].n);
+		CU_ASSERT_EQUAL(nvme->nvme.max_namespaces, rows[i].max);
 		for (size_t k = 0; k < rows[i].n; k++) {
 			if (nvme->namespaces[k].ns.nsid != rows[i].nsids[k])
 				fail_case(__FILE__, __LINE__, rows[i].list, "another nsid");

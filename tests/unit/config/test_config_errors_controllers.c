@@ -76,6 +76,13 @@ static void controllers(void)
 		{"nsid of all namespaces",
 		 NAMESPACES("{bdev: r, nsid: 4294967295}"),
 		 {"3:55: controller 'c': namespaces[0]: nsid: '4294967295' is out of range"}},
+		{"fewer than the highest nsid",
+		 NVME("namespaces: [{bdev: r, nsid: 3}], max_namespaces: 2"),
+		 {"3:76: controller 'c': max_namespaces: 2 is less than the highest nsid, 3; allowed: "
+		  "3 to 256, or smaller ids"}},
+		{"more than there can be",
+		 NVME("namespaces: [], max_namespaces: 257"),
+		 {"3:58: controller 'c': max_namespaces: '257' is out of range; allowed: 1 to 256"}},
 		{"same nsid",
 		 NAMESPACES("{bdev: r, nsid: 2}, {bdev: r, nsid: 2}"),
 		 {"3:75: controller 'c': namespaces[1]: nsid: 2 is taken by the namespace in line 3; allowed"}},

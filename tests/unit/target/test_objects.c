@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Objects that come and go: bdevs, parts of parts, controllers of each kind, at random, many at a
- * time, while other controllers have guests that check what they read.
+ * Objects that come and go: bdevs, parts of parts, controllers of each kind, disks of controllers,
+ * at random, many at a time, while other controllers have guests that check what they read.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,13 +10,11 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "loop/loop.h"
-#include "target/target.h"
 #include "tests/frontend/fe_load.h"
 #include "tests/frontend/fe_nvme.h"
 #include "tests/frontend/fe_util.h"
 #include "tests/frontend/fe_virtio.h"
-#include "tests/unit/config/load.h"
+#include "tests/unit/target/target_test.h"
 #include "util/log.h"
 #include "util/time.h"
 #include "util/util.h"
@@ -24,7 +22,6 @@
 /* In memory, as /run is: a file of a lock that goes may take a disk tens of milliseconds. */
 static char dir[] = "/dev/shm/shadowbell-objects.XXXXXX";
 static struct config *steady_cfg, *pool_cfg;
-static struct target *target;
 
 /* --- the target --- */
 
@@ -112,43 +109,6 @@ static const struct config_controller *pool_controller(const char *name)
 
 /* --- one at a time --- */
 
-static struct {
-	int rc, ndone;
-	char text[256];
-} last;
-
-static void done(void *arg, int rc, const char *text)
-{
-	last.rc = rc;
-	last.ndone++;
-	snprintf(last.text, sizeof(last.text), "%s", text);
-	loop_quit(target_main_loop(target));
-}
-
-/* For what may end inside the call. */
-static void nothing(void *arg)
-{
-	loop_quit(target_main_loop(target));
-}
-
-static void expect_at(unsigned int line, int rc, const char *text)
-{
-	struct loop_work work = {.fn = nothing};
-
-	while (!last.ndone)
-		loop_run(target_main_loop(target));
-	/* What done() left in the loop. */
-	loop_post(target_main_loop(target), &work);
-	loop_run(target_main_loop(target));
-	if (last.ndone != 1 || last.rc != rc || (text && strcmp(text, last.text) != 0)) {
-		printf("# line %u: %d times %d, \"%s\"\n", line, last.ndone, last.rc, last.text);
-		CU_FAIL("another end");
-	}
-	last.ndone = 0;
-}
-
-#define EXPECT(rc, text) expect_at(__LINE__, rc, text)
-
 static void create_bdev(const char *name)
 {
 	target_create_bdev(target, pool_bdev(name), done, NULL);
@@ -167,30 +127,6 @@ static void create_controller(const char *name)
 static void remove_controller(const char *name)
 {
 	target_remove_controller(target, name, done, NULL);
-}
-
-/* Whose keys are a JSON text. */
-static void disk(void (*fn)(struct target *t, const char *controller,
-			    const struct schema_node *node, target_done_fn done, void *arg),
-		 const char *controller, const char *json, target_done_fn told, void *arg)
-{
-	struct schema_arena arena = {0};
-	struct schema_errors errors = {.path = "test"};
-	struct schema_node *node = schema_tree_from_json(&arena, &errors, json, strlen(json));
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(node);
-	fn(target, controller, node, told, arg);
-	schema_arena_free(&arena);
-}
-
-static void add_disk(const char *controller, const char *json)
-{
-	disk(target_add_disk, controller, json, done, NULL);
-}
-
-static void remove_disk(const char *controller, const char *json)
-{
-	disk(target_remove_disk, controller, json, done, NULL);
 }
 
 /* What is missing or taken, and who uses what, by name. */
@@ -232,19 +168,6 @@ static void refusals(void)
 	EXPECT(0, "");
 	CU_ASSERT_PTR_NULL(bdev_find("p0"));
 	CU_ASSERT_PTR_NULL(bdev_find("r"));
-}
-
-/* Whose disks come and go, and what their keys are. */
-static void disk_refusals(void)
-{
-	if (!begin())
-		return;
-	add_disk("blk-e", "{}");
-	EXPECT(-ENOENT, "there is no controller \"blk-e\"");
-	add_disk("blk", "{\"bdev\": \"half1\"}");
-	EXPECT(-ENOTSUP, NULL);
-	remove_disk("blk", "{}");
-	EXPECT(-ENOTSUP, NULL);
 }
 
 static int slow_rc;
@@ -418,20 +341,34 @@ static void *visitor(void *arg)
 
 /* --- coming and going at random --- */
 
-/* In the pool; by what it stands on. */
+/* In the pool; by what it stands on. A disk is one of a controller, its owner. */
 static struct thing {
 	const char *name;
-	bool controller;
+	enum { BDEV, CONTROLLER, DISK } kind;
 	const char *on[4];
 	enum { ABSENT, STARTING, THERE, ENDING } state;
+	const char *owner, *keys, *address; /* of a disk; the owner may be one that stays */
 } things[] = {
-	{"r", false, {NULL}, ABSENT},	 {"p", false, {"r"}, ABSENT},
-	{"q", false, {"p"}, ABSENT},	 {"z", false, {"q"}, ABSENT},
-	{"d", false, {"z"}, ABSENT},	 {"e", false, {"d"}, ABSENT},
-	{"n", false, {NULL}, ABSENT},	 {"f", false, {NULL}, ABSENT},
-	{"g", false, {"f"}, ABSENT},	 {"blk-e", true, {"e"}, ABSENT},
-	{"blk-f", true, {"g"}, ABSENT},	 {"nvme-q", true, {"q", "n"}, ABSENT},
-	{"vfio-p", true, {"p"}, ABSENT}, {"scsi-z", true, {"z", "g", "p"}, ABSENT},
+	{"r", BDEV, {NULL}, ABSENT, NULL, NULL, NULL},
+	{"p", BDEV, {"r"}, ABSENT, NULL, NULL, NULL},
+	{"q", BDEV, {"p"}, ABSENT, NULL, NULL, NULL},
+	{"z", BDEV, {"q"}, ABSENT, NULL, NULL, NULL},
+	{"d", BDEV, {"z"}, ABSENT, NULL, NULL, NULL},
+	{"e", BDEV, {"d"}, ABSENT, NULL, NULL, NULL},
+	{"n", BDEV, {NULL}, ABSENT, NULL, NULL, NULL},
+	{"f", BDEV, {NULL}, ABSENT, NULL, NULL, NULL},
+	{"g", BDEV, {"f"}, ABSENT, NULL, NULL, NULL},
+	{"blk-e", CONTROLLER, {"e"}, ABSENT, NULL, NULL, NULL},
+	{"blk-f", CONTROLLER, {"g"}, ABSENT, NULL, NULL, NULL},
+	{"nvme-q", CONTROLLER, {"q", "n"}, ABSENT, NULL, NULL, NULL},
+	{"vfio-p", CONTROLLER, {"p"}, ABSENT, NULL, NULL, NULL},
+	{"scsi-z", CONTROLLER, {"z", "g", "p"}, ABSENT, NULL, NULL, NULL},
+	{"ns-q", DISK, {"q"}, ABSENT, "nvme", "{\"nsid\": 2, \"bdev\": \"q0\"}", "{\"nsid\": 2}"},
+	{"ns-n", DISK, {"n"}, ABSENT, "nvme", "{\"nsid\": 3, \"bdev\": \"n\"}", "{\"nsid\": 3}"},
+	{"ns-e", DISK, {"e"}, ABSENT, "nvme", "{\"nsid\": 4, \"bdev\": \"e\"}", "{\"nsid\": 4}"},
+	{"ns-g", DISK, {"g"}, ABSENT, "nvme", "{\"nsid\": 5, \"bdev\": \"g2\"}", "{\"nsid\": 5}"},
+	{"ns-p", DISK, {"p"}, ABSENT, "nvme-q", "{\"nsid\": 9, \"bdev\": \"p2\"}", "{\"nsid\": 9}"},
+	{"ns-r", DISK, {"g"}, ABSENT, "vfio-p", "{\"nsid\": 9, \"bdev\": \"g0\"}", "{\"nsid\": 9}"},
 };
 
 #define SLOTS 6
@@ -455,11 +392,22 @@ static struct thing *find_thing(const char *name)
 	abort();
 }
 
+/* A controller that comes and goes. NULL: one that stays, or it is no disk. */
+static const struct thing *owner_of(const struct thing *t)
+{
+	return t->owner && strcmp(t->owner, "nvme") != 0 ? find_thing(t->owner) : NULL;
+}
+
 /* Whether what it needs is there: 0, -1, or 1 if that is just changing. */
 static int needs_met(const struct thing *t)
 {
+	const struct thing *owner = owner_of(t);
 	int rc = 0;
 
+	if (owner && owner->state == ABSENT)
+		return -1;
+	if (owner && owner->state != THERE)
+		rc = 1;
 	for (size_t i = 0; i < ARRAY_SIZE(t->on) && t->on[i]; i++) {
 		const struct thing *base = find_thing(t->on[i]);
 
@@ -475,6 +423,11 @@ static int needs_met(const struct thing *t)
  * gone, or has failed. */
 static int unused(const struct thing *t)
 {
+	const struct thing *owner = owner_of(t);
+
+	/* Its disks go with a controller. */
+	if (owner && owner->state != THERE)
+		return 1;
 	for (size_t i = 0; i < ARRAY_SIZE(things); i++)
 		for (size_t k = 0; k < ARRAY_SIZE(t->on) && things[i].on[k]; k++)
 			if (!strcmp(things[i].on[k], t->name) && things[i].state != ABSENT)
@@ -483,6 +436,14 @@ static int unused(const struct thing *t)
 }
 
 static void next(void *arg);
+
+/* With a controller its disks are gone. */
+static void lose_disks(const struct thing *owner)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(things); i++)
+		if (things[i].owner && !strcmp(things[i].owner, owner->name))
+			things[i].state = ABSENT;
+}
 
 static void slot_done(void *arg, int rc, const char *text)
 {
@@ -498,6 +459,8 @@ static void slot_done(void *arg, int rc, const char *text)
 		s->thing->state = rc ? THERE : ABSENT;
 	else
 		s->thing->state = rc ? ABSENT : THERE;
+	if (s->thing->state == ABSENT)
+		lose_disks(s->thing);
 	*(rc ? &refused : s->removes ? &removed : &made) += 1;
 	if (!rc && left)
 		left--;
@@ -511,7 +474,9 @@ static void create_thing(struct slot *s)
 
 	s->expected = needs_met(t);
 	t->state = STARTING;
-	if (t->controller)
+	if (t->kind == DISK)
+		disk(target_add_disk, t->owner, t->keys, slot_done, s);
+	else if (t->kind == CONTROLLER)
 		target_create_controller(target, pool_cfg, pool_controller(t->name), slot_done, s);
 	else
 		target_create_bdev(target, pool_bdev(t->name), slot_done, s);
@@ -523,7 +488,9 @@ static void remove_thing(struct slot *s)
 
 	s->expected = unused(t);
 	t->state = ENDING;
-	if (t->controller)
+	if (t->kind == DISK)
+		disk(target_remove_disk, t->owner, t->address, slot_done, s);
+	else if (t->kind == CONTROLLER)
 		target_remove_controller(target, t->name, slot_done, s);
 	else
 		target_remove_bdev(target, t->name, slot_done, s);
@@ -580,7 +547,9 @@ static void remove_all(void)
 
 		if (t->state != THERE)
 			continue;
-		if (t->controller)
+		if (t->kind == DISK)
+			remove_disk(t->owner, t->address);
+		else if (t->kind == CONTROLLER)
 			remove_controller(t->name);
 		else
 			remove_bdev(t->name);
@@ -599,12 +568,23 @@ static bool start_nvme(struct fe_nvme *n, struct fe_qpair *qp, struct fe_load *l
 	return !fe_load_start(load);
 }
 
+/* Of a namespace that comes and goes: what it reads is an error as often as not. */
+static bool start_reader(struct fe_nvme *n, struct fe_qpair *qp, struct fe_load *load,
+			 uint32_t nsid)
+{
+	if (fe_nvme_create_qpair(n, qp, (uint16_t)nsid, 64))
+		return false;
+	*load = (struct fe_load){
+		.qp = qp, .nsid = nsid, .nblocks = 8, .block_size = 512, .depth = 8};
+	return !fe_load_start(load);
+}
+
 static void come_and_go(void)
 {
 	struct guest blk = {0}, visitors[] = {{.socket = "blk-e"}, {.socket = "blk-f"}};
 	static struct fe_nvme nvme;
-	static struct fe_load load;
-	struct fe_qpair qp;
+	static struct fe_load load, readers[3];
+	struct fe_qpair qp, reader_qps[3];
 
 	if (!begin())
 		return;
@@ -613,6 +593,8 @@ static void come_and_go(void)
 	for (size_t i = 0; i < ARRAY_SIZE(visitors); i++)
 		pthread_create(&visitors[i].thread, NULL, visitor, &visitors[i]);
 	CU_ASSERT_FATAL(start_nvme(&nvme, &qp, &load));
+	for (uint32_t i = 0; i < ARRAY_SIZE(readers); i++)
+		CU_ASSERT_FATAL(start_reader(&nvme, &reader_qps[i], &readers[i], i + 2));
 	churn(TIMES);
 	CU_ASSERT_EQUAL(wrong, 0);
 	CU_ASSERT(made + removed >= TIMES);
@@ -620,6 +602,12 @@ static void come_and_go(void)
 		atomic_store(&visitors[i].stop, true);
 		pthread_join(visitors[i].thread, NULL);
 		CU_ASSERT_EQUAL(visitors[i].failed, 0);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(readers); i++) {
+		CU_ASSERT_EQUAL(fe_load_wait(&readers[i], 1), 0);
+		fe_load_stop(&readers[i]);
+		CU_ASSERT(readers[i].failed > 0 && readers[i].failed < readers[i].completed);
+		CU_ASSERT_FALSE(readers[i].stalled);
 	}
 	/* What stays has noticed nothing, and goes on. */
 	CU_ASSERT_EQUAL(fe_load_wait(&load, 100), 0);
@@ -640,16 +628,20 @@ static void come_and_go(void)
 	CU_ASSERT_PTR_NOT_NULL(bdev_find("half1"));
 }
 
-/* With something under way; nothing new begins. */
+/* With something under way; nothing new begins. The disks go with their controllers. */
 static void stop(void)
 {
 	if (!begin())
 		return;
 	create_bdev("n");
 	EXPECT(0, "");
+	add_disk("nvme", "{\"bdev\": \"n\"}");
+	EXPECT(0, "");
+	remove_disk("nvme", "{\"nsid\": 2}");
+	add_disk("nvme", "{\"bdev\": \"n\", \"nsid\": 3}");
 	create_bdev("f");
 	CU_ASSERT(target_stop(target));
-	CU_ASSERT_EQUAL(last.ndone, 1);
+	CU_ASSERT_EQUAL(last.ndone, 3);
 	CU_ASSERT_EQUAL(last.rc, 0);
 	CU_ASSERT_PTR_NULL(bdev_find("n"));
 	CU_ASSERT_PTR_NULL(bdev_find("f"));
@@ -663,7 +655,6 @@ static void stop(void)
 
 static const struct test_case cases[] = {
 	{"refusals", refusals},
-	{"disk_refusals", disk_refusals},
 	{"takes_time", takes_time},
 	{"come_and_go", come_and_go},
 	{"stop", stop},
