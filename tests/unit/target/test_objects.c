@@ -14,6 +14,7 @@
 #include "tests/frontend/fe_nvme.h"
 #include "tests/frontend/fe_util.h"
 #include "tests/frontend/fe_virtio.h"
+#include "tests/unit/target/scsi_guest.h"
 #include "tests/unit/target/target_test.h"
 #include "util/log.h"
 #include "util/time.h"
@@ -49,7 +50,7 @@ static bool make_image(const char *name)
 	return f && !ftruncate(fileno(f), 4 << 20) && !fclose(f);
 }
 
-/* Two disks that stay, and what comes and goes beside them. */
+/* Three disks that stay, and what comes and goes beside them. */
 static bool begin(void)
 {
 	char list[2048];
@@ -58,12 +59,15 @@ static bool begin(void)
 		return true;
 	CU_ASSERT_FATAL(mkdtemp(dir) && make_image("f") && make_image("h"));
 	log_set_level(LOG_LEVEL_ERROR);
-	steady_cfg = load("bdevs:\n"
-			  "  - {name: ram, type: malloc, size: 32MiB}\n"
-			  "  - {name: half, type: split, base: ram, count: 2}\n"
-			  "controllers:\n"
-			  "  - {name: blk, type: blk, bdev: half0, queues: 2}\n"
-			  "  - {name: nvme, type: nvme, namespaces: [{bdev: half1}]}\n");
+	steady_cfg =
+		load("bdevs:\n"
+		     "  - {name: ram, type: malloc, size: 64MiB}\n"
+		     "  - {name: part, type: split, base: ram, count: 4}\n"
+		     "controllers:\n"
+		     "  - {name: blk, type: blk, bdev: part0, queues: 2}\n"
+		     "  - {name: nvme, type: nvme, namespaces: [{bdev: part1}]}\n"
+		     "  - {name: scsi, type: scsi, queues: 2, targets: [{id: 0, luns: [{lun: 0, "
+		     "bdev: part2}]}]}\n");
 	snprintf(
 		list, sizeof(list),
 		"bdevs:\n"
@@ -156,10 +160,10 @@ static void refusals(void)
 	EXPECT(-EEXIST, "there is a controller of that name already");
 	remove_bdev("p");
 	EXPECT(-EBUSY, "bdev \"p\" is in use by the controller \"vfio-p\"");
-	remove_bdev("half");
-	EXPECT(-EBUSY, "bdev \"half\" is in use by the controller \"blk\"");
+	remove_bdev("part");
+	EXPECT(-EBUSY, "bdev \"part\" is in use by the controller \"blk\"");
 	remove_bdev("ram");
-	EXPECT(-EBUSY, "bdev \"ram\" is in use by the bdev \"half\"");
+	EXPECT(-EBUSY, "bdev \"ram\" is in use by the bdev \"part\"");
 	remove_controller("vfio-p");
 	EXPECT(0, "");
 	remove_bdev("p");
@@ -341,6 +345,11 @@ static void *visitor(void *arg)
 
 /* --- coming and going at random --- */
 
+/* The keys of a LUN, and those that say which one it is. */
+#define LUN(target, lun, bdev)                                                                     \
+	"{\"target\": " #target ", \"lun\": " #lun ", \"bdev\": \"" #bdev "\"}",                   \
+		"{\"target\": " #target ", \"lun\": " #lun "}"
+
 /* In the pool; by what it stands on. A disk is one of a controller, its owner. */
 static struct thing {
 	const char *name;
@@ -369,6 +378,12 @@ static struct thing {
 	{"ns-g", DISK, {"g"}, ABSENT, "nvme", "{\"nsid\": 5, \"bdev\": \"g2\"}", "{\"nsid\": 5}"},
 	{"ns-p", DISK, {"p"}, ABSENT, "nvme-q", "{\"nsid\": 9, \"bdev\": \"p2\"}", "{\"nsid\": 9}"},
 	{"ns-r", DISK, {"g"}, ABSENT, "vfio-p", "{\"nsid\": 9, \"bdev\": \"g0\"}", "{\"nsid\": 9}"},
+	{"lun-q", DISK, {"q"}, ABSENT, "scsi", LUN(0, 1, q0)},
+	{"lun-n", DISK, {"n"}, ABSENT, "scsi", LUN(0, 2, n)},
+	{"lun-g", DISK, {"g"}, ABSENT, "scsi", LUN(0, 3, g2)},
+	{"lun-e", DISK, {"e"}, ABSENT, "scsi", LUN(5, 0, e)},
+	{"lun-p", DISK, {"p"}, ABSENT, "scsi-z", LUN(0, 9, p2)},
+	{"lun-r", DISK, {"g"}, ABSENT, "scsi-z", LUN(7, 0, g0)},
 };
 
 #define SLOTS 6
@@ -395,7 +410,9 @@ static struct thing *find_thing(const char *name)
 /* A controller that comes and goes. NULL: one that stays, or it is no disk. */
 static const struct thing *owner_of(const struct thing *t)
 {
-	return t->owner && strcmp(t->owner, "nvme") != 0 ? find_thing(t->owner) : NULL;
+	bool stays = t->owner && (!strcmp(t->owner, "nvme") || !strcmp(t->owner, "scsi"));
+
+	return t->owner && !stays ? find_thing(t->owner) : NULL;
 }
 
 /* Whether what it needs is there: 0, -1, or 1 if that is just changing. */
@@ -584,12 +601,15 @@ static void come_and_go(void)
 	struct guest blk = {0}, visitors[] = {{.socket = "blk-e"}, {.socket = "blk-f"}};
 	static struct fe_nvme nvme;
 	static struct fe_load load, readers[3];
+	static struct scsi_guest scsi;
 	struct fe_qpair qp, reader_qps[3];
 
 	if (!begin())
 		return;
 	seed = 4711;
 	pthread_create(&blk.thread, NULL, blk_guest, &blk);
+	scsi.socket = strdup(socket_of("scsi"));
+	pthread_create(&scsi.thread, NULL, scsi_guest_run, &scsi);
 	for (size_t i = 0; i < ARRAY_SIZE(visitors); i++)
 		pthread_create(&visitors[i].thread, NULL, visitor, &visitors[i]);
 	CU_ASSERT_FATAL(start_nvme(&nvme, &qp, &load));
@@ -618,6 +638,14 @@ static void come_and_go(void)
 	pthread_join(blk.thread, NULL);
 	CU_ASSERT_EQUAL(blk.failed, 0);
 	CU_ASSERT(blk.rounds > 0);
+	atomic_store(&scsi.stop, true);
+	pthread_join(scsi.thread, NULL);
+	free((char *)scsi.socket);
+	CU_ASSERT_EQUAL(scsi.failed, 0);
+	CU_ASSERT(scsi.good > 0 && scsi.refused > 0 && scsi.came > 0 && scsi.went > 0);
+	printf("# SCSI: %u rounds, of what comes and goes %u reads and %u refused, events %u and "
+	       "%u\n",
+	       scsi.rounds, scsi.good, scsi.refused, scsi.came, scsi.went);
 	printf("# made %u, removed %u, refused %u; visits %u and %u; I/Os %u and %llu\n", made,
 	       removed, refused, visitors[0].rounds, visitors[1].rounds, blk.rounds,
 	       (unsigned long long)load.completed);
@@ -625,7 +653,7 @@ static void come_and_go(void)
 	remove_all();
 	for (size_t i = 0; i < pool_cfg->nbdevs; i++)
 		CU_ASSERT_PTR_NULL(bdev_find(pool_cfg->bdevs[i].params->name));
-	CU_ASSERT_PTR_NOT_NULL(bdev_find("half1"));
+	CU_ASSERT_PTR_NOT_NULL(bdev_find("part1"));
 }
 
 /* With something under way; nothing new begins. The disks go with their controllers. */
@@ -639,9 +667,10 @@ static void stop(void)
 	EXPECT(0, "");
 	remove_disk("nvme", "{\"nsid\": 2}");
 	add_disk("nvme", "{\"bdev\": \"n\", \"nsid\": 3}");
+	add_disk("scsi", "{\"target\": 8, \"lun\": 1, \"bdev\": \"n\"}");
 	create_bdev("f");
 	CU_ASSERT(target_stop(target));
-	CU_ASSERT_EQUAL(last.ndone, 3);
+	CU_ASSERT_EQUAL(last.ndone, 4);
 	CU_ASSERT_EQUAL(last.rc, 0);
 	CU_ASSERT_PTR_NULL(bdev_find("n"));
 	CU_ASSERT_PTR_NULL(bdev_find("f"));
