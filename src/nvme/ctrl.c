@@ -170,6 +170,7 @@ static void resume_group(struct vnvme_group *g, struct vnvme_op *op)
 static void resumed(struct vnvme_op *op)
 {
 	vnvme_event_deliver(op->ctrl);
+	vnvme_shutdown_resume(op->ctrl);
 	vnvme_sync_op_done(op);
 }
 
@@ -286,6 +287,7 @@ void vnvme_attach_begin(struct vnvme_ctrl *ctrl, void (*ended)(void *arg), void 
 
 static void shutdown_ended(struct vnvme_op *op)
 {
+	vnvme_shutdown_forget(op->ctrl);
 	vnvme_regs_reset(op->ctrl);
 	vnvme_sync_op_done(op);
 }

@@ -87,6 +87,8 @@ struct vnvme_ctrl {
 	bool shutdown_enabled; /* there were queues to leave alone when it began */
 	struct vnvme_op shutdown_op;
 	bool shutting_down;
+	bool shutdown_flushing; /* shutdown_io is with its bdev */
+	bool shutdown_put_off;	/* a pause has ended its flush; it goes on after the pause */
 	struct vnvme_sq *sqs[VNVME_MAX_QUEUES]; /* by id; the objects are the groups' */
 	struct vnvme_cq *cqs[VNVME_MAX_QUEUES];
 	bool sq_busy[VNVME_MAX_QUEUES]; /* an operation makes or deletes it */

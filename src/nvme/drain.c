@@ -53,7 +53,7 @@ static struct bdev_io *shutdown_io(const struct vnvme_group *g)
 {
 	struct vnvme_ctrl *ctrl = g->ctrl;
 
-	return g == ctrl->home_group && ctrl->shutting_down ? &ctrl->shutdown_io : NULL;
+	return g == ctrl->home_group && ctrl->shutdown_flushing ? &ctrl->shutdown_io : NULL;
 }
 
 /* From place *at on. False: there are no more. */
@@ -79,7 +79,8 @@ static bool cancel(struct drain *d, unsigned int *at)
 {
 	struct vnvme_group *g = group_of(d);
 
-	g->cancelling = true;
+	/* The commands of other queues than the one that is deleted go on. */
+	g->cancelling = !vnvme_group_op(g)->drain_sq;
 	return some_io(g, at, bdev_io_cancel);
 }
 

@@ -182,6 +182,7 @@ static void disabled(struct vnvme_op *op)
 	ctrl->disabling = false;
 	ctrl->enable_again = false;
 	ctrl->resetting = NULL;
+	vnvme_shutdown_forget(ctrl);
 	log_debug("%s: disabled", ctrl->name);
 	if (resetting) {
 		vnvme_regs_reset(ctrl);
@@ -254,6 +255,14 @@ static void leave_rings(struct vnvme_ctrl *ctrl)
 	vnvme_op_run(ctrl, &ctrl->shutdown_op);
 }
 
+/* By a pause, and not by a reset: what was not flushed yet has to be. */
+static bool cut_short(const struct vnvme_ctrl *ctrl)
+{
+	const struct vnvme_group *g = ctrl->home_group;
+
+	return g->cancelling && !ctrl->disabling && g->paused & VNVME_PAUSES;
+}
+
 static void shutdown_flushed(struct bdev_io *io);
 
 static bool flush_next(void *arg)
@@ -261,13 +270,19 @@ static bool flush_next(void *arg)
 	struct vnvme_ctrl *ctrl = arg;
 	const struct vnvme_ns *ns = vnvme_ns_next(ctrl, ctrl->shutdown_nsid);
 
+	if (cut_short(ctrl)) {
+		ctrl->shutdown_put_off = true;
+		ctrl->home_group->outstanding--;
+		reactor_poller_poke(&ctrl->home_group->poller);
+		return false;
+	}
 	if (!ns || ctrl->home_group->cancelling) {
-		ctrl->shutdown_nsid = 0;
 		leave_rings(ctrl);
 		return false;
 	}
 	ctrl->shutdown_nsid = ns->nsid;
 	ctrl->shutdown_io = (struct bdev_io){.op = BDEV_OP_FLUSH, .done = shutdown_flushed};
+	ctrl->shutdown_flushing = true;
 	bdev_submit(ctrl->home_group->slots[ns->nsid].channel, &ctrl->shutdown_io);
 	return true;
 }
@@ -276,11 +291,22 @@ static void shutdown_flushed(struct bdev_io *io)
 {
 	struct vnvme_ctrl *ctrl = container_of(io, struct vnvme_ctrl, shutdown_io);
 
-	/* By a reset, or its bdev was removed. */
+	ctrl->shutdown_flushing = false;
+	reactor_set_payer(&ctrl->home_group->poller.share);
+	/* By a reset or a pause, or its bdev was removed. */
 	if (io->status && io->status != BDEV_STATUS_ABORTED && io->status != BDEV_STATUS_GONE)
 		log_limited(&ctrl->limit, LOG_LEVEL_ERROR, ctrl->name,
 			    "%s: flush of namespace %u at shutdown: %s", ctrl->name,
 			    ctrl->shutdown_nsid, bdev_status_str(io->status));
+	if (io->status && cut_short(ctrl))
+		ctrl->shutdown_nsid--; /* the next one is this one again */
+	steps_run(&ctrl->shutdown_steps, flush_next, ctrl);
+}
+
+static void flush_on(struct vnvme_ctrl *ctrl)
+{
+	ctrl->home_group->outstanding++; /* so that reset and detach wait for it */
+	ctrl->shutdown_steps = (struct steps){0};
 	steps_run(&ctrl->shutdown_steps, flush_next, ctrl);
 }
 
@@ -292,9 +318,23 @@ void vnvme_ctrl_shutdown(struct vnvme_ctrl *ctrl)
 	ctrl->shutting_down = true;
 	ctrl->shutdown_enabled = ctrl->enabled;
 	ctrl->shutdown_nsid = 0;
-	ctrl->home_group->outstanding++; /* so that reset and detach wait for it */
-	ctrl->shutdown_steps = (struct steps){0};
-	steps_run(&ctrl->shutdown_steps, flush_next, ctrl);
+	flush_on(ctrl);
+}
+
+void vnvme_shutdown_resume(struct vnvme_ctrl *ctrl)
+{
+	if (!ctrl->shutdown_put_off || ctrl->home_group->paused & VNVME_PAUSES)
+		return;
+	ctrl->shutdown_put_off = false;
+	flush_on(ctrl);
+}
+
+void vnvme_shutdown_forget(struct vnvme_ctrl *ctrl)
+{
+	if (!ctrl->shutdown_put_off)
+		return;
+	ctrl->shutdown_put_off = false;
+	ctrl->shutting_down = false;
 }
 
 bool vnvme_was_shut_down(const struct vnvme_ctrl *ctrl)

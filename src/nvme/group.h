@@ -33,6 +33,8 @@ enum vnvme_pause {
 	VNVME_PAUSE_FATAL = 4,	   /* CSTS.CFS */
 	VNVME_PAUSE_SHUTDOWN = 8,  /* CSTS.SHST is complete, and the host has not reset yet */
 	VNVME_PAUSE_UNMAPPED = 16, /* a queue is in memory that the transport is yet to give */
+	/* By the front-end, which waits until nothing is in flight. */
+	VNVME_PAUSES = VNVME_PAUSE_MEMORY | VNVME_PAUSE_VM,
 };
 
 struct vnvme_ctrl;

@@ -80,7 +80,7 @@ static bool shutdown_is_on(const struct vnvme_group *g, const struct vnvme_ns *n
 {
 	const struct vnvme_ctrl *ctrl = g->ctrl;
 
-	return g == ctrl->home_group && ctrl->shutting_down && ctrl->shutdown_nsid == ns->nsid;
+	return g == ctrl->home_group && ctrl->shutdown_flushing && ctrl->shutdown_nsid == ns->nsid;
 }
 
 /* The flush of a shutdown is home's. */

@@ -122,6 +122,21 @@ static inline bool held_wait(unsigned int n)
 	return test_until(held_is, &n, 20000);
 }
 
+/* On a reactor: all of its own. */
+static inline void held_release_own(void *arg)
+{
+	unsigned int i;
+
+	for (i = held.nheld; i-- > 0;) {
+		struct bdev_io *io = held.held[i];
+
+		if (io->channel->reactor != reactor_self())
+			continue;
+		held_forget(io);
+		bdev_io_complete(io, BDEV_STATUS_OK);
+	}
+}
+
 static inline void held_release_all(void *arg)
 {
 	while (held.nheld)
