@@ -12,6 +12,7 @@
 struct waiting {
 	struct bdev_io *next, **prevp;
 	uint64_t deadline_ns; /* 0: none */
+	struct reactor_share *payer;
 };
 
 _Static_assert(sizeof(struct waiting) <= sizeof(((struct bdev_io *)0)->backend), "fits");
@@ -100,6 +101,7 @@ static void look_again(void *arg)
 	/* Those that are ended or go on inside may add others at the end, and end others. */
 	for (io = fenced->first; io; io = next) {
 		next = waiting_of(io)->next;
+		reactor_set_payer(waiting_of(io)->payer);
 		if (waiting_of(io)->deadline_ns && now >= waiting_of(io)->deadline_ns) {
 			bdev_fenced_end(io, BDEV_STATUS_TIMEOUT);
 			break;
@@ -134,7 +136,8 @@ bool bdev_fenced_wait(struct bdev_channel *ch, struct bdev_io *io)
 		reactor_timer_start(ch->reactor, &fenced->timer, LOOK_AGAIN_NS);
 	io->state = BDEV_IO_FENCED;
 	*waiting_of(io) = (struct waiting){.prevp = fenced->last,
-					   .deadline_ns = timeout ? time_now_ns() + timeout : 0};
+					   .deadline_ns = timeout ? time_now_ns() + timeout : 0,
+					   .payer = reactor_payer()};
 	*fenced->last = io;
 	fenced->last = &waiting_of(io)->next;
 	return true;

@@ -14,7 +14,13 @@ void reactor_timer_cancel(struct timer *t)
 
 unsigned int reactor_timers_run(struct reactor *r, uint64_t now_ns)
 {
-	return timers_run(&r->timers, now_ns);
+	unsigned int n = 0;
+
+	do {
+		r->payer = &r->common; /* not the one before's */
+		n++;
+	} while (timers_run_next(&r->timers, now_ns));
+	return n - 1;
 }
 
 int reactor_timers_wait_ms(const struct reactor *r, uint64_t now_ns)

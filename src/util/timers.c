@@ -32,18 +32,24 @@ void timers_cancel(struct timer *t)
 	t->next = NULL;
 }
 
+bool timers_run_next(struct timer **list, uint64_t now_ns)
+{
+	struct timer *t = *list;
+
+	if (!t || t->deadline_ns > now_ns)
+		return false;
+	timers_cancel(t);
+	t->fn(t->arg);
+	return true;
+}
+
 unsigned int timers_run(struct timer **list, uint64_t now_ns)
 {
 	unsigned int n = 0;
 
 	/* A timer that starts itself again lands after now_ns, so this ends. */
-	while (*list && (*list)->deadline_ns <= now_ns) {
-		struct timer *t = *list;
-
-		timers_cancel(t);
-		t->fn(t->arg);
+	while (timers_run_next(list, now_ns))
 		n++;
-	}
 	return n;
 }
 

@@ -352,6 +352,51 @@ static void busy_and_asleep(void)
 	free_bench(b);
 }
 
+/* --- who pays --- */
+
+static struct {
+	struct timer timers[2];
+	struct reactor_share *payer[2], somebody;
+	sem_t over;
+} paid;
+
+static void note_payer(void *arg)
+{
+	unsigned int i = (unsigned int)(uintptr_t)arg;
+
+	paid.payer[i] = reactor_payer();
+	/* As who ends a guest's I/O does. */
+	reactor_set_payer(&paid.somebody);
+	if (i)
+		sem_post(&paid.over);
+}
+
+static void start_two(void *arg)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		paid.timers[i] = (struct timer){.fn = note_payer, .arg = (void *)(uintptr_t)i};
+		reactor_timer_start(arg, &paid.timers[i], 0);
+	}
+}
+
+/* A timer is not paid for by the guest whose I/O the one before has ended. */
+static void payer_of_each(void)
+{
+	struct reactor *r = new_reactor(0);
+
+	sem_init(&paid.over, 0, 0);
+	reactor_call(r, start_two, r);
+	test_watch("two timers");
+	sem_wait(&paid.over);
+	test_watch(NULL);
+	CU_ASSERT_PTR_NOT_NULL(paid.payer[1]);
+	CU_ASSERT_PTR_EQUAL(paid.payer[0], paid.payer[1]);
+	reactor_destroy(r);
+	sem_destroy(&paid.over);
+}
+
 static const struct test_case cases[] = {
 	{"not_early", not_early},
 	{"order", order},
@@ -363,6 +408,7 @@ static const struct test_case cases[] = {
 	{"started_in_callback", started_in_callback},
 	{"far_away", far_away},
 	{"busy_and_asleep", busy_and_asleep},
+	{"payer_of_each", payer_of_each},
 };
 
 TEST_MAIN("timer", cases)
