@@ -67,6 +67,7 @@ static slow_path void submit_watched(struct uring *u, struct uring_user *user)
 {
 	uint64_t ns;
 
+	u->newest = NULL; /* it is not timed */
 	uring_block_watch_begin(&u->block);
 	io_uring_submit(&u->ring);
 	ns = uring_block_watch_end(&u->block);
