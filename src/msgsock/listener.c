@@ -10,8 +10,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "msgsock/passed.h"
@@ -200,43 +198,6 @@ void listeners_stop(struct loop *loop)
 
 /* --- making and destroying; main thread --- */
 
-static int bind_and_listen(struct listener *l, const struct socket_params *p)
-{
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int rc;
-
-	l->source.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (l->source.fd < 0)
-		return -errno;
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", p->path);
-	/* Never there with a wider mode than asked for: the file gets the socket's own mode. */
-	if (fchmod(l->source.fd, 0))
-		return -errno;
-	rc = bind(l->source.fd, (struct sockaddr *)&addr, sizeof(addr)) ? -errno : 0;
-	if (!rc)
-		socket_file_bound(&l->file);
-	return rc ? rc : listen(l->source.fd, BACKLOG) ? -errno : 0;
-}
-
-static int make_socket(struct listener *l, const struct socket_params *p)
-{
-	int rc = socket_file_claim(&l->file, p);
-
-	if (rc)
-		return rc;
-	rc = bind_and_listen(l, p);
-	if (rc)
-		log_error("%s: cannot listen on %s: %s", l->name, p->path, fd_strerror(-rc));
-	else
-		rc = socket_file_set_access(p);
-	if (!rc)
-		return 0;
-	if (l->source.fd >= 0)
-		close(l->source.fd);
-	socket_file_release(&l->file);
-	return rc;
-}
-
 static void link_listener(struct listener *l)
 {
 	l->prevp = listeners_end;
@@ -288,8 +249,10 @@ int listener_open(struct listener *l, const struct socket_params *p, const struc
 		return -ENOMEM;
 	l->source.fd = passed_socket_take(p->path);
 	l->passed = l->source.fd >= 0;
-	rc = l->passed ? 0 : make_socket(l, p);
-	if (rc) {
+	if (!l->passed)
+		l->source.fd = socket_file_listen(&l->file, p, BACKLOG);
+	if (l->source.fd < 0) {
+		rc = l->source.fd;
 		fd_closer_destroy(l->closer);
 		return rc;
 	}

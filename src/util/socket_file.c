@@ -253,3 +253,44 @@ int socket_file_claim(struct socket_file *f, const struct socket_params *p)
 		socket_file_release(f);
 	return rc;
 }
+
+static int bind_and_listen(struct socket_file *f, const struct socket_params *p, int fd,
+			   int backlog)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", p->path);
+	/* Never there with a wider mode than asked for: the file gets the socket's own mode. */
+	if (fchmod(fd, 0) || bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		return -errno;
+	socket_file_bound(f);
+	return listen(fd, backlog) ? -errno : 0;
+}
+
+static int make_socket(struct socket_file *f, const struct socket_params *p, int backlog)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int rc = fd < 0 ? -errno : bind_and_listen(f, p, fd, backlog);
+
+	if (rc)
+		log_error("%s: cannot listen on %s: %s", f->name, p->path, fd_strerror(-rc));
+	else
+		rc = socket_file_set_access(p);
+	if (!rc)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+int socket_file_listen(struct socket_file *f, const struct socket_params *p, int backlog)
+{
+	int rc = socket_file_claim(f, p);
+
+	if (rc)
+		return rc;
+	rc = make_socket(f, p, backlog);
+	if (rc < 0)
+		socket_file_release(f);
+	return rc;
+}

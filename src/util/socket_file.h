@@ -46,6 +46,11 @@ struct socket_file {
  * process serves is an error. Returns 0, or -errno having logged the reason.
  */
 int socket_file_claim(struct socket_file *f, const struct socket_params *p);
+/*
+ * Claims the path and makes a non-blocking socket that listens there, with its owner and mode.
+ * Returns the descriptor, or -errno having logged the reason.
+ */
+int socket_file_listen(struct socket_file *f, const struct socket_params *p, int backlog);
 /* Gives the socket its owner and mode. Returns 0, or -errno having logged the reason. */
 int socket_file_set_access(const struct socket_params *p);
 /* The socket has been bound to the path: the file that is there now is ours. */
