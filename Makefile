@@ -5,7 +5,7 @@
 # make check        everything, guests included (tools/check)
 # make asan | tsan  instrumented builds in build-asan/, build-tsan/, and their tests
 # make lint         clang-format, clang-tidy, cppcheck, shell and man page checks
-# make docs         renews the tables of keys in docs/configuration.md and shadowbell.yaml(5)
+# make docs         renews the tables of keys in docs/configuration.md, control.md and shadowbell.yaml(5)
 # make format       rewrites the sources with clang-format
 # make install      DESTDIR and PREFIX are honoured
 #
@@ -75,7 +75,7 @@ HOSTILE_OBJS := $(filter-out $(HOSTILE_BINS:$(BUILD)/%=$(BUILD)/tests/hostile/%.
 # Writes the tables of keys into the documentation, from those that the daemon reads by.
 DOCS_SRCS := $(sort $(wildcard tools/config-docs/*.c))
 DOCS_OBJS := $(DOCS_SRCS:%.c=$(BUILD)/%.o)
-DOCS_PAGES := docs/configuration.md docs/man/shadowbell.yaml.5
+DOCS_PAGES := docs/configuration.md docs/control.md docs/man/shadowbell.yaml.5
 
 .PHONY: all docs hostile tests test check asan asan-build tsan tsan-build lint format install uninstall clean \
 	print-flags FORCE

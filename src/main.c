@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "loop/loop.h"
 #include "loop/signals.h"
+#include "rpc/rpc.h"
 #include "target/target.h"
 #include "util/cpu_use.h"
 #include "util/fd.h"
@@ -168,7 +169,7 @@ struct service {
 	struct loop *loop;
 	struct loop_signals signals;
 	struct timer balance;
-	int ended_by; /* a signal */
+	const char *ended_by;
 };
 
 static void got_signal(void *arg, int sig)
@@ -181,7 +182,7 @@ static void got_signal(void *arg, int sig)
 		log_warn("SIGHUP: reload is not supported yet: restart the daemon for a changed "
 			 "configuration to take effect");
 	} else {
-		s->ended_by = sig;
+		s->ended_by = strsignal(sig);
 		loop_quit(s->loop);
 	}
 }
@@ -194,8 +195,25 @@ static void balance(void *arg)
 	loop_timer_start(s->loop, &s->balance, BALANCE_NS);
 }
 
-/* The signal that ends the daemon. */
-static int wait_for_end(struct target *target, const sigset_t *set)
+static void shut_down(void *arg)
+{
+	struct service *s = arg;
+
+	s->ended_by = "target.shutdown";
+	loop_quit(s->loop);
+}
+
+static void run_loop(struct service *s)
+{
+	if (target_balances(s->target))
+		loop_timer_start(s->loop, &s->balance, BALANCE_NS);
+	log_info("ready");
+	loop_run(s->loop);
+	loop_timer_cancel(&s->balance);
+}
+
+/* Until something ends the daemon. -errno, having logged the reason: it never was ready. */
+static int wait_for_end(const struct config *cfg, struct target *target, const sigset_t *set)
 {
 	struct loop *loop = target_main_loop(target);
 	struct service s = {
@@ -204,18 +222,21 @@ static int wait_for_end(struct target *target, const sigset_t *set)
 		.signals = {.loop = loop, .got = got_signal, .arg = &s},
 		.balance = {.fn = balance, .arg = &s},
 	};
+	struct rpc *rpc;
 	int rc = loop_signals_watch(&s.signals, set);
 
 	if (rc) {
 		log_error("signals cannot be waited for: %s", fd_strerror(-rc));
-		return SIGTERM;
+		return rc;
 	}
-	if (target_balances(target))
-		loop_timer_start(loop, &s.balance, BALANCE_NS);
-	loop_run(loop);
-	loop_timer_cancel(&s.balance);
+	rc = rpc_start(&(struct rpc_params){target, cfg, shut_down, &s}, &rpc);
+	if (!rc) {
+		run_loop(&s);
+		log_info("%s: stopping, within %d s", s.ended_by, TARGET_STOP_SECONDS);
+	}
+	rpc_stop(rpc);
 	loop_signals_end(&s.signals);
-	return s.ended_by;
+	return rc;
 }
 
 /* -ECANCELED: a signal came meanwhile; else the reason has been logged. */
@@ -231,24 +252,14 @@ static int start(const struct config *cfg, struct target_start_watch *watch, str
 	return rc;
 }
 
-static struct target_deadline *serve(struct target *target, const sigset_t *set)
-{
-	int sig;
-
-	log_info("ready");
-	sig = wait_for_end(target, set);
-	log_info("%s: stopping, within %d s", strsignal(sig), TARGET_STOP_SECONDS);
-	return target_deadline_begin();
-}
-
 static int run(const struct config *cfg, struct target_start_watch *watch, bool verbose)
 {
 	const struct config_log *log = &cfg->target.log;
 	struct target_deadline *deadline;
 	struct target *target = NULL;
+	int rc, status = EXIT_SUCCESS;
 	bool in_order;
 	sigset_t set;
-	int rc;
 
 	block_signals(&set);
 	/* What is made has the mode that is said where it is made, and never a wider one before. */
@@ -269,8 +280,11 @@ static int run(const struct config *cfg, struct target_start_watch *watch, bool 
 		log_stop();
 		return EXIT_FAILURE;
 	}
-	if (!rc)
-		deadline = serve(target, &set);
+	if (!rc) {
+		if (wait_for_end(cfg, target, &set))
+			status = EXIT_FAILURE;
+		deadline = target_deadline_begin();
+	}
 	/* A second one ends the process at once: the default action. The others stay unheard. */
 	sigdelset(&set, SIGUSR1);
 	sigdelset(&set, SIGHUP);
@@ -282,8 +296,8 @@ static int run(const struct config *cfg, struct target_start_watch *watch, bool 
 	log_info("stopped");
 	log_stop();
 	if (!in_order)
-		_exit(EXIT_SUCCESS);
-	return EXIT_SUCCESS;
+		_exit(status);
+	return status;
 }
 
 int main(int argc, char **argv)

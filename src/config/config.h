@@ -27,9 +27,10 @@
 
 /* Limits of the file; each is named in the error message of the value that breaks it. */
 #define CONFIG_SOCKET_PATH_MAX	  (SOCKET_PATH_MAX - 1) /* bytes, without the final NUL */
-#define CONFIG_REACTORS_MAX	  REACTOR_MAX		/* CPUs in a list */
-#define CONFIG_BDEVS_MAX	  4096			/* with the parts of splits */
-#define CONFIG_LEVELS_MAX	  BDEV_LEVELS_MAX	/* bdevs that stand on one another */
+#define CONFIG_CONTROL_SOCKET	  "control.sock"  /* in the socket_dir, if not said otherwise */
+#define CONFIG_REACTORS_MAX	  REACTOR_MAX	  /* CPUs in a list */
+#define CONFIG_BDEVS_MAX	  4096		  /* with the parts of splits */
+#define CONFIG_LEVELS_MAX	  BDEV_LEVELS_MAX /* bdevs that stand on one another */
 #define CONFIG_CONTROLLERS_MAX	  4096
 #define CONFIG_POLL_IDLE_US_MAX	  1000000
 #define CONFIG_LOG_LINES_MAX	  1000000
@@ -70,6 +71,14 @@ struct config_log {
 	uint32_t object_burst, object_rate;
 };
 
+/* The control socket. */
+struct config_control {
+	struct schema_pos pos; /* line 0 if the file has no "control" */
+	bool enabled;
+	const char *path; /* fits sun_path; NULL: not enabled */
+	struct config_socket socket;
+};
+
 /* What a front-end may take of the control thread and the address space. */
 struct config_limits {
 	struct schema_pos pos; /* line 0 if the file has no "limits" */
@@ -88,6 +97,7 @@ struct config_target {
 	bool balance; /* queues may change their reactor */
 	struct config_log log;
 	struct config_limits limits;
+	struct config_control control;
 };
 
 struct config_bdev {
@@ -162,8 +172,8 @@ void config_free(struct config *cfg);
 
 /*
  * Replaces the directory of the sockets (a command line option overrides the file), in all
- * controllers too. May be relative. Returns 0, or -EINVAL with *errors as above and cfg unchanged,
- * or -ENOMEM.
+ * controllers too, and of a control socket whose path is not given. May be relative. Returns 0, or
+ * -EINVAL with *errors as above and cfg unchanged, or -ENOMEM.
  */
 int config_set_socket_dir(struct config *cfg, const char *dir, char **errors);
 

@@ -82,7 +82,7 @@ void config_validate_bdevs(struct config *cfg, struct schema_errors *errors);
 struct object_check config_check_of(const struct config *cfg, struct schema_errors *errors,
 				    const struct config_bdev *bdev);
 
-/* Sets the paths of all sockets; they must fit. */
+/* sockets.c: sets the paths of all sockets; they must fit. */
 void config_validate_sockets(struct config *cfg, struct schema_errors *errors);
 
 /* names.c: names of one kind of object, sorted. */

@@ -72,6 +72,36 @@ static const struct schema_section limits_section = {
 	.keys = limits_keys,
 };
 
+static const struct schema_key control_keys[] = {
+	{"enabled", &schema_bool, FIELD(config_control, enabled), .dflt = "true",
+	 .doc = "Whether there is one."},
+	{"path", &schema_path, FIELD(config_control, path), .max = CONFIG_SOCKET_PATH_MAX,
+	 .dflt_doc = "`" CONFIG_CONTROL_SOCKET "` in `socket_dir`", .doc = "Where it is.",
+	 .allowed_doc = "up to 107 bytes, in a directory that exists, not a controller's"},
+	{"mode", &schema_mode, FIELD(config_control, socket.mode), .dflt = "0600",
+	 .doc = "Its permissions; who may write to it may change everything."},
+	{"owner", &schema_user, FIELD(config_control, socket.owner), .dflt_doc = "the process's",
+	 .doc = "Who it belongs to."},
+	{"group", &schema_group, FIELD(config_control, socket.group), .dflt_doc = "the process's",
+	 .doc = "Which group it belongs to."},
+	{0},
+};
+
+static void init_control(const void *root, void *object)
+{
+	struct config_control *control = object;
+
+	control->socket.owner = SCHEMA_ID_NONE;
+	control->socket.group = SCHEMA_ID_NONE;
+}
+
+static const struct schema_section control_section = {
+	.noun = "control",
+	.size = sizeof(struct config_control),
+	.keys = control_keys,
+	.init = init_control,
+};
+
 static const struct schema_key target_keys[] = {
 	{"socket_dir", &schema_path, FIELD(config_target, socket_dir), .dflt = "/run/shadowbell",
 	 .max = CONFIG_SOCKET_PATH_MAX, .doc = "The directory of the controllers' sockets.",
@@ -101,6 +131,9 @@ static const struct schema_key target_keys[] = {
 	{"limits", &schema_mapping, FIELD(config_target, limits), .dflt = "",
 	 .section = &limits_section,
 	 .doc = "What the front-end of a controller may take of what all share."},
+	{"control", &schema_mapping, FIELD(config_target, control), .dflt = "",
+	 .section = &control_section,
+	 .doc = "The socket by which the daemon is asked, and told, what to do (docs/control.md)."},
 	{0},
 };
 

@@ -97,42 +97,6 @@ static void check_controller_cpus(const struct config *cfg, struct schema_errors
 			  config_cpus_format(&allowed, target));
 }
 
-static void set_socket_path(struct config *cfg, struct schema_errors *errors,
-			    struct config_controller *ctrl)
-{
-	const char *dir = cfg->target.socket_dir;
-	size_t dir_len = strlen(dir);
-	const char *slash = dir_len && dir[dir_len - 1] == '/' ? "" : "/";
-	const struct controller_type *type = ctrl->type ? controller_type_of(ctrl->type) : NULL;
-	bool folder = type && type->has_folder && type->has_folder(ctrl->params);
-	const char *last = folder ? "/cntrl" : "";
-	size_t len = dir_len + strlen(slash) + strlen(ctrl->params->name) + strlen(last);
-
-	if (len > CONFIG_SOCKET_PATH_MAX)
-		schema_errors_add(
-			errors, config_locate(cfg, &ctrl->params->name, ctrl->pos),
-			"controller %s: the path of its socket in socket_dir %s is %zu bytes "
-			"long; allowed: up to %d, with a shorter socket_dir or name",
-			SCHEMA_QUOTE(ctrl->params->name), SCHEMA_QUOTE(dir), len,
-			CONFIG_SOCKET_PATH_MAX);
-	else
-		ctrl->socket_path = schema_arena_printf(&cfg->priv->arena, "%s%s%s%s", dir, slash,
-							ctrl->params->name, last);
-	if (folder)
-		ctrl->socket_folder = schema_arena_printf(&cfg->priv->arena, "%s%s%s", dir, slash,
-							  ctrl->params->name);
-}
-
-void config_validate_sockets(struct config *cfg, struct schema_errors *errors)
-{
-	struct config_controller *ctrls = (struct config_controller *)cfg->controllers;
-
-	for (size_t i = 0; i < cfg->ncontrollers; i++) {
-		if (ctrls[i].params->name)
-			set_socket_path(cfg, errors, &ctrls[i]);
-	}
-}
-
 struct refs {
 	struct config *cfg;
 	struct schema_errors *errors;

@@ -57,6 +57,11 @@ static int compare_errors(const void *a, const void *b)
 	return x->order < y->order ? -1 : 1;
 }
 
+void schema_errors_sort(struct schema_errors *errors)
+{
+	qsort(errors->list, errors->kept, sizeof(errors->list[0]), compare_errors);
+}
+
 static void print_error(FILE *out, const char *path, const struct schema_error *error)
 {
 	if (error->pos.pointer && error->pos.pointer[0])
@@ -80,7 +85,7 @@ char *schema_errors_text(struct schema_errors *errors)
 	out = open_memstream(&text, &len);
 	if (!out)
 		return NULL;
-	qsort(errors->list, errors->kept, sizeof(errors->list[0]), compare_errors);
+	schema_errors_sort(errors);
 	for (unsigned int i = 0; i < errors->kept; i++)
 		print_error(out, errors->path, &errors->list[i]);
 	if (errors->total > errors->kept)

@@ -38,6 +38,9 @@ void schema_errors_skip(struct schema_errors *errors);
 /* True if a further error's text would not be kept: no need to work it out. */
 bool schema_errors_full(const struct schema_errors *errors);
 
+/* In the order of the file, or of the members. */
+void schema_errors_sort(struct schema_errors *errors);
+
 /* One line per error in the order of the file; the caller frees it. NULL if memory ran out. */
 char *schema_errors_text(struct schema_errors *errors);
 

@@ -144,10 +144,18 @@ static struct schema_node *read_value(struct reader *r, const json_t *value, con
 	return fill(r, (json_t *)(uintptr_t)value, node, depth + 1) ? node : NULL;
 }
 
+struct schema_node *schema_tree_from_json_value(struct schema_arena *arena,
+						struct schema_errors *errors,
+						const struct json_t *value, const char *pointer)
+{
+	struct reader r = {.arena = arena, .errors = errors};
+
+	return read_value(&r, value, pointer, 0);
+}
+
 struct schema_node *schema_tree_from_json(struct schema_arena *arena, struct schema_errors *errors,
 					  const char *text, size_t len)
 {
-	struct reader r = {.arena = arena, .errors = errors};
 	struct schema_node *root;
 	json_error_t error;
 	json_t *value;
@@ -165,7 +173,7 @@ struct schema_node *schema_tree_from_json(struct schema_arena *arena, struct sch
 					  "not valid JSON: %s", error.text);
 		return NULL;
 	}
-	root = read_value(&r, value, "", 0);
+	root = schema_tree_from_json_value(arena, errors, value, "");
 	json_decref(value);
 	return root;
 }

@@ -53,6 +53,12 @@ struct schema_node *schema_tree_from_yaml(struct schema_arena *arena, struct sch
 struct schema_node *schema_tree_from_json(struct schema_arena *arena, struct schema_errors *errors,
 					  const char *text, size_t len);
 
+/* Likewise of what jansson has read; `pointer`, which outlives the tree, is the value's own. */
+struct json_t;
+struct schema_node *schema_tree_from_json_value(struct schema_arena *arena,
+						struct schema_errors *errors,
+						const struct json_t *value, const char *pointer);
+
 /* Empty; a scalar has no text yet. NULL: no memory. */
 struct schema_node *schema_node_new(struct schema_arena *arena, enum schema_node_kind kind);
 /* A scalar with a copy of the text. NULL: no memory. */

@@ -214,7 +214,7 @@ static void report_unknown_key(struct schema_reader *r, struct object_keys *keys
 	if (nearest.best)
 		keys->assumed[find_key(keys, nearest.best)] = true;
 	schema_reader_error(r, NULL, key, "unknown key %s%s; allowed: %s", SCHEMA_QUOTE(key->text),
-			    schema_nearest_hint(&nearest, &hint), words.text);
+			    schema_nearest_hint(&nearest, &hint), words.len ? words.text : "none");
 }
 
 static void unknown_key(struct schema_reader *r, const struct schema_section *section,

@@ -116,6 +116,9 @@ void host_limits_get(const char *root, struct host_limits *out)
  * in-flight region, what librte_vhost has of its own for a session. */
 #define FILES_CONTROLLER 2
 #define FILES_SESSION	 6
+/* Of the control socket, listening and its lock, and of its clients. */
+#define FILES_CONTROL	      2
+#define FILES_CONTROL_CLIENTS 64
 /* QEMU has up to 8 regions of guest memory with most machines. */
 #define REGIONS_USUAL	    8
 #define MAPPINGS_PROCESS    1000
@@ -152,7 +155,11 @@ void host_needs_get(const struct config *cfg, struct host_needs *out)
 		.tasks = TASKS_PROCESS + TASKS_REACTOR * cfg->target.cpus.n,
 	};
 	out->files_idle += FILES_CONTROLLER * cfg->ncontrollers;
+	if (cfg->target.control.enabled)
+		out->files_idle += FILES_CONTROL;
 	out->files_all = out->files_idle + FILES_SESSION * cfg->ncontrollers;
+	if (cfg->target.control.enabled)
+		out->files_all += FILES_CONTROL_CLIENTS;
 	for (i = 0; i < cfg->nbdevs; i++)
 		add_needs(cfg->bdevs[i].type, cfg->bdevs[i].params, UINT64_MAX, out);
 	for (i = 0; i < cfg->ncontrollers; i++)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,16 +16,21 @@
 #include "util/log_ring.h"
 #include "util/log_thread.h"
 
-static enum log_level max_level = LOG_LEVEL_INFO;
+static atomic_int max_level = LOG_LEVEL_INFO;
 
 void log_set_level(enum log_level level)
 {
-	max_level = level;
+	atomic_store_explicit(&max_level, (int)level, memory_order_relaxed);
+}
+
+enum log_level log_get_level(void)
+{
+	return (enum log_level)atomic_load_explicit(&max_level, memory_order_relaxed);
 }
 
 bool log_enabled(enum log_level level)
 {
-	return level <= max_level;
+	return level <= log_get_level();
 }
 
 /*

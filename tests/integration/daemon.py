@@ -23,12 +23,8 @@ sys.dont_write_bytecode = True
 # pylint: disable=wrong-import-position
 import case_runner  # noqa: E402
 from case_runner import Failure, Skip, check, equal  # noqa: E402
+from daemon_case import BUILD, DAEMON, ROOT, WAIT, DaemonCase, await_, stop  # noqa: E402
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-BUILD = pathlib.Path(os.environ.get("SHADOWBELL_BUILD", ROOT / "build"))
-DAEMON = pathlib.Path(os.environ.get("SHADOWBELL", BUILD / "shadowbell")).resolve()
-WAIT = 60  # seconds, for what takes a moment; a sanitizer makes it slow
-await_ = functools.partial(case_runner.await_, seconds=WAIT)
 NOBODY = 65534
 
 GET_FEATURES, SET_OWNER, SET_VRING_KICK, GET_QUEUE_NUM, GET_INFO = 1, 3, 12, 17, 0x4e00
@@ -43,61 +39,8 @@ controllers:
 """
 
 
-def stop(process):
-    if process.poll() is None:
-        process.kill()
-    process.wait()
-
-
-class Case(case_runner.Case):
-    """A folder of its own, and daemons that are ended with it."""
-
-    def __init__(self, folder):
-        super().__init__(folder)
-        self.sockets = folder / "run"
-        self.logs = 0
-
-    def config(self, name="a.yaml", sockets=None, target="", controller=""):
-        path = self.folder / name
-        path.write_text(CONFIG.format(sockets=sockets or self.sockets, target=target,
-                                      controller=controller))
-        path.chmod(0o644)
-        return str(path)
-
-    def run(self, *args, **kwargs):
-        """To its end: (status, stdout, stderr)."""
-        done = subprocess.run([str(DAEMON), *args], stdin=subprocess.DEVNULL, text=True,
-                              capture_output=True, timeout=WAIT, check=False, **kwargs)
-        return done.returncode, done.stdout, done.stderr
-
-    def start(self, *args, ready=True, program=DAEMON, **kwargs):
-        self.logs += 1
-        path = self.folder / f"log{self.logs}"
-        with open(path, "wb") as log:
-            # pylint: disable-next=consider-using-with
-            process = subprocess.Popen([str(program), *args], stdin=subprocess.DEVNULL, stdout=log,
-                                       stderr=log, **kwargs)
-        self.stack.callback(stop, process)
-        process.log = path
-        if ready:
-            await_(lambda: process.poll() is not None or " ready" in path.read_text(), "ready")
-            check(process.poll() is None, f"the daemon ended: {path.read_text()}")
-        return process
-
-    def end(self, process, number=signal.SIGTERM):
-        process.send_signal(number)
-        try:
-            return process.wait(WAIT)
-        except subprocess.TimeoutExpired:
-            raise Failure(f"it did not end within {WAIT} s: {process.log.read_text()}") from None
-
-    def refused(self, config, *words, status=1):
-        """A daemon that can't start with this: its status, and what it says."""
-        got, _, said = self.run("-c", config)
-        equal(got, status, f"the status ({said.strip()})")
-        for word in words:
-            check(str(word) in said, f"'{word}' is not in the message: {said.strip()}")
-        return said
+class Case(DaemonCase):
+    template = CONFIG
 
 
 class Session:
@@ -523,18 +466,20 @@ def socket_dir(case):
 
 
 def path_too_long(case):
+    off = ", control: {enabled: false}"  # whose path would be longer
     room = 107 - len("/nvme0")
     base = str(case.folder) + "/"
     check(len(base) < room, "the temporary directory's name is too long for this test")
     fits = base + "x" * (room - len(base))
-    daemon = case.start("-c", case.config(sockets=fits))
+    daemon = case.start("-c", case.config(sockets=fits, target=off))
     Session(f"{fits}/nvme0").hello().works()
     equal(case.end(daemon), 0, "the status")
-    for args in (["-c", case.config("long.yaml", sockets=fits + "x")],
-                 ["-c", case.config(), "--socket-dir", fits + "x"]):
+    for args in (["-c", case.config("long.yaml", sockets=fits + "x", target=off)],
+                 ["-c", case.config(target=off), "--socket-dir", fits + "x"]):
         status, _, said = case.run(*args)
         equal(status, 2, "the status")
         check("107" in said and "108" in said, f"no limit in the message: {said.strip()}")
+    case.refused(case.config(sockets=fits), "target: control:", "107", "enabled: false", status=2)
     check(not os.path.exists(fits + "x"), "its directory was made")
 
 

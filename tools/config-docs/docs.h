@@ -2,7 +2,7 @@
 #ifndef CONFIG_DOCS_DOCS_H
 #define CONFIG_DOCS_DOCS_H
 
-/* The keys of a configuration as tables for people. */
+/* The keys of a configuration, and the methods of the control socket, as tables for people. */
 
 #include "schema/schema.h"
 
@@ -18,5 +18,7 @@ char *docs_allowed(const struct docs_table *table, const struct schema_key *key)
 /* markdown.c and mdoc.c: the table's text. */
 void docs_markdown(const struct docs_table *table, FILE *out);
 void docs_mdoc(const struct docs_table *table, FILE *out);
+/* methods.c: false: there is none of that name. */
+bool docs_method(const char *name, FILE *out);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Writes the tables of keys into docs/configuration.md and shadowbell.yaml(5), from the tables that
- * the daemon reads by. A page marks where a table goes:
+ * Writes the tables of keys into docs/configuration.md, shadowbell.yaml(5) and docs/control.md,
+ *from the tables that the daemon reads by. A page marks where a table goes:
  *
  *	<!-- keys: bdevs/null -->		.\" keys: bdevs/null
  *	...					...
@@ -16,6 +16,8 @@
 
 #define BEGIN "keys: "
 #define END   "end of keys"
+/* In docs/control.md: a method's description, parameters and answer. */
+#define METHOD "method/"
 
 char *docs_allowed(const struct docs_table *table, const struct schema_key *key)
 {
@@ -115,6 +117,8 @@ static void write_table(const char *page, const char *path, FILE *out)
 	const char *dot = strrchr(page, '.');
 	struct docs_table table;
 
+	if (strncmp(path, METHOD, strlen(METHOD)) == 0 && docs_method(path + strlen(METHOD), out))
+		return;
 	if (!find_table(path, &table)) {
 		fprintf(stderr, "%s: there is no table \"%s\"\n", page, path);
 		exit(1);

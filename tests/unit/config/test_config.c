@@ -563,7 +563,9 @@ static void transports(void)
 
 static void socket_dir_override(void)
 {
-	struct config *cfg = load_good("override", RAM CTRL);
+	/* The path of a control socket would be longer. */
+	struct config *cfg =
+		load_good("override", "target: {control: {enabled: false}}\n" RAM CTRL);
 	char dir[128];
 	char *errors;
 
@@ -589,6 +591,38 @@ static void socket_dir_override(void)
 	CU_ASSERT_EQUAL(config_set_socket_dir(cfg, "", &errors), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(errors);
 	free(errors);
+	config_free(cfg);
+}
+
+static void control_socket(void)
+{
+	struct config *cfg = load_good("control", RAM CTRL);
+	const struct config_control *c;
+	char *errors;
+
+	if (!cfg)
+		return;
+	c = &cfg->target.control;
+	CU_ASSERT(c->enabled);
+	CU_ASSERT_STRING_EQUAL(c->path, "/run/shadowbell/control.sock");
+	CU_ASSERT_EQUAL(c->socket.mode, 0600);
+	CU_ASSERT_EQUAL(c->socket.owner, SCHEMA_ID_NONE);
+	CU_ASSERT_EQUAL(config_set_socket_dir(cfg, "run", &errors), 0);
+	CU_ASSERT_STRING_EQUAL(c->path, "run/control.sock");
+	config_free(cfg);
+	/* One that is given stays where it is. */
+	cfg = load_good("control",
+			"target: {control: {path: /x, mode: 0660, group: 7}}\n" RAM CTRL);
+	if (!cfg)
+		return;
+	c = &cfg->target.control;
+	CU_ASSERT_EQUAL(config_set_socket_dir(cfg, "run", &errors), 0);
+	CU_ASSERT_STRING_EQUAL(c->path, "/x");
+	CU_ASSERT_EQUAL(c->socket.mode, 0660);
+	CU_ASSERT_EQUAL(c->socket.group, 7);
+	config_free(cfg);
+	cfg = load_good("control", "target: {control: {path: /x, enabled: false}}\n" RAM CTRL);
+	CU_ASSERT_PTR_NULL(cfg ? cfg->target.control.path : "");
 	config_free(cfg);
 }
 
@@ -788,6 +822,7 @@ static const struct test_case cases[] = {
 	{"all_luns", all_luns},
 	{"places", places},
 	{"socket_dir_override", socket_dir_override},
+	{"control_socket", control_socket},
 	{"files_on_disk", files_on_disk},
 	{"backing_files", backing_files},
 	{"same_backing_file", same_backing_file},

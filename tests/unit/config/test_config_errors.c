@@ -237,6 +237,13 @@ static void target(void)
 		{"unknown key",
 		 TARGET("socket_mod: 0600"),
 		 {"3:10: target: unknown key 'socket_mod' (did you mean 'socket_mode'?); allowed: socket_dir"}},
+		{"control socket's path relative",
+		 TARGET("control: {path: x}"),
+		 {"3:26: target: control: path: 'x' is not absolute"}},
+		{"control socket's path too long",
+		 TARGET("socket_dir: /2345678901234567890123456789012345678901234567890123456789012345678"
+			"901234567890123456789012345"),
+		 {"3:22: target: control: the path of the control socket, control.sock in socket_dir "}},
 		{"twice",
 		 TARGET("poll: busy, poll: busy"),
 		 {"3:22: target: key 'poll' is there twice, first in line 3"}},

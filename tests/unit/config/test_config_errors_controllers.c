@@ -121,8 +121,15 @@ static void controllers(void)
 		{"long socket path",
 		 "target: {socket_dir: "
 		 "/23456789012345678901234567890123456789012345678901234567890123456789012345678901234567890"
-		 "123456}\n" RAM "controllers: [{name: a2345678901, type: nvme, namespaces: []}]\n",
+		 "123456, control: {enabled: false}}\n" RAM
+		 "controllers: [{name: a2345678901, type: nvme, namespaces: []}]\n",
 		 {"3:22: controller 'a2345678901': the path of its socket in socket_dir '/2345678901234"}},
+		{"the control socket's name",
+		 RAM "controllers: [{name: control.sock, type: nvme, namespaces: []}]\n",
+		 {"2:22: controller 'control.sock': its socket would be the control socket"}},
+		{"the control socket's path",
+		 "target: {control: {path: /run/shadowbell/c}}\n" RAM EMPTY,
+		 {"3:22: controller 'c': its socket would be the control socket, '/run/shadowbell/c'"}},
 		{"foreign CPU",
 		 "target: {cpus: [0]}\n" RAM
 		 "controllers: [{name: c, type: nvme, namespaces: [], cpus: [0, 1]}]\n",

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Methods about the daemon as a whole. */
+#include <unistd.h>
+
+#include "rpc/methods.h"
+#include "util/time.h"
+
+/* --- target.info --- */
+
+static void info(struct rpc_call *call)
+{
+	const struct rpc *rpc = call->rpc;
+	const struct config *cfg = rpc->params.cfg;
+
+	rpc_answer(call, json_pack("{s:s, s:i, s:I, s:s, s:s}", "version", SB_VERSION, "pid",
+				   (int)getpid(), "uptime_ms",
+				   (json_int_t)((time_now_ns() - rpc->started_ns) / NS_PER_MS),
+				   "config", cfg->path, "socket_dir", cfg->target.socket_dir));
+}
+
+static const struct rpc_member info_result[] = {
+	MEMBER("version", "text", "The daemon's version."),
+	MEMBER("pid", "number", "Its process."),
+	MEMBER("uptime_ms", "number", "Milliseconds since it was ready."),
+	MEMBER("config", "text", "The file that it was started with."),
+	MEMBER("socket_dir", "text", "The directory of the controllers' sockets."),
+	{0},
+};
+
+const struct rpc_method rpc_method_target_info = {
+	.name = "target.info",
+	.doc = "Which daemon this is.",
+	.params = &rpc_no_params,
+	.result = info_result,
+	.run = info,
+};
+
+/* --- target.shutdown --- */
+
+/* The answer goes out before the daemon ends: it is sent in the turn that ends this request. */
+static void shut_down(struct rpc_call *call)
+{
+	const struct rpc_params params = call->rpc->params;
+
+	rpc_answer(call, json_pack("{s:b}", "stops", 1));
+	params.shut_down(params.arg);
+}
+
+static const struct rpc_member shutdown_result[] = {
+	MEMBER("stops", "boolean", "True."),
+	{0},
+};
+
+const struct rpc_method rpc_method_target_shutdown = {
+	.name = "target.shutdown",
+	.doc = "Ends the daemon in order, as SIGTERM does.",
+	.changes = true,
+	.params = &rpc_no_params,
+	.result = shutdown_result,
+	.run = shut_down,
+};
+
+/* --- log.set_level --- */
+
+struct level_params {
+	struct schema_pos pos;
+	enum log_level level;
+};
+
+static const struct schema_choice levels[] = {
+	{"error", LOG_LEVEL_ERROR},
+	{"warning", LOG_LEVEL_WARN},
+	{"info", LOG_LEVEL_INFO},
+	{"debug", LOG_LEVEL_DEBUG},
+	{0},
+};
+
+static void set_level(struct rpc_call *call)
+{
+	const struct level_params *p = call->params;
+	enum log_level before = log_get_level();
+
+	snprintf(call->subject, sizeof(call->subject), "%s", schema_choice_name(levels, p->level));
+	/* So that this is told in any case, unless neither level has it. */
+	if (p->level > before)
+		log_set_level(p->level);
+	rpc_answer(call, json_pack("{s:s, s:s}", "level", schema_choice_name(levels, p->level),
+				   "before", schema_choice_name(levels, before)));
+	log_set_level(p->level);
+}
+
+static const struct schema_key level_keys[] = {
+	{"level", &schema_word, .offset = offsetof(struct level_params, level), .required = true,
+	 .choices = levels, .doc = "The least important messages that are written."},
+	{0},
+};
+
+static const struct schema_section level_section = {
+	.noun = "level",
+	.size = sizeof(struct level_params),
+	.keys = level_keys,
+};
+
+static const struct rpc_member level_result[] = {
+	MEMBER("level", "text", "The level from now on."),
+	MEMBER("before", "text", "The one before."),
+	{0},
+};
+
+const struct rpc_method rpc_method_log_set_level = {
+	.name = "log.set_level",
+	.doc = "Which messages the log has.",
+	.changes = true,
+	.params = &level_section,
+	.result = level_result,
+	.run = set_level,
+};

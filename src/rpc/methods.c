@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* All methods, in the order in which rpc.discover lists them. */
+#include "rpc/rpc_internal.h"
+
+/* clang-format off */
+#define METHODS(M) \
+	M(rpc_discover) \
+	M(target_info) \
+	M(target_shutdown) \
+	M(log_set_level)
+/* clang-format on */
+
+#define DECLARE(name) extern const struct rpc_method rpc_method_##name;
+#define LIST(name)    &rpc_method_##name,
+
+METHODS(DECLARE)
+
+const struct rpc_method *const rpc_methods[] = {METHODS(LIST) NULL};

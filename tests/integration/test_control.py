@@ -1,0 +1,445 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The control socket: JSON-RPC by the book, and clients that do not keep to it."""
+
+import json
+import os
+import pathlib
+import random
+import socket
+import stat
+import sys
+import time
+
+sys.dont_write_bytecode = True
+# pylint: disable=wrong-import-position
+import case_runner  # noqa: E402
+from case_runner import check, equal  # noqa: E402
+from daemon_case import BUILD, WAIT, DaemonCase, await_  # noqa: E402
+
+REQUEST_MAX = 1024 * 1024
+CLIENTS_MAX = 64
+PARSE, REQUEST, METHOD, PARAMS = -32700, -32600, -32601, -32602
+TOO_MANY = -32006
+
+CONFIG = """\
+target: {{socket_dir: {sockets}{target}}}
+bdevs:
+  - {{name: "null", type: null, size: 1GiB}}
+controllers:
+  - {{name: nvme0, type: nvme, namespaces: [{{bdev: "null"}}]{controller}}}
+"""
+
+
+class Client:
+    """One who keeps to the protocol, unless told otherwise."""
+
+    def __init__(self, path):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(WAIT)
+        await_(lambda: self.connects(str(path)), "a place in the queue")
+        self.read = b""
+        self.last = 0
+
+    def connects(self, path):
+        """With a time-out Python does not wait where more connect than are accepted."""
+        try:
+            self.sock.connect(path)
+        except BlockingIOError:
+            return False
+        return True
+
+    def send(self, data):
+        self.sock.sendall(data if isinstance(data, bytes) else json.dumps(data).encode() + b"\n")
+
+    def line(self):
+        """The next answer; None: the daemon has ended the connection."""
+        while b"\n" not in self.read:
+            try:
+                part = self.sock.recv(65536)
+            except (ConnectionResetError, BrokenPipeError):
+                part = b""
+            if not part:
+                check(not self.read, f"half an answer: {self.read[:200]}")
+                return None
+            self.read += part
+        line, self.read = self.read.split(b"\n", 1)
+        return json.loads(line)
+
+    def request(self, method, params=None):
+        self.last += 1
+        made = {"jsonrpc": "2.0", "id": self.last, "method": method}
+        return made if params is None else dict(made, params=params)
+
+    def ask(self, method, **params):
+        """The whole answer."""
+        self.send(self.request(method, params or None))
+        answer = self.line()
+        check(answer is not None, f"{method}: no answer")
+        equal((answer["jsonrpc"], answer["id"]), ("2.0", self.last), method)
+        return answer
+
+    def call(self, method, **params):
+        """The result."""
+        answer = self.ask(method, **params)
+        check("result" in answer, f"{method}: {answer}")
+        return answer["result"]
+
+    def refused(self, code, method, *words, **params):
+        error = self.ask(method, **params).get("error")
+        check(error, f"{method} was not refused")
+        equal(error["code"], code, f"{method}: {error}")
+        for word in words:
+            check(word in error["message"], f"{method}: '{word}' is not in: {error['message']}")
+        return error
+
+    def close(self):
+        self.sock.close()
+
+
+class Case(DaemonCase):
+    template = CONFIG
+
+    def begin(self, *args, **kwargs):
+        """A daemon, and a client of it."""
+        daemon = self.start("-c", self.config(**kwargs), *args)
+        return daemon, self.client()
+
+    def client(self):
+        client = Client(self.sockets / "control.sock")
+        self.stack.callback(client.close)
+        return client
+
+
+# --- the socket ---
+
+def socket_file(case):
+    """It is root's alone, beside the controllers', and goes with the daemon."""
+    daemon, client = case.begin()
+    equal(stat.S_IMODE(os.stat(case.sockets / "control.sock").st_mode), 0o600, "its mode")
+    info = client.call("target.info")
+    equal((info["pid"], info["config"], info["socket_dir"]),
+          (daemon.pid, str(case.folder / "a.yaml"), str(case.sockets)), "target.info")
+    equal(case.end(daemon), 0, "the status")
+    equal(os.listdir(case.sockets), [], "left in the socket directory")
+
+
+def elsewhere(case):
+    path = case.folder / "other.sock"
+    daemon = case.start("-c", case.config(target=f", control: {{path: {path}, mode: 0640}}"))
+    equal(stat.S_IMODE(os.stat(path).st_mode), 0o640, "its mode")
+    client = Client(path)
+    client.call("target.info")
+    client.close()
+    check(not (case.sockets / "control.sock").exists(), "there are two")
+    equal(case.end(daemon), 0, "the status")
+
+
+def switched_off(case):
+    daemon = case.start("-c", case.config(target=", control: {enabled: false}"))
+    equal(sorted(os.listdir(case.sockets)), [".nvme0.lock", "nvme0"], "the sockets")
+    equal(case.end(daemon), 0, "the status")
+
+
+def taken(case):
+    """Another daemon's control socket: nothing starts."""
+    path = case.folder / "other.sock"
+    first = case.start("-c", case.config(target=f", control: {{path: {path}}}"))
+    case.refused(case.config("b.yaml", sockets=case.folder / "run2",
+                             target=f", control: {{path: {path}}}"),
+                 "control socket", path, f"process {first.pid}")
+    equal(os.listdir(case.folder / "run2"), [], "left of the second one")
+    case.refused(case.config("c.yaml", sockets=case.folder / "run3",
+                             target=", control: {path: /nowhere/x}"), "/nowhere")
+    equal(case.end(first), 0, "the status")
+
+
+# --- the protocol ---
+
+def ids(case):
+    _, client = case.begin()
+    for sent in (0, -1, 2**63 - 1, "", "a", "é" * 64, None):
+        client.send({"jsonrpc": "2.0", "id": sent, "method": "target.info"})
+        answer = client.line()
+        check("result" in answer, answer)
+        equal(answer["id"], sent, "the answer's id")
+    for sent in (1.5, [], {}, True, "x" * 129):
+        client.send({"jsonrpc": "2.0", "id": sent, "method": "target.info"})
+        answer = client.line()
+        equal((answer["id"], answer["error"]["code"]), (None, REQUEST), f"id {sent}")
+
+
+def invalid_requests(case):
+    _, client = case.begin()
+    for sent, code, word in (
+            (b"7", REQUEST, "object"), (b"null", REQUEST, "object"), (b'"x"', REQUEST, "object"),
+            (b"[]", REQUEST, "batch"), (b"{}", REQUEST, "/jsonrpc"),
+            (b'{"jsonrpc":"1.0","method":"target.info"}', REQUEST, "/jsonrpc"),
+            (b'{"jsonrpc":2.0,"method":"target.info"}', REQUEST, "/jsonrpc"),
+            (b'{"jsonrpc":"2.0"}', REQUEST, "/method"),
+            (b'{"jsonrpc":"2.0","method":7}', REQUEST, "/method"),
+            (b'{"jsonrpc":"2.0","method":"target.info","params":[]}', REQUEST, "/params"),
+            (b'{"jsonrpc":"2.0","method":"target.info","params":null}', REQUEST, "/params"),
+            (b'{"jsonrpc":"2.0","method":"target.info","parms":{}}', REQUEST, "'parms'"),
+            (b"{", PARSE, "column"), (b"}", PARSE, "column"), (b'{"a":1,"a":2}', PARSE, "uplicate"),
+            (b"[1,]", PARSE, ""), (b"{'a':1}", PARSE, ""), (b"nul", PARSE, ""), (b"\0", PARSE, ""),
+            (b"1 2", PARSE, ""), (b'"\xff\xfe"', PARSE, "byte 0xff"), (b'"\xc0\x80"', PARSE, "byte 0xc0"),
+            (b'"\xed\xa0\x80"', PARSE, "byte 0xed"), (b'"\\ud800"', PARSE, ""),
+            (b'"\\u0000"', PARSE, ""), (b"\xef\xbb\xbf{}", PARSE, ""),
+            (b"1e999", PARSE, ""), (b"9" * 400, PARSE, ""), (b"-9223372036854775809", PARSE, ""),
+            (b"1." + b"0" * 10000, REQUEST, "object"), (b"NaN", PARSE, ""), (b"01", PARSE, ""),
+            (b"[" * 100000, PARSE, "depth"), (b'{"a":' * 100000, PARSE, "depth"),
+            ("{}".encode("utf-16"), PARSE, "")):
+        client.send(sent + b"\n")
+        answer = client.line()
+        check(answer is not None, f"{sent[:60]!r}: it ended")
+        equal((answer["id"], answer["error"]["code"]), (None, code), f"{sent[:60]!r}: {answer}")
+        check(word in answer["error"]["message"], f"{sent[:60]!r}: {answer}")
+    client.call("target.info")
+
+
+def wrong_params(case):
+    """As good as those of a configuration: the member, its value, what is allowed."""
+    _, client = case.begin()
+    error = client.refused(PARAMS, "log.set_level", "/params/level", "'debg'", "did you mean",
+                           "error, warning, info, debug", level="debg")
+    equal([e["pointer"] for e in error["data"]["errors"]], ["/params/level"], "the pointers")
+    client.refused(PARAMS, "log.set_level", "/params: ", "'level' is missing")
+    error = client.refused(PARAMS, "log.set_level", "/params/a~1b~0c", "'a/b~c'",
+                           **{"a/b~c": 1, "level": [2]})
+    equal(error["data"]["total"], 2, "errors")
+    equal([e["pointer"] for e in error["data"]["errors"]], ["/params/a~1b~0c", "/params/level"],
+          "the pointers")
+    client.refused(PARAMS, "target.info", "unknown key 'x'", "allowed: none", x=1)
+    client.refused(PARAMS, "log.set_level", "nested too deeply", level=eval("[" * 40 + "]" * 40))
+    error = client.refused(PARAMS, "target.info", **{f"k{i}": i for i in range(5000)})
+    equal((len(error["data"]["errors"]), error["data"]["total"]), (20, 5000), "errors kept, all")
+    client.refused(METHOD, "target.inf", "'target.inf'", "did you mean 'target.info'")
+    client.refused(METHOD, "x" * 100000, "rpc.discover")
+    client.refused(METHOD, "\n\x1b[2J", "\\x0a\\x1b")
+
+
+def batches(case):
+    _, client = case.begin()
+    info = client.request("target.info")
+    client.send([info, 1, {"jsonrpc": "2.0", "method": "target.info"},
+                 dict(client.request("nothing"), id="b")])
+    answers = client.line()
+    equal([a["id"] for a in answers], [info["id"], None, "b"], "ids of a batch's answers")
+    equal([a.get("error", {}).get("code") for a in answers], [None, REQUEST, METHOD], "codes")
+    # Of notifications alone nothing comes back: the next line is the next request's.
+    client.send([{"jsonrpc": "2.0", "method": "target.info"}] * 3)
+    client.call("target.info")
+    client.send([dict(info, id=i) for i in range(1000)])
+    equal([a["id"] for a in client.line()], list(range(1000)), "a batch of 1000")
+    client.send([info] * 1001)
+    equal(client.line()["error"]["code"], REQUEST, "a batch of 1001")
+    client.send([[info]])
+    equal(client.line()[0]["error"]["code"], REQUEST, "a batch in a batch")
+
+
+def half_closed(case):
+    """Who has no more to ask is answered all the same, with or without the end of its line."""
+    _, client = case.begin()
+    requests = [client.request("target.info") for _ in range(100)]
+    client.send(b"\n".join(json.dumps(r).encode() for r in requests))
+    client.sock.shutdown(socket.SHUT_WR)
+    equal([client.line()["id"] for _ in requests], [r["id"] for r in requests], "the ids")
+    equal(client.line(), None, "behind the last answer")
+
+
+def discover(case):
+    """It tells of each method, and the reference has it."""
+    _, client = case.begin()
+    methods = {m["name"]: m for m in client.call("rpc.discover")["methods"]}
+    text = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "control.md").read_text()
+    for name, method in methods.items():
+        check(f"\n### {name}\n" in text, f"docs/control.md does not tell of {name}")
+        for member in method["result"]:
+            check(member["doc"] in text, f"docs/control.md does not tell of {name}: {member}")
+    check({"target.info", "rpc.discover", "log.set_level", "target.shutdown"} <= set(methods),
+          sorted(methods))
+    level = methods["log.set_level"]["params"]["keys"][0]
+    equal((level["name"], level["required"], level["choices"]),
+          ("level", True, ["error", "warning", "info", "debug"]), "the parameter of log.set_level")
+    # Answers have what it says, no more and no less.
+    for name in ("target.info", "rpc.discover"):
+        equal(sorted(client.call(name)), sorted(m["name"] for m in methods[name]["result"]), name)
+
+
+def changes_are_logged(case):
+    daemon, client = case.begin()
+    equal(client.call("log.set_level", level="debug"), {"level": "debug", "before": "info"}, "it")
+    client.refused(PARAMS, "log.set_level", level="x")
+    line = f"control socket: log.set_level debug, by user {os.getuid()}, process {os.getpid()}\n"
+    await_(lambda: line in daemon.log.read_text(), "the line")
+    equal(client.call("log.set_level", level="error")["before"], "debug", "the level before")
+    equal(case.end(daemon), 0, "the status")
+    check(" stopped" not in daemon.log.read_text(), "the level has no effect")
+
+
+def shutdown(case):
+    daemon, client = case.begin()
+    equal(client.call("target.shutdown"), {"stops": True}, "the answer")
+    equal(client.line(), None, "behind it")
+    equal(daemon.wait(WAIT), 0, "the status")
+    check("target.shutdown: stopping" in daemon.log.read_text(), daemon.log.read_text())
+    equal(os.listdir(case.sockets), [], "left in the socket directory")
+
+
+# --- clients that do not keep to it ---
+
+def sizes(case):
+    _, client = case.begin()
+    request = json.dumps(client.request("target.info")).encode()
+    client.send(request + b" " * (REQUEST_MAX - len(request)) + b"\n")
+    check("result" in client.line(), "a line of 1 MiB")
+    for line in (b" " * (REQUEST_MAX + 1) + b"\n", b"x" * (8 * REQUEST_MAX)):
+        other = case.client()
+        try:
+            other.send(line)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        answer = other.line()  # unless the connection was ended while more was on its way
+        check(answer is None or answer["error"]["code"] == REQUEST, f"a longer line: {answer}")
+        equal(other.line(), None, "behind a longer line")
+    client.call("target.info")
+
+
+def half_messages(case):
+    """They hold up nobody, however many there are."""
+    _, client = case.begin()
+    others = [case.client() for _ in range(40)]
+    for n, other in enumerate(others):
+        other.send(b'{"jsonrpc": "2.0", ' + b" " * n * 1000)
+    started = time.monotonic()
+    for _ in range(200):
+        client.call("target.info")
+    check(time.monotonic() - started < WAIT / 2, "the others hold it up")
+    for other in others:
+        other.send(b'"id": 7, "method": "target.info"}\n')
+        equal(other.line()["id"], 7, "the other half")
+
+
+def reads_nothing(case):
+    """Its requests wait; the daemon keeps neither these nor their answers."""
+    daemon, client = case.begin()
+    others = [case.client() for _ in range(20)]
+    line = json.dumps(client.request("rpc.discover")).encode() + b"\n"
+    for other in others:
+        other.sock.setblocking(False)
+        try:
+            for _ in range(100000):
+                other.sock.send(line)
+        except BlockingIOError:
+            pass
+    for _ in range(200):
+        client.call("target.info")
+    with open(f"/proc/{daemon.pid}/status", encoding="ascii") as status:
+        memory = int(next(l for l in status if l.startswith("VmRSS")).split()[1])
+    if not case_runner.sanitized(BUILD):
+        check(memory < 100 * 1024, f"it has {memory} KiB")
+    for other in others[:10]:
+        other.close()
+    client.call("target.info")
+    others[15].sock.settimeout(WAIT)
+    check("result" in others[15].line(), "who reads at last gets its answers")
+
+
+def many_connections(case):
+    _, client = case.begin()
+    for _ in range(1000):
+        other = Client(case.sockets / "control.sock")
+        other.send(b'{"jsonrpc": ')
+        other.close()
+    client.call("target.info")
+    await_(lambda: all_free(case), "all places are free again")
+    others = [case.client() for _ in range(CLIENTS_MAX - 1)]
+    for other in others:
+        other.call("target.info")
+    one_more = case.client()
+    equal(one_more.line()["error"]["code"], TOO_MANY, "one more")
+    equal(one_more.line(), None, "behind it")
+    others[0].close()
+    await_(lambda: answers(case), "a free place")
+
+
+def answers(case):
+    other = case.client()
+    try:
+        other.send(other.request("target.info"))
+        answer = other.line()
+    except (BrokenPipeError, ConnectionResetError):
+        answer = None
+    other.close()
+    return bool(answer and "result" in answer)
+
+
+def all_free(case):
+    others = [case.client() for _ in range(CLIENTS_MAX - 1)]
+    try:
+        for other in others:
+            other.send(other.request("target.info"))
+        return all("result" in (other.line() or {}) for other in others)
+    except (BrokenPipeError, ConnectionResetError):
+        return False
+    finally:
+        for other in others:
+            other.close()
+
+
+def random_bytes(case):
+    """An error each, or the end of that client."""
+    _, client = case.begin()
+    chance = random.Random(14)
+    good = json.dumps(client.request("log.set_level", {"level": "info"})).encode()
+    for n in range(300):
+        other = case.client()
+        if n % 2:
+            data = bytearray(good)
+            for _ in range(chance.randint(1, 8)):
+                data[chance.randrange(len(data))] = chance.randrange(256)
+        else:
+            data = chance.randbytes(chance.randint(1, 4000))
+        try:
+            other.send(bytes(data) + b"\n")
+            other.sock.shutdown(socket.SHUT_WR)
+            while (answer := other.line()) is not None:
+                check("error" in answer or "result" in answer, answer)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        other.close()
+    client.call("target.info")
+
+
+def descriptors(case):
+    """Nobody asked for any: the end of that client, and they are closed."""
+    daemon, client = case.begin()
+    before = len(os.listdir(f"/proc/{daemon.pid}/fd"))
+    for _ in range(20):
+        other = case.client()
+        socket.send_fds(other.sock, [b'{"jsonrpc": "2.0",'], [0] * 100)
+        equal(other.line(), None, "who sends descriptors")
+        other.close()
+    await_(lambda: len(os.listdir(f"/proc/{daemon.pid}/fd")) == before, "descriptors")
+    client.call("target.info")
+
+
+def gone_at_once(case):
+    """Who does not wait for its answer."""
+    daemon, client = case.begin()
+    for n in range(200):
+        other = case.client()
+        other.send([other.request("rpc.discover")] * (1 + n % 20))
+        other.close()
+    client.call("target.info")
+    equal(case.end(daemon), 0, "the status")
+
+
+CASES = [socket_file, elsewhere, switched_off, taken, ids, invalid_requests, wrong_params, batches,
+         half_closed, discover, changes_are_logged, shutdown, sizes, half_messages, reads_nothing,
+         many_connections, random_bytes, descriptors, gone_at_once]
+
+
+if __name__ == "__main__":
+    sys.exit(case_runner.main("control", Case, CASES))
