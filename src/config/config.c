@@ -25,7 +25,7 @@ int config_host_get(struct config_host *host)
 	return rc;
 }
 
-static struct config *new_config(const char *path)
+struct config *config_new(const char *path)
 {
 	struct config *cfg = calloc(1, sizeof(*cfg));
 
@@ -92,7 +92,7 @@ int config_load_text(const char *path, config_parse_fn parse, const char *text, 
 		     const struct config_host *host, struct config **out, char **errors_out)
 {
 	struct schema_errors errors = {.path = path};
-	struct config *cfg = new_config(path);
+	struct config *cfg = config_new(path);
 	int rc = 0;
 
 	*out = NULL;

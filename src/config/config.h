@@ -167,6 +167,42 @@ struct config {
  */
 int config_load(const char *path, struct config **out, char **errors);
 
+/* Of what runs already: what one more object has to get along with. */
+struct config_others {
+	const struct config_bdev *const *bdevs;
+	size_t nbdevs;
+	const struct config_controller *const *controllers;
+	size_t ncontrollers;
+};
+
+/*
+ * One more bdev, or controller, which `node` has the keys of: a configuration of that object alone,
+ * beside those that run. `base` is the configuration that the daemon was started with, whose target
+ * it shares, and which outlives it, as do the bdevs that it refers to. Errors go to `errors`, and
+ * call the others by name: see config_settle(). 0, -EINVAL or -ENOMEM.
+ *
+ * Main thread, and no disk is looked at: of a bdev whose type does that, config_look() has still to
+ * be called, on any thread.
+ */
+int config_load_bdev(const struct config *base, const struct config_others *others,
+		     const struct schema_node *node, struct schema_errors *errors,
+		     struct config **out);
+int config_load_controller(const struct config *base, const struct config_others *others,
+			   const struct schema_node *node, struct schema_errors *errors,
+			   struct config **out);
+int config_look(struct config *cfg, struct schema_errors *errors);
+
+/*
+ * Its objects run from now on. Messages about others call them by name, as the text that they were
+ * read from is not at hand any more, and nobody else may stand on what they stand on.
+ */
+void config_settle(struct config *cfg);
+/* A bdev that ran does not stand on another one any more. */
+void config_leave_base(const struct config_bdev *bdev);
+
+/* The keys of a bdev and of a controller. */
+extern const struct schema_section config_bdev_section, config_controller_section;
+
 /* NULL is fine. */
 void config_free(struct config *cfg);
 

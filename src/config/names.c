@@ -88,13 +88,13 @@ void config_index_bdevs(struct config *cfg, struct schema_errors *errors,
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < cfg->nbdevs; i++)
-		n += 1 + cfg->bdevs[i].nparts;
+	for (size_t i = 0; i < config_count_bdevs(cfg); i++)
+		n += 1 + config_bdev_at(cfg, i)->nparts;
 	index->entries = schema_arena_alloc(&cfg->priv->arena, n, sizeof(*index->entries));
 	if (!index->entries)
 		return;
-	for (size_t i = 0; i < cfg->nbdevs; i++) {
-		const struct config_bdev *bdev = &cfg->bdevs[i];
+	for (size_t i = 0; i < config_count_bdevs(cfg); i++) {
+		const struct config_bdev *bdev = config_bdev_at(cfg, i);
 		struct schema_pos pos = config_locate(cfg, &bdev->params->name, bdev->pos);
 
 		add(index, bdev->params->name, pos, bdev);
@@ -107,12 +107,12 @@ void config_index_bdevs(struct config *cfg, struct schema_errors *errors,
 void config_index_controllers(struct config *cfg, struct schema_errors *errors,
 			      struct config_index *index)
 {
-	index->entries =
-		schema_arena_alloc(&cfg->priv->arena, cfg->ncontrollers, sizeof(*index->entries));
+	index->entries = schema_arena_alloc(&cfg->priv->arena, config_count_controllers(cfg),
+					    sizeof(*index->entries));
 	if (!index->entries)
 		return;
-	for (size_t i = 0; i < cfg->ncontrollers; i++) {
-		const struct config_controller *ctrl = &cfg->controllers[i];
+	for (size_t i = 0; i < config_count_controllers(cfg); i++) {
+		const struct config_controller *ctrl = config_controller_at(cfg, i);
 
 		add(index, ctrl->params->name, config_locate(cfg, &ctrl->params->name, ctrl->pos),
 		    NULL);

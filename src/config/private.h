@@ -10,7 +10,37 @@
 struct config_private {
 	struct schema_arena arena; /* holds all of struct config */
 	struct schema_places places;
+	struct config_others others; /* while one more object is read beside them */
+	bool beside;
 };
+
+/* The others' bdevs, and then the configuration's own, by number. */
+static inline size_t config_count_bdevs(const struct config *cfg)
+{
+	return cfg->priv->others.nbdevs + cfg->nbdevs;
+}
+
+static inline const struct config_bdev *config_bdev_at(const struct config *cfg, size_t i)
+{
+	const struct config_others *others = &cfg->priv->others;
+
+	return i < others->nbdevs ? others->bdevs[i] : &cfg->bdevs[i - others->nbdevs];
+}
+
+/* Likewise. */
+static inline size_t config_count_controllers(const struct config *cfg)
+{
+	return cfg->priv->others.ncontrollers + cfg->ncontrollers;
+}
+
+static inline const struct config_controller *config_controller_at(const struct config *cfg,
+								   size_t i)
+{
+	const struct config_others *others = &cfg->priv->others;
+
+	return i < others->ncontrollers ? others->controllers[i]
+					: &cfg->controllers[i - others->ncontrollers];
+}
 
 /* What the configuration is checked against besides itself. */
 struct config_host {
@@ -31,8 +61,11 @@ typedef struct schema_node *(*config_parse_fn)(struct schema_arena *arena,
 int config_load_text(const char *path, config_parse_fn parse, const char *text, size_t len,
 		     const struct config_host *host, struct config **out, char **errors);
 
-/* What the root of a file is. */
+/* What the root of a file is; and a list of one bdev or controller. */
 extern const struct schema_section config_root_section;
+extern const struct schema_section config_one_bdev_section, config_one_controller_section;
+
+struct config *config_new(const char *path);
 
 /* Did the file give this field a value (perhaps a wrong one)? */
 bool config_gives(const struct config *cfg, const void *field);
@@ -44,6 +77,8 @@ bool config_gives(const struct config *cfg, const void *field);
  */
 void config_validate(struct config *cfg, struct schema_errors *errors,
 		     const struct config_host *host);
+/* Likewise of what is read beside others. */
+void config_validate_beside(struct config *cfg, struct schema_errors *errors);
 
 /*
  * refs.c: looks up the bdev that a controller names. NULL after reporting that there is none, or if
@@ -77,6 +112,8 @@ static inline bool config_is_whole(const struct config_bdev *bdev)
 
 /* validate_bdev.c: sizes, files and UUIDs of all bdevs. */
 void config_validate_bdevs(struct config *cfg, struct schema_errors *errors);
+/* What types check that may take as long as a disk likes. */
+void config_look_at_disks(struct config *cfg, struct schema_errors *errors);
 
 /* For the check of a bdev. */
 struct object_check config_check_of(const struct config *cfg, struct schema_errors *errors,
@@ -84,6 +121,7 @@ struct object_check config_check_of(const struct config *cfg, struct schema_erro
 
 /* sockets.c: sets the paths of all sockets; they must fit. */
 void config_validate_sockets(struct config *cfg, struct schema_errors *errors);
+void config_validate_controller_sockets(struct config *cfg, struct schema_errors *errors);
 
 /* names.c: names of one kind of object, sorted. */
 struct config_index_entry {

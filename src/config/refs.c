@@ -24,8 +24,8 @@ static void add_disk(struct schema_words *words, struct schema_nearest *nearest,
 void config_words_add_disks(struct schema_words *words, struct schema_nearest *nearest,
 			    const struct config *cfg)
 {
-	for (size_t k = 0; k < cfg->nbdevs; k++) {
-		const struct config_bdev *bdev = &cfg->bdevs[k];
+	for (size_t k = 0; k < config_count_bdevs(cfg); k++) {
+		const struct config_bdev *bdev = config_bdev_at(cfg, k);
 
 		for (size_t i = 0; i < bdev->nparts; i++)
 			add_disk(words, nearest, &bdev->parts[i]);

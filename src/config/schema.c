@@ -182,7 +182,7 @@ static bool bdev_follows(const void *object, const struct schema_key *key)
 	return memcmp(uuid, bdev->params->uuid, sizeof(uuid)) == 0;
 }
 
-static const struct schema_section bdev_section = {
+const struct schema_section config_bdev_section = {
 	.noun = "bdev",
 	.size = sizeof(struct config_bdev),
 	.keys = bdev_keys,
@@ -234,7 +234,7 @@ static void inherit_from_target(const void *root, void *params)
 	ctrl->polling = cfg->target.polling;
 }
 
-static const struct schema_section controller_section = {
+const struct schema_section config_controller_section = {
 	.noun = "controller",
 	.size = sizeof(struct config_controller),
 	.keys = controller_keys,
@@ -249,10 +249,10 @@ static const struct schema_key root_keys[] = {
 	{"target", &schema_mapping, FIELD(config, target), .dflt = "", .section = &target_section,
 	 .doc = "How the daemon runs."},
 	{"bdevs", &schema_list, FIELD(config, bdevs), .required = true, .max = CONFIG_BDEVS_MAX,
-	 .section = &bdev_section, .count_offset = offsetof(struct config, nbdevs),
+	 .section = &config_bdev_section, .count_offset = offsetof(struct config, nbdevs),
 	 .doc = "Block devices, the parts of splits among them."},
 	{"controllers", &schema_list, FIELD(config, controllers), .required = true, .min = 1,
-	 .max = CONFIG_CONTROLLERS_MAX, .section = &controller_section,
+	 .max = CONFIG_CONTROLLERS_MAX, .section = &config_controller_section,
 	 .count_offset = offsetof(struct config, ncontrollers),
 	 .doc = "Controllers, each of which is a device that one guest attaches."},
 	{0},
@@ -262,4 +262,31 @@ const struct schema_section config_root_section = {
 	.noun = "configuration",
 	.size = sizeof(struct config),
 	.keys = root_keys,
+};
+
+/* --- one more object --- */
+
+static const struct schema_key one_bdev_keys[] = {
+	{"bdevs", &schema_list, FIELD(config, bdevs), .required = true, .min = 1, .max = 1,
+	 .section = &config_bdev_section, .count_offset = offsetof(struct config, nbdevs)},
+	{0},
+};
+
+const struct schema_section config_one_bdev_section = {
+	.noun = "bdev",
+	.size = sizeof(struct config),
+	.keys = one_bdev_keys,
+};
+
+static const struct schema_key one_controller_keys[] = {
+	{"controllers", &schema_list, FIELD(config, controllers), .required = true, .min = 1,
+	 .max = 1, .section = &config_controller_section,
+	 .count_offset = offsetof(struct config, ncontrollers)},
+	{0},
+};
+
+const struct schema_section config_one_controller_section = {
+	.noun = "controller",
+	.size = sizeof(struct config),
+	.keys = one_controller_keys,
 };

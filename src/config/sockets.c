@@ -73,15 +73,20 @@ static void refuse_control_path(const struct config *cfg, struct schema_errors *
 			  SCHEMA_QUOTE(ctrl->params->name), SCHEMA_QUOTE(path));
 }
 
-void config_validate_sockets(struct config *cfg, struct schema_errors *errors)
+void config_validate_controller_sockets(struct config *cfg, struct schema_errors *errors)
 {
 	struct config_controller *ctrls = (struct config_controller *)cfg->controllers;
 
-	set_control_path(cfg, errors);
 	for (size_t i = 0; i < cfg->ncontrollers; i++) {
 		if (!ctrls[i].params->name)
 			continue;
 		set_socket_path(cfg, errors, &ctrls[i]);
 		refuse_control_path(cfg, errors, &ctrls[i]);
 	}
+}
+
+void config_validate_sockets(struct config *cfg, struct schema_errors *errors)
+{
+	set_control_path(cfg, errors);
+	config_validate_controller_sockets(cfg, errors);
 }

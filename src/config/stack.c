@@ -41,11 +41,11 @@ static const char *const *base_field(const struct config_bdev *bdev)
 
 static struct config_bdev *find_bdev(const struct config *cfg, const char *name)
 {
-	for (size_t i = 0; i < cfg->nbdevs; i++) {
-		const char *other = cfg->bdevs[i].params->name;
+	for (size_t i = 0; i < config_count_bdevs(cfg); i++) {
+		const struct config_bdev *bdev = config_bdev_at(cfg, i);
 
-		if (other && strcmp(other, name) == 0)
-			return (struct config_bdev *)&cfg->bdevs[i];
+		if (bdev->params->name && strcmp(bdev->params->name, name) == 0)
+			return (struct config_bdev *)(uintptr_t)bdev;
 	}
 	return NULL;
 }
@@ -69,8 +69,9 @@ static struct config_bdev *find_part(struct stack_check *c, const char *name, un
 				     bool *unsettled)
 {
 	*unsettled = false;
-	for (size_t i = 0; i < c->cfg->nbdevs; i++) {
-		struct config_bdev *whole = (struct config_bdev *)&c->cfg->bdevs[i];
+	for (size_t i = 0; i < config_count_bdevs(c->cfg); i++) {
+		struct config_bdev *whole =
+			(struct config_bdev *)(uintptr_t)config_bdev_at(c->cfg, i);
 
 		if (!may_have_part(whole, name))
 			continue;
@@ -119,8 +120,8 @@ static void report_no_base(struct stack_check *c, const struct config_bdev *bdev
 	}
 	if (may_be_there(c->cfg, *name) && c->errors->total)
 		return;
-	for (size_t i = 0; i < c->cfg->nbdevs; i++) {
-		const struct config_bdev *other = &c->cfg->bdevs[i];
+	for (size_t i = 0; i < config_count_bdevs(c->cfg); i++) {
+		const struct config_bdev *other = config_bdev_at(c->cfg, i);
 
 		for (size_t k = 0; k < other->nparts; k++)
 			add_unused(&words, &nearest, &other->parts[k]);
@@ -251,8 +252,12 @@ static void make_parts(struct stack_check *c, struct config_bdev *bdev, uint32_t
 /* How large it will be; as bdev_type.bytes(). */
 static uint64_t bytes_of(const struct config_bdev *bdev)
 {
+	const struct bdev *running = bdev_find(bdev->params->name);
 	const struct bdev_type *type;
 
+	/* The file of one that runs is not asked. */
+	if (running)
+		return bdev_nblocks(running) << running->block_shift;
 	if (!bdev->type)
 		return 0;
 	if (bdev->whole) {
@@ -307,7 +312,9 @@ static void stand_on_base(struct stack_check *c, struct config_bdev *bdev, unsig
 	if (!base || !may_stand_on(c, bdev, base))
 		return;
 	bdev->base = base;
-	base->user = bdev;
+	/* Beside others it may still come to nothing: see config_settle(). */
+	if (!c->cfg->priv->beside)
+		base->user = bdev;
 	bdev->levels = base->levels + 1;
 	bdev->params->block_size = base->params->block_size;
 }
@@ -340,10 +347,22 @@ static void check_bases(struct stack_check *c)
 	}
 }
 
+static size_t count_running(const struct config *cfg)
+{
+	const struct config_others *others = &cfg->priv->others;
+	size_t n = others->nbdevs;
+
+	for (size_t i = 0; i < others->nbdevs; i++)
+		n += others->bdevs[i]->nparts;
+	return n;
+}
+
 bool config_validate_stack(struct config *cfg, struct schema_errors *errors)
 {
-	struct stack_check c = {
-		.cfg = cfg, .errors = errors, .total = cfg->nbdevs, .complete = true};
+	struct stack_check c = {.cfg = cfg,
+				.errors = errors,
+				.total = count_running(cfg) + cfg->nbdevs,
+				.complete = true};
 
 	cfg->bdevs_in_order =
 		schema_arena_alloc(&cfg->priv->arena, cfg->nbdevs, sizeof(*cfg->bdevs_in_order));

@@ -161,3 +161,21 @@ void config_validate(struct config *cfg, struct schema_errors *errors,
 	validate_controllers(cfg, errors, &bdevs);
 	config_validate_serials(cfg, errors);
 }
+
+/* What is the target's, or the machine's, is settled. */
+void config_validate_beside(struct config *cfg, struct schema_errors *errors)
+{
+	struct config_index bdevs = {.n = 0};
+	struct config_index controllers = {.n = 0};
+
+	if (!config_validate_stack(cfg, errors))
+		bdevs.incomplete = true;
+	config_index_bdevs(cfg, errors, &bdevs);
+	config_index_controllers(cfg, errors, &controllers);
+	if (cfg->priv->arena.failed)
+		return;
+	config_validate_bdevs(cfg, errors);
+	config_validate_controller_sockets(cfg, errors);
+	validate_controllers(cfg, errors, &bdevs);
+	config_validate_serials(cfg, errors);
+}

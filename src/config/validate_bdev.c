@@ -33,12 +33,28 @@ static void check_others(struct object_check *c, const struct config *cfg, size_
 	const struct config_bdev *bdev = &cfg->bdevs[i];
 	const struct bdev_type *type = bdev_type_of(bdev->type);
 
-	for (size_t k = 0; type->collides && k < i; k++) {
-		const struct config_bdev *other = &cfg->bdevs[k];
+	for (size_t k = 0; type->collides && config_bdev_at(cfg, k) != bdev; k++) {
+		const struct config_bdev *other = config_bdev_at(cfg, k);
 
 		if (other->type == bdev->type &&
 		    type->collides(c, bdev->params, other->params, other->pos))
 			return;
+	}
+}
+
+/* Nobody waits for a disk while others run: see config_look(). */
+static bool looks_later(const struct config *cfg, const struct config_bdev *bdev)
+{
+	return cfg->priv->beside && bdev_type_of(bdev->type)->waits;
+}
+
+void config_look_at_disks(struct config *cfg, struct schema_errors *errors)
+{
+	for (size_t i = 0; i < cfg->nbdevs; i++) {
+		struct object_check check = config_check_of(cfg, errors, &cfg->bdevs[i]);
+
+		if (looks_later(cfg, &cfg->bdevs[i]) && cfg->bdevs[i].type->check)
+			cfg->bdevs[i].type->check(&check, cfg->bdevs[i].params);
 	}
 }
 
@@ -50,7 +66,7 @@ static void check_by_type(const struct config *cfg, struct schema_errors *errors
 	if (!bdev->type)
 		return;
 	check_size(&check, bdev);
-	if (bdev->type->check)
+	if (bdev->type->check && !looks_later(cfg, bdev))
 		bdev->type->check(&check, bdev->params);
 	check_others(&check, cfg, i);
 }
@@ -73,23 +89,27 @@ static const struct config_bdev *find_uuid(const struct config_bdev *bdev, const
 	return NULL;
 }
 
-/* Of two that are written out, the second one is wrong; a derived one never is. */
+/* Of two that are written out, the second one is wrong; a derived one never is. What others have is
+ * not to be changed. */
 static void check_uuid(const struct config *cfg, struct schema_errors *errors, size_t i)
 {
 	static const uint8_t unread[16];
 	const struct config_bdev *bdev = &cfg->bdevs[i];
 	const uint8_t *uuid = bdev->params->uuid;
+	const size_t nothers = cfg->priv->others.nbdevs;
 	struct object_check check = config_check_of(cfg, errors, bdev);
 
-	if (!config_gives(cfg, uuid) || !memcmp(uuid, unread, sizeof(unread)))
+	if (!memcmp(uuid, unread, sizeof(unread)))
 		return;
-	for (size_t k = 0; k < cfg->nbdevs; k++) {
-		const struct config_bdev *other = find_uuid(&cfg->bdevs[k], uuid);
+	for (size_t k = 0; k < config_count_bdevs(cfg); k++) {
+		const struct config_bdev *entry = config_bdev_at(cfg, k);
+		const struct config_bdev *other = find_uuid(entry, uuid);
 		char text[37];
 
-		if (k == i || !other)
+		if (entry == bdev || !other || !other->params->name)
 			continue;
-		if (!other->params->name || (k > i && config_gives(cfg, other->params->uuid)))
+		if (k >= nothers && (!config_gives(cfg, uuid) ||
+				     (k > nothers + i && config_gives(cfg, other->params->uuid))))
 			continue;
 		schema_uuid_format(uuid, text);
 		object_error(&check, uuid,

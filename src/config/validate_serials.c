@@ -66,6 +66,12 @@ static bool may_be_equal(const struct serial *a, const struct serial *b)
 	return a->bdev && a->bdev == b->bdev;
 }
 
+/* It has been there before this configuration. */
+static bool runs(const struct config *cfg, const struct config_controller *ctrl)
+{
+	return ctrl < cfg->controllers || ctrl >= cfg->controllers + cfg->ncontrollers;
+}
+
 /* A guest takes two devices of one serial for two ways to the same disks. */
 static void refuse_duplicates(const struct config *cfg, struct schema_errors *errors,
 			      const struct serials *s)
@@ -82,7 +88,7 @@ static void refuse_duplicates(const struct config *cfg, struct schema_errors *er
 			continue;
 		/* Blame the one that is written out; if none is, the names are the same, which is
 		 * an error. */
-		else if (config_gives(cfg, one->field))
+		else if (config_gives(cfg, one->field) || runs(cfg, first->ctrl))
 			report(cfg, errors, one, first);
 		else if (config_gives(cfg, first->field))
 			report(cfg, errors, first, one);
@@ -133,13 +139,13 @@ void config_validate_serials(struct config *cfg, struct schema_errors *errors)
 	struct serials s = {.cfg = cfg};
 	size_t n = 0;
 
-	for (size_t i = 0; i < cfg->ncontrollers; i++)
-		visit(&cfg->controllers[i], count, &n);
+	for (size_t i = 0; i < config_count_controllers(cfg); i++)
+		visit(config_controller_at(cfg, i), count, &n);
 	s.list = schema_arena_alloc(&cfg->priv->arena, n, sizeof(*s.list));
 	if (!s.list)
 		return;
-	for (size_t i = 0; i < cfg->ncontrollers; i++) {
-		s.ctrl = &cfg->controllers[i];
+	for (size_t i = 0; i < config_count_controllers(cfg); i++) {
+		s.ctrl = config_controller_at(cfg, i);
 		visit(s.ctrl, add, &s);
 	}
 	if (!cfg->priv->arena.failed)

@@ -162,18 +162,19 @@ static bool numa_node_exists(uint64_t node)
 static void read_numa_node(struct schema_reader *r, const struct schema_key *key,
 			   const struct schema_node *node, void *field)
 {
-	const char *text = schema_reader_plain(r, key, node, "a node's number, or any");
 	char online[128];
-	const char *end;
+	const char *text, *end;
 	uint64_t number;
 	int rc;
 
-	if (!text)
-		return;
-	if (strcmp(text, "any") == 0) {
+	/* Also in quotes, as JSON has no other way. */
+	if (node->kind == SCHEMA_NODE_SCALAR && strcmp(node->text, "any") == 0) {
 		*(int32_t *)field = SCHEMA_NUMA_ANY;
 		return;
 	}
+	text = schema_reader_plain(r, key, node, "a node's number, or any");
+	if (!text)
+		return;
 	rc = schema_number_parse(text, &number, &end);
 	if (*end == '\0' && rc == 0 && number <= key->max && numa_node_exists(number)) {
 		*(int32_t *)field = number;

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "schema/errors.h"
+
 int schema_places_add(struct schema_places *places, const void *field, struct schema_pos pos)
 {
 	if (places->n == places->size) {
@@ -77,7 +79,9 @@ struct schema_pos schema_places_find(const struct schema_places *places, const v
 
 const char *schema_at_format(struct schema_at *out, struct schema_pos pos)
 {
-	if (pos.pointer)
+	if (pos.name)
+		snprintf(out->text, sizeof(out->text), "%s", SCHEMA_QUOTE(pos.name));
+	else if (pos.pointer)
 		snprintf(out->text, sizeof(out->text), "at %s", pos.pointer);
 	else
 		snprintf(out->text, sizeof(out->text), "in line %u", pos.line);

@@ -10,6 +10,7 @@ struct schema_pos {
 	unsigned int line;
 	unsigned int column; /* JSON: a number in the order of the text */
 	const char *pointer; /* JSON; lives as long as what has this position */
+	const char *name;    /* instead of a place: of the object that is meant, which is there */
 };
 
 /* Where it stands, within a sentence: "in line 3" or "at /bdevs/0". */
