@@ -252,7 +252,7 @@ static int start(const struct config *cfg, struct target_start_watch *watch, str
 	return rc;
 }
 
-static int run(const struct config *cfg, struct target_start_watch *watch, bool verbose)
+static int run(struct config *cfg, struct target_start_watch *watch, bool verbose)
 {
 	const struct config_log *log = &cfg->target.log;
 	struct target_deadline *deadline;
@@ -276,6 +276,8 @@ static int run(const struct config *cfg, struct target_start_watch *watch, bool 
 		return EXIT_FAILURE;
 	}
 	rc = start(cfg, watch, &target, &deadline);
+	if (!rc)
+		config_settle(cfg);
 	if (rc && rc != -ECANCELED) {
 		log_stop();
 		return EXIT_FAILURE;

@@ -123,6 +123,7 @@ static void on_connection(void *arg)
 	}
 	COUNTER_ADD(l->stats.sessions, 1);
 	l->ops->accepted(l->arg, fd);
+	session_stats_connected(&l->stats, l->ops->busy(l->arg));
 }
 
 /* The main thread may destroy it from then on. */
@@ -134,6 +135,7 @@ static void tell_over(struct listener *l)
 
 void listener_session_over(struct listener *l)
 {
+	session_stats_connected(&l->stats, false);
 	if (l->over) {
 		tell_over(l);
 		return;
@@ -177,6 +179,13 @@ struct listener *listener_find(const char *name)
 	for (l = listeners; l && strcmp(l->name, name) != 0; l = l->next)
 		;
 	return l;
+}
+
+bool listener_is_connected(const char *name)
+{
+	const struct listener *l = listener_find(name);
+
+	return l && COUNTER_READ(l->stats.connected);
 }
 
 static void stop_all(void *arg)

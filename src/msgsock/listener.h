@@ -68,6 +68,8 @@ void listener_session_over(struct listener *l);
 void listeners_stop(struct loop *loop);
 /* The one of that name, or NULL. Main thread. */
 struct listener *listener_find(const char *name);
+/* Whether it has a session now. Main thread. */
+bool listener_is_connected(const char *name);
 /*
  * Stops it and begins to end its session. When that is over, l->stopped is set and over->fn is run
  * on the loop `on`. Main thread.

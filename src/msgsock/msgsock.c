@@ -10,12 +10,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "util/fd.h"
 #include "util/util.h"
 
 /* Messages of one peer before the others' turn. */
 #define MESSAGES_PER_TURN 8
-/* What the kernel passes with one message at most (SCM_MAX_FD). */
-#define KERNEL_MAX_FDS 253
 
 /* --- sending --- */
 
@@ -105,7 +104,7 @@ static ssize_t receive_some(struct msgsock *ms, void *data, uint32_t size, const
 {
 	union {
 		struct cmsghdr align;
-		char buf[CMSG_SPACE(KERNEL_MAX_FDS * sizeof(int))];
+		char buf[CMSG_SPACE(FD_PASSED_MAX * sizeof(int))];
 	} control;
 	struct iovec iov = {data, size};
 	struct msghdr msg = {

@@ -5,6 +5,7 @@
 /* What a controller's front-ends have done on their sockets. Written by the control thread with
  * plain stores, read by others at any time. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "util/counter.h"
@@ -16,7 +17,13 @@ struct session_stats {
 	uint64_t messages_delayed; /* times that messages_per_second was exceeded */
 	uint64_t mapped_bytes, regions; /* now */
 	uint64_t descriptors;		/* kept of those that were sent; now */
+	uint64_t connected;		/* whether there is a session now */
 };
+
+static inline void session_stats_connected(struct session_stats *s, bool connected)
+{
+	__atomic_store_n(&s->connected, connected, __ATOMIC_RELAXED);
+}
 
 static inline void session_stats_memory(struct session_stats *s, uint64_t bytes, uint64_t regions)
 {

@@ -124,6 +124,12 @@ void rpc_answer(struct rpc_call *call, json_t *result)
 
 /* --- what is wrong --- */
 
+/* An object as a whole has no member of its own. */
+static const char *pointer_at(const struct schema_error *e)
+{
+	return e->pos.pointer ? e->pos.pointer : PARAMS_POINTER;
+}
+
 static json_t *errors_data(struct schema_errors *errors)
 {
 	json_t *list = json_array();
@@ -132,9 +138,8 @@ static json_t *errors_data(struct schema_errors *errors)
 	for (i = 0; list && i < errors->kept; i++) {
 		const struct schema_error *e = &errors->list[i];
 
-		json_array_append_new(list, json_pack("{s:s, s:s}", "pointer",
-						      e->pos.pointer ? e->pos.pointer : "", "text",
-						      e->text));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s}", "pointer", pointer_at(e), "text", e->text));
 	}
 	return list ? json_pack("{s:o, s:i}", "errors", list, "total", (int)errors->total) : NULL;
 }
@@ -151,8 +156,7 @@ void rpc_fail_params(struct rpc_call *call)
 		return;
 	}
 	schema_errors_sort(errors);
-	snprintf(message, sizeof(message), "%s: %s",
-		 first->pos.pointer ? first->pos.pointer : PARAMS_POINTER, first->text);
+	snprintf(message, sizeof(message), "%s: %s", pointer_at(first), first->text);
 	data = errors_data(errors);
 	send_error(call, RPC_ERROR_PARAMS, message, data);
 	json_decref(data);

@@ -11,10 +11,10 @@
 #include <sys/socket.h>
 
 #include "rpc/rpc_internal.h"
+#include "util/fd.h"
 
-#define READ_BYTES     (64 * 1024)
-#define KEEP_BYTES     (64 * 1024) /* of a buffer that is not in use */
-#define KERNEL_MAX_FDS 253	   /* with one message at most: SCM_MAX_FD */
+#define READ_BYTES (64 * 1024)
+#define KEEP_BYTES (64 * 1024) /* of a buffer that is not in use */
 
 /* --- buffers --- */
 
@@ -107,7 +107,7 @@ static ssize_t receive(struct rpc_client *c, char *data, size_t size)
 {
 	union {
 		struct cmsghdr align;
-		char buf[CMSG_SPACE(KERNEL_MAX_FDS * sizeof(int))];
+		char buf[CMSG_SPACE(FD_PASSED_MAX * sizeof(int))];
 	} control;
 	struct iovec iov = {data, size};
 	struct msghdr msg = {

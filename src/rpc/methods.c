@@ -7,7 +7,15 @@
 	M(rpc_discover) \
 	M(target_info) \
 	M(target_shutdown) \
-	M(log_set_level)
+	M(log_set_level) \
+	M(bdev_create) \
+	M(bdev_delete) \
+	M(bdev_list) \
+	M(controller_create) \
+	M(controller_delete) \
+	M(controller_list) \
+	M(reactor_list) \
+	M(stats_get)
 /* clang-format on */
 
 #define DECLARE(name) extern const struct rpc_method rpc_method_##name;

@@ -2,9 +2,10 @@
 #ifndef RPC_METHODS_H
 #define RPC_METHODS_H
 
-/* What the tables of methods are written with. */
+/* What several methods have in common, and what their tables are written with. */
 
 #include "rpc/rpc_internal.h"
+#include "target/target.h"
 
 /* For tables of struct rpc_member. */
 #define MEMBER(name_, kind_, doc_)                                                                 \
@@ -18,5 +19,24 @@
 
 /* Of methods without parameters. */
 extern const struct schema_section rpc_no_params;
+
+/* made.c: objects that a request has the keys of; call->node is these. */
+extern const struct rpc_member rpc_made_result[];
+/* For target_add_bdev() and its like. */
+void rpc_made(void *call, int rc, const char *text);
+
+/* removal.c */
+#define RPC_TIMEOUT_MS	   "10000"
+#define RPC_TIMEOUT_MS_MAX 3600000
+extern const struct rpc_member rpc_removal_result[];
+typedef void (*rpc_remove_fn)(struct target *t, const char *name, target_done_fn done, void *arg);
+/* Answers when it is gone, or after the timeout. */
+void rpc_remove(struct rpc_call *call, rpc_remove_fn fn, const char *name, uint32_t timeout_ms);
+
+/* json.c */
+/* As what a scalar of YAML says: a number, true or false, or a text. */
+json_t *rpc_json_of_node(const struct schema_node *node);
+/* An object's configuration, as it could be given to create it; NULL: out of memory. */
+json_t *rpc_json_of_object(const struct schema_section *section, const void *object);
 
 #endif

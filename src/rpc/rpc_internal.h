@@ -152,7 +152,4 @@ void rpc_fail_errno(struct rpc_call *call, int rc, const char *text);
 /* methods.c: ended by NULL. */
 extern const struct rpc_method *const rpc_methods[];
 
-/* As what a scalar of YAML says: a number, true or false, or a text. */
-json_t *rpc_json_of_node(const struct schema_node *node);
-
 #endif

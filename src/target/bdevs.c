@@ -16,11 +16,19 @@ static struct target_bdev *of(struct object *o)
 	return container_of(o, struct target_bdev, object);
 }
 
+/* Of one that a request made: what could not be found out before without waiting. */
+static int look(struct target_bdev *b)
+{
+	return b->own ? config_look(b->own, b->errors) : 0;
+}
+
 static int create(struct target_bdev *b)
 {
 	struct object *o = &b->object;
-	int rc = bdev_type_of(o->type)->create(b->config->params, o->err);
+	int rc = look(b);
 
+	if (!rc)
+		rc = bdev_type_of(o->type)->create(b->config->params, o->err);
 	if (rc && !o->err[0])
 		snprintf(o->err, sizeof(o->err), "%s", strerror(-rc));
 	return rc;
@@ -39,10 +47,17 @@ static struct target_bdev *make(struct target *t, const struct config_bdev *conf
 	return b;
 }
 
+static void free_bdev(struct target_bdev *b)
+{
+	config_leave_base(b->config);
+	target_free_own_bdev(b->object.target, b->own);
+	free(b);
+}
+
 static void forget(struct target_bdev *b)
 {
 	object_drop(&b->object.target->bdevs, &b->object);
-	free(b);
+	free_bdev(b);
 }
 
 /* --- with the target --- */
@@ -74,88 +89,22 @@ int target_create_bdevs(struct target *t)
 	return 0;
 }
 
-/* --- a bdev's names --- */
+/* --- a bdev's disks --- */
 
-/* A split is no bdev itself, but its parts are. */
-static size_t count_names(const struct config_bdev *config)
+/* A split is no disk itself, but its parts are. */
+size_t target_bdev_disks(const struct config_bdev *config)
 {
 	return config->nparts ? config->nparts : 1;
 }
 
-static const char *name_of(const struct config_bdev *config, size_t i)
+const char *target_bdev_disk(const struct config_bdev *config, size_t i)
 {
 	return config->nparts ? config->parts[i].params->name : config->params->name;
 }
 
-static bool has_name(const struct config_bdev *config, const char *name)
+bool target_bdev_has(const struct config_bdev *config, const struct config_bdev *disk)
 {
-	size_t i;
-
-	for (i = 0; i < count_names(config); i++)
-		if (!strcmp(name_of(config, i), name))
-			return true;
-	return false;
-}
-
-/* --- who uses one --- */
-
-struct use {
-	const struct config_bdev *bdev;
-	bool found;
-};
-
-static void see_name(void *arg, const char *name)
-{
-	struct use *use = arg;
-
-	use->found = use->found || has_name(use->bdev, name);
-}
-
-static void see_ref(void *arg, const struct config_ref *ref)
-{
-	see_name(arg, *ref->name);
-}
-
-/* Its disks now, if they come and go; else those of its configuration. */
-static void see_disks(const struct target_controller *c, struct use *use)
-{
-	const struct controller_type *type = controller_type_of(c->object.type);
-
-	if (type->bdevs && c->made)
-		type->bdevs(c->made, see_name, use);
-	else
-		type->refs(c->config->params, see_ref, use);
-}
-
-static bool stands_on(const struct target_bdev *b, const struct config_bdev *base)
-{
-	const struct bdev_type *type = bdev_type_of(b->object.type);
-
-	return type->base && has_name(base, *type->base(b->config->params));
-}
-
-/* Also those that are about to come or to go. */
-static bool find_user(const struct target_bdev *b, char *err)
-{
-	const struct target *t = b->object.target;
-	struct use use = {.bdev = b->config};
-	struct object *o;
-
-	for (o = t->bdevs.first; o; o = o->next) {
-		if (!stands_on(of(o), b->config))
-			continue;
-		snprintf(err, OBJECT_ERR_MAX, "bdev \"%s\" is in use by the bdev \"%s\"",
-			 b->object.name, o->name);
-		return true;
-	}
-	for (o = t->controllers.first; o && !use.found; o = o->next) {
-		see_disks(container_of(o, struct target_controller, object), &use);
-		if (use.found)
-			snprintf(err, OBJECT_ERR_MAX,
-				 "bdev \"%s\" is in use by the controller \"%s\"", b->object.name,
-				 o->name);
-	}
-	return use.found;
+	return disk == config || disk->whole == config;
 }
 
 /* --- coming later --- */
@@ -170,10 +119,11 @@ static void created(struct target_bdev *b, int rc)
 		object_end(&b->object, OBJECT_LIVES, 0, "");
 		return;
 	}
-	log_error("bdev \"%s\": %s", b->object.name, err);
+	if (!b->own) /* else whoever asked is told */
+		log_error("bdev \"%s\": %s", b->object.name, err);
 	object_drop(&b->object.target->bdevs, &b->object);
 	object_end(&b->object, OBJECT_ENDS, rc, err);
-	free(b);
+	free_bdev(b);
 }
 
 static void *create_apart(void *arg)
@@ -209,34 +159,65 @@ static int begin_apart(struct target_bdev *b)
 	return 0;
 }
 
-void target_create_bdev(struct target *t, const struct config_bdev *config, target_done_fn done,
-			void *arg)
+/* Why there can't be one of that name; 0: nothing speaks against it. */
+static int check_new(const struct target *t, const char *name, char *err)
 {
-	const struct object *other = object_find(&t->bdevs, config->params->name);
-	struct target_bdev *b = t->stopping || other ? NULL : make(t, config);
-	char err[OBJECT_ERR_MAX];
+	const struct object *other = object_find(&t->bdevs, name);
+
+	if (t->stopping) {
+		snprintf(err, OBJECT_ERR_MAX, "the target is being stopped");
+		return -ESHUTDOWN;
+	}
+	if (!other)
+		return 0;
+	snprintf(err, OBJECT_ERR_MAX, "name: there is a bdev named \"%s\" already", name);
+	return other->state == OBJECT_LIVES ? -EEXIST : -EBUSY;
+}
+
+static void begin_creation(struct target_bdev *b, target_done_fn done, void *arg)
+{
 	int rc;
 
-	if (other && !t->stopping) {
-		snprintf(err, sizeof(err), "name: there is a bdev named \"%s\" already",
-			 other->name);
-		done(arg, other->state == OBJECT_LIVES ? -EEXIST : -EBUSY, err);
-		return;
-	}
-	if (!b) {
-		done(arg, t->stopping ? -ESHUTDOWN : -ENOMEM,
-		     t->stopping ? "the target is being stopped" : "out of memory");
-		return;
-	}
-	object_add(&t->bdevs, &b->object);
+	object_add(&b->object.target->bdevs, &b->object);
 	object_begin(&b->object, OBJECT_STARTS, done, arg);
-	if (!bdev_type_of(config->type)->waits) {
+	if (!bdev_type_of(b->object.type)->waits) {
 		created(b, create(b));
 		return;
 	}
 	rc = begin_apart(b);
 	if (rc)
 		created(b, rc);
+}
+
+void target_create_bdev(struct target *t, const struct config_bdev *config, target_done_fn done,
+			void *arg)
+{
+	char err[OBJECT_ERR_MAX] = "out of memory";
+	int rc = check_new(t, config->params->name, err);
+	struct target_bdev *b = rc ? NULL : make(t, config);
+
+	if (b)
+		begin_creation(b, done, arg);
+	else
+		done(arg, rc ? rc : -ENOMEM, err);
+}
+
+void target_create_own_bdev(struct target *t, struct config *cfg, struct schema_errors *errors,
+			    target_done_fn done, void *arg)
+{
+	char err[OBJECT_ERR_MAX] = "out of memory";
+	int rc = check_new(t, cfg->bdevs->params->name, err);
+	struct target_bdev *b = rc ? NULL : make(t, cfg->bdevs);
+
+	if (!b) {
+		config_free(cfg);
+		done(arg, rc ? rc : -ENOMEM, err);
+		return;
+	}
+	b->own = cfg;
+	b->errors = errors;
+	config_settle(cfg);
+	begin_creation(b, done, arg);
 }
 
 /* --- going --- */
@@ -248,7 +229,7 @@ static void removed(void *arg)
 	log_info("bdev %s: removed", b->object.name);
 	object_drop(&b->object.target->bdevs, &b->object);
 	object_end(&b->object, OBJECT_ENDS, 0, "");
-	free(b);
+	free_bdev(b);
 }
 
 /* On the thread that dropped the last reference to it, or to one of its parts. */
@@ -266,8 +247,8 @@ static void begin_removal(struct target_bdev *b)
 
 	b->object.ended = (struct loop_work){.fn = removed, .arg = b};
 	atomic_store(&b->left, 1);
-	for (i = 0; i < count_names(b->config); i++) {
-		struct bdev *bdev = bdev_find(name_of(b->config, i));
+	for (i = 0; i < target_bdev_disks(b->config); i++) {
+		struct bdev *bdev = bdev_find(target_bdev_disk(b->config, i));
 
 		if (!bdev)
 			continue;
@@ -277,20 +258,66 @@ static void begin_removal(struct target_bdev *b)
 	gone(b);
 }
 
+static void begin_end(struct target_bdev *b, target_done_fn done, void *arg)
+{
+	object_begin(&b->object, OBJECT_ENDS, done, arg);
+	/* The base may be gone before this is known to be. */
+	config_leave_base(b->config);
+	begin_removal(b);
+}
+
 void target_remove_bdev(struct target *t, const char *name, target_done_fn done, void *arg)
 {
 	struct object *o = object_find(&t->bdevs, name);
 	char err[OBJECT_ERR_MAX];
 	int rc = object_check_removal(o, "bdev", name, err);
 
-	if (!rc && find_user(of(o), err))
+	if (!rc && target_bdev_in_use(of(o), err))
 		rc = -EBUSY;
-	if (rc) {
+	if (rc)
 		done(arg, rc, err);
-		return;
+	else
+		begin_end(of(o), done, arg);
+}
+
+/* Whether it, and all that stands on it, may go now. */
+static int check_tree(const struct target_bdev *b, char *err)
+{
+	const struct object_list *list = &b->object.target->bdevs;
+	struct object *o;
+	int rc = object_check_removal(&b->object, "bdev", b->object.name, err);
+
+	for (o = list->first; o && !rc; o = o->next)
+		if (of(o)->config->base && target_bdev_has(b->config, of(o)->config->base))
+			rc = check_tree(of(o), err);
+	return rc;
+}
+
+/* From the top down: who stands on a bdev holds it. */
+static void begin_end_of_tree(struct target_bdev *b, target_done_fn done, void *arg)
+{
+	const struct object_list *list = &b->object.target->bdevs;
+	struct object *o, *next;
+
+	for (o = list->first; o; o = next) {
+		next = o->next;
+		if (o->state == OBJECT_LIVES && of(o)->config->base &&
+		    target_bdev_has(b->config, of(o)->config->base))
+			begin_end_of_tree(of(o), NULL, NULL);
 	}
-	object_begin(o, OBJECT_ENDS, done, arg);
-	begin_removal(of(o));
+	begin_end(b, done, arg);
+}
+
+void target_force_bdev_out(struct target *t, const char *name, target_done_fn done, void *arg)
+{
+	struct object *o = object_find(&t->bdevs, name);
+	char err[OBJECT_ERR_MAX];
+	int rc = o ? check_tree(of(o), err) : object_check_removal(o, "bdev", name, err);
+
+	if (rc)
+		done(arg, rc, err);
+	else
+		begin_end_of_tree(of(o), done, arg);
 }
 
 /* At the end, whoever still holds one. What stands on a bdev goes with it. */
@@ -303,8 +330,8 @@ void target_remove_bdevs(struct target *t)
 		struct target_bdev *b = of(o);
 
 		before = o->prev;
-		for (i = 0; i < count_names(b->config); i++) {
-			struct bdev *bdev = bdev_find(name_of(b->config, i));
+		for (i = 0; i < target_bdev_disks(b->config); i++) {
+			struct bdev *bdev = bdev_find(target_bdev_disk(b->config, i));
 
 			if (bdev)
 				bdev_remove(bdev, NULL, NULL);

@@ -182,6 +182,12 @@ static void destroy(struct target_controller *c)
 	controller_type_of(c->object.type)->destroy(c->made);
 }
 
+static void free_controller(struct target_controller *c)
+{
+	config_free(c->own);
+	free(c);
+}
+
 /* --- with the target --- */
 
 static int make_socket_dir(const char *dir)
@@ -234,53 +240,92 @@ void target_destroy_controllers(struct target *t)
 		next = o->next;
 		destroy(c);
 		drop(c);
-		free(c);
+		free_controller(c);
 	}
 }
 
 /* --- coming and going later --- */
 
-static const char *check_new(const struct target *t, const struct config_controller *config,
-			     int *rc)
+static int check_new(const struct target *t, const struct config_controller *config, char *err)
 {
-	*rc = 0;
-	if (t->stopping)
-		*rc = -ESHUTDOWN;
-	else if (object_find(&t->controllers, config->params->name))
-		*rc = -EEXIST;
-	else if (t->ncontrollers >= CONFIG_CONTROLLERS_MAX)
-		*rc = -ENOSPC;
-	return *rc == -ESHUTDOWN ? "the target is being stopped"
-	       : *rc == -EEXIST	 ? "there is a controller of that name already"
-				 : "there are as many controllers as there may be";
+	const char *name = config->params->name;
+	const struct object *other = object_find(&t->controllers, name);
+
+	if (t->stopping) {
+		snprintf(err, OBJECT_ERR_MAX, "the target is being stopped");
+		return -ESHUTDOWN;
+	}
+	if (other) {
+		snprintf(err, OBJECT_ERR_MAX, "name: there is a controller named \"%s\" already",
+			 name);
+		return other->state == OBJECT_ENDS ? -EBUSY : -EEXIST;
+	}
+	if (t->ncontrollers < CONFIG_CONTROLLERS_MAX)
+		return 0;
+	snprintf(err, OBJECT_ERR_MAX, "there are %d controllers, as many as there may be",
+		 CONFIG_CONTROLLERS_MAX);
+	return -ENOSPC;
+}
+
+/* The types say in the log why one can't be made. */
+static int create_and_tell(struct target_controller *c, char *err)
+{
+	struct log_kept kept;
+	int rc;
+
+	log_keep_error(&kept);
+	rc = create(c);
+	log_keep_error(NULL);
+	if (rc)
+		snprintf(err, OBJECT_ERR_MAX, "%s", kept.text[0] ? kept.text : strerror(-rc));
+	return rc;
+}
+
+static void begin_creation(struct target_controller *c, target_done_fn done, void *arg)
+{
+	struct target *t = c->object.target;
+	char err[OBJECT_ERR_MAX] = "";
+	int rc;
+
+	object_begin(&c->object, OBJECT_STARTS, done, arg);
+	rc = create_and_tell(c, err);
+	if (rc)
+		drop(c);
+	target_balance_restart(t);
+	object_end(&c->object, rc ? OBJECT_ENDS : OBJECT_LIVES, rc, err);
+	if (rc)
+		free_controller(c);
 }
 
 void target_create_controller(struct target *t, const struct config *cfg,
 			      const struct config_controller *config, target_done_fn done,
 			      void *arg)
 {
-	struct target_controller *c;
-	const char *text;
-	int rc;
+	char err[OBJECT_ERR_MAX] = "out of memory";
+	int rc = check_new(t, config, err);
+	struct target_controller *c = rc ? NULL : add(t, cfg, config);
 
-	text = check_new(t, config, &rc);
-	if (rc) {
-		done(arg, rc, text);
-		return;
-	}
-	c = add(t, cfg, config);
+	if (c)
+		begin_creation(c, done, arg);
+	else
+		done(arg, rc ? rc : -ENOMEM, err);
+}
+
+void target_create_own_controller(struct target *t, struct config *cfg, target_done_fn done,
+				  void *arg)
+{
+	char err[OBJECT_ERR_MAX] = "out of memory";
+	int rc = check_new(t, cfg->controllers, err);
+	struct target_controller *c = rc ? NULL : add(t, cfg, cfg->controllers);
+
 	if (!c) {
-		done(arg, -ENOMEM, "out of memory");
+		config_free(cfg);
+		done(arg, rc ? rc : -ENOMEM, err);
 		return;
 	}
-	object_begin(&c->object, OBJECT_STARTS, done, arg);
-	rc = create(c);
-	if (rc)
-		drop(c);
-	target_balance_restart(t);
-	object_end(&c->object, rc ? OBJECT_ENDS : OBJECT_LIVES, rc, rc ? strerror(-rc) : "");
-	if (rc)
-		free(c);
+	c->own = cfg;
+	config_settle(cfg);
+	begin_creation(c, done, arg);
 }
 
 static void remove_now(struct target_controller *c)
@@ -290,7 +335,7 @@ static void remove_now(struct target_controller *c)
 	target_balance_restart(c->object.target);
 	log_info("%s: removed", c->object.name);
 	object_end(&c->object, OBJECT_ENDS, 0, "");
-	free(c);
+	free_controller(c);
 }
 
 /* Its session is over, and nobody can begin another one. */
@@ -321,4 +366,23 @@ void target_remove_controller(struct target *t, const char *name, target_done_fn
 	object_begin(o, OBJECT_ENDS, done, arg);
 	o->ended = (struct loop_work){.fn = session_over, .arg = of(o)};
 	listener_end_begin(listener_find(name), t->main, &o->ended);
+}
+
+bool target_controller_is_connected(const struct target *t, const char *name)
+{
+	return listener_is_connected(name);
+}
+
+void target_remove_idle_controller(struct target *t, const char *name, target_done_fn done,
+				   void *arg)
+{
+	const struct object *o = object_find(&t->controllers, name);
+	char err[OBJECT_ERR_MAX];
+
+	if (o && o->state == OBJECT_LIVES && listener_is_connected(name)) {
+		snprintf(err, sizeof(err), "controller \"%s\" is in use by a front-end", name);
+		done(arg, -EBUSY, err);
+		return;
+	}
+	target_remove_controller(t, name, done, arg);
 }

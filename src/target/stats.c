@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The counters as tables for people: docs/performance.md explains the columns. */
+/* All counters, kind by kind: docs/performance.md explains them. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -8,58 +8,47 @@
 #include "reactor/reactor.h"
 #include "stats/queue_stats.h"
 #include "target/target_internal.h"
+#include "target/target_stats.h"
 #include "util/log.h"
 #include "util/time.h"
 #include "util/util.h"
 
-static const char *none_as_dash(char text[24], uint64_t n)
+_Static_assert(LATENCY_BUCKETS == TARGET_LATENCY_BUCKETS &&
+		       BDEV_LATENCY_BUCKETS == TARGET_LATENCY_BUCKETS,
+	       "what target_stats.h says");
+
+#define COLUMNS(...)                                                                               \
+	.columns = (const char *const[]){__VA_ARGS__},                                             \
+	.ncolumns = ARRAY_SIZE(((const char *const[]){__VA_ARGS__}))
+
+struct visit {
+	target_stats_fn fn;
+	void *arg;
+};
+
+static void tell(const struct visit *v, const struct target_stats_kind *kind, const char *name,
+		 const uint64_t *values, const uint64_t *latency_ns)
 {
-	if (n)
-		snprintf(text, 24, "%" PRIu64, n);
-	else
-		snprintf(text, 24, "-");
-	return text;
-}
+	const struct target_stats_row row = {
+		.kind = kind, .name = name, .values = values, .latency_ns = latency_ns};
 
-static void print_number(FILE *f, uint64_t n)
-{
-	char text[24];
-
-	fprintf(f, " %12s", none_as_dash(text, n));
-}
-
-/* "latency" and, of each bucket that is not empty, its lower bound in ns and its count. */
-static void print_latency(FILE *f, const char *name, const uint64_t *buckets)
-{
-	bool any = false;
-	unsigned int i;
-
-	for (i = 0; i < LATENCY_BUCKETS; i++) {
-		if (!buckets[i])
-			continue;
-		if (!any)
-			fprintf(f, "latency_ns %s", name);
-		any = true;
-		fprintf(f, " %" PRIu64 ":%" PRIu64, i ? UINT64_C(1) << i : 0, buckets[i]);
-	}
-	if (any)
-		fputc('\n', f);
+	v->fn(v->arg, &row);
 }
 
 /* --- queues --- */
 
-static void print_cpu(FILE *f, uint64_t place)
-{
-	if (place)
-		fprintf(f, " %12" PRIu64, place - 1);
-	else
-		fprintf(f, " %12s", "none");
-}
+static const struct target_stats_kind queue_kind = {
+	.name = "queue",
+	COLUMNS("commands", "reads", "read_bytes", "writes", "write_bytes", "failed", "batches",
+		"polls", "empty_polls", "doorbells", "kicks", "irqs", "irqs_saved", "held_back",
+		"cpu"),
+	.has_cpu = true,
+};
 
-static void print_queue(void *arg, const char *controller, unsigned int queue,
-			const struct queue_stats *s)
+static void tell_queue(void *arg, const char *controller, unsigned int queue,
+		       const struct queue_stats *s)
 {
-	const uint64_t columns[] = {
+	const uint64_t values[] = {
 		s->commands,
 		s->ios[BDEV_OP_READ],
 		s->bytes[BDEV_OP_READ],
@@ -74,59 +63,61 @@ static void print_queue(void *arg, const char *controller, unsigned int queue,
 		s->interrupts,
 		s->interrupts_saved,
 		s->held_back,
+		s->place,
 	};
 	char name[96];
-	FILE *f = arg;
-	size_t i;
 
 	snprintf(name, sizeof(name), "%s/%u", controller, queue);
-	fprintf(f, "queue %-20s", name);
-	for (i = 0; i < ARRAY_SIZE(columns); i++)
-		print_number(f, columns[i]);
-	print_cpu(f, s->place);
-	fputc('\n', f);
-	print_latency(f, name, s->latency_ns);
+	tell(arg, &queue_kind, name, values, s->latency_ns);
 }
 
 /* --- request memory --- */
 
-static void print_memory(void *arg, const char *controller, const struct iov_stats *s)
-{
-	FILE *f = arg;
+static const struct target_stats_kind memory_kind = {
+	.name = "memory",
+	COLUMNS("bytes", "peak_bytes", "waits"),
+};
 
-	fprintf(f, "memory %-19s", controller);
-	print_number(f, s->bytes);
-	print_number(f, s->peak_bytes);
-	print_number(f, s->waits);
-	fputc('\n', f);
+static void tell_memory(void *arg, const char *controller, const struct iov_stats *s)
+{
+	const uint64_t values[] = {s->bytes, s->peak_bytes, s->waits};
+
+	tell(arg, &memory_kind, controller, values, NULL);
 }
 
 /* --- front-ends --- */
 
-static void print_session(void *arg, const char *controller, const struct session_stats *s)
+static const struct target_stats_kind session_kind = {
+	.name = "session",
+	COLUMNS("sessions", "messages", "refused", "held_back", "held_msgs", "mapped_bytes",
+		"regions", "descriptors"),
+};
+
+static void tell_session(void *arg, const char *controller, const struct session_stats *s)
 {
-	const uint64_t columns[] = {
+	const uint64_t values[] = {
 		s->sessions,	     s->messages,     s->refused, s->sessions_delayed,
 		s->messages_delayed, s->mapped_bytes, s->regions, s->descriptors,
 	};
-	FILE *f = arg;
-	size_t i;
 
-	if (!s->sessions && !s->refused)
-		return;
-	fprintf(f, "session %-18s", controller);
-	for (i = 0; i < ARRAY_SIZE(columns); i++)
-		print_number(f, columns[i]);
-	fputc('\n', f);
+	if (s->sessions || s->refused)
+		tell(arg, &session_kind, controller, values, NULL);
 }
 
 /* --- bdevs --- */
 
-static void print_bdev(void *arg, const struct bdev *bdev, const struct bdev_stats *s,
-		       uint32_t inflight)
+static const struct target_stats_kind bdev_kind = {
+	.name = "bdev",
+	COLUMNS("reads", "read_bytes", "writes", "write_bytes", "flushes", "discards", "zeroes",
+		"compares", "failed", "in_flight", "timeouts", "bounced", "abandoned", "late",
+		"hangs", "hanging"),
+};
+
+static void tell_bdev(void *arg, const struct bdev *bdev, const struct bdev_stats *s,
+		      uint32_t inflight)
 {
 	const unsigned int shift = bdev ? bdev->block_shift : 0;
-	const uint64_t columns[] = {
+	const uint64_t values[] = {
 		s->ios[BDEV_OP_READ],
 		s->blocks[BDEV_OP_READ] << shift,
 		s->ios[BDEV_OP_WRITE],
@@ -144,103 +135,70 @@ static void print_bdev(void *arg, const struct bdev *bdev, const struct bdev_sta
 		s->hangs,
 		s->hangs - s->hangs_ended,
 	};
-	FILE *f = arg;
-	size_t i;
 
-	if (!bdev)
-		return;
-	fprintf(f, "bdev  %-20s", bdev->name);
-	for (i = 0; i < ARRAY_SIZE(columns); i++)
-		print_number(f, columns[i]);
-	fputc('\n', f);
-	print_latency(f, bdev->name, s->latency_ns);
+	if (bdev)
+		tell(arg, &bdev_kind, bdev->name, values, s->latency_ns);
 }
 
 /* --- reactors --- */
 
-static void print_reactor(FILE *f, const struct reactor *r)
+static const struct target_stats_kind reactor_kind = {
+	.name = "reactor",
+	COLUMNS("rounds", "busy_rounds", "sleeps", "messages", "idle_ms", "steps",
+		"longest_round_us", "longest_step_us"),
+};
+
+static void tell_reactor(const struct visit *v, const struct reactor *r)
 {
 	struct reactor_stats s;
 	char name[24];
 
 	reactor_get_stats(r, &s);
 	snprintf(name, sizeof(name), "cpu%d", reactor_cpu(r));
-	fprintf(f, "reactor %-18s", name);
-	print_number(f, s.rounds);
-	print_number(f, s.busy_rounds);
-	print_number(f, s.sleeps);
-	print_number(f, s.messages);
-	print_number(f, s.idle_ns / NS_PER_MS);
-	print_number(f, s.jobs);
-	print_number(f, s.longest_round_ns / NS_PER_US);
-	print_number(f, s.longest_step_ns / NS_PER_US);
-	fputc('\n', f);
+	tell(v, &reactor_kind, name,
+	     (const uint64_t[]){s.rounds, s.busy_rounds, s.sleeps, s.messages,
+				s.idle_ns / NS_PER_MS, s.jobs, s.longest_round_ns / NS_PER_US,
+				s.longest_step_ns / NS_PER_US},
+	     NULL);
 }
 
-static void print_header(FILE *f, const char *kind, const char *const *columns, size_t n)
-{
-	size_t i;
+/* --- the log --- */
 
-	fprintf(f, "# %-24s", kind);
-	for (i = 0; i < n; i++)
-		fprintf(f, " %12s", columns[i]);
-	fputc('\n', f);
-}
+static const struct target_stats_kind log_kind = {
+	.name = "log",
+	COLUMNS("lines", "lost", "left_out"),
+};
 
-static void print_log(FILE *f)
+static void tell_log(const struct visit *v)
 {
-	static const char *const columns[] = {"lines", "lost", "left_out"};
 	struct log_stats s;
 
 	log_get_stats(&s);
-	print_header(f, "log", columns, ARRAY_SIZE(columns));
-	fprintf(f, "log %-22s", "stderr");
-	print_number(f, s.lines);
-	print_number(f, s.lost);
-	print_number(f, s.left_out);
-	fputc('\n', f);
+	tell(v, &log_kind, "stderr", (const uint64_t[]){s.lines, s.lost, s.left_out}, NULL);
 }
 
-void target_print_stats(const struct target *t)
-{
-	static const char *const queue[] = {
-		"commands", "reads",   "read_bytes", "writes",	    "write_bytes",
-		"failed",   "batches", "polls",	     "empty_polls", "doorbells",
-		"kicks",    "irqs",    "irqs_saved", "held_back",   "cpu",
-	};
-	static const char *const memory[] = {"bytes", "peak_bytes", "waits"};
-	static const char *const session[] = {
-		"sessions",  "messages",     "refused", "held_back",
-		"held_msgs", "mapped_bytes", "regions", "descriptors",
-	};
-	static const char *const bdev[] = {
-		"reads",     "read_bytes", "writes", "write_bytes", "flushes",	"discards",
-		"zeroes",    "compares",   "failed", "in_flight",   "timeouts", "bounced",
-		"abandoned", "late",	   "hangs",  "hanging",
-	};
-	static const char *const reactor[] = {"rounds",		  "busy_rounds",    "sleeps",
-					      "messages",	  "idle_ms",	    "steps",
-					      "longest_round_us", "longest_step_us"};
-	char *text = NULL;
-	size_t len = 0, i;
-	FILE *f = open_memstream(&text, &len);
+/* --- all of them --- */
 
-	if (!f)
-		return;
-	print_header(f, "queue", queue, ARRAY_SIZE(queue));
-	queue_stats_visit(print_queue, f);
-	print_header(f, "memory", memory, ARRAY_SIZE(memory));
-	iov_stats_visit(print_memory, f);
-	print_header(f, "session", session, ARRAY_SIZE(session));
-	listener_visit(print_session, f);
-	print_header(f, "bdev", bdev, ARRAY_SIZE(bdev));
-	bdev_stats_visit(print_bdev, f);
-	print_header(f, "reactor", reactor, ARRAY_SIZE(reactor));
-	for (i = 0; i < t->nreactors; i++)
-		print_reactor(f, t->reactors[i]);
-	print_log(f);
-	if (fclose(f))
-		free(text);
-	else
-		log_text(text, len);
+const struct target_stats_kind *const target_stats_kinds[] = {
+	&queue_kind, &memory_kind, &session_kind, &bdev_kind, &reactor_kind, &log_kind, NULL,
+};
+
+void target_visit_stats(const struct target *t, const struct target_stats_kind *kind,
+			target_stats_fn fn, void *arg)
+{
+	struct visit v = {.fn = fn, .arg = arg};
+	size_t i;
+
+	if (kind == &queue_kind)
+		queue_stats_visit(tell_queue, &v);
+	else if (kind == &memory_kind)
+		iov_stats_visit(tell_memory, &v);
+	else if (kind == &session_kind)
+		listener_visit(tell_session, &v);
+	else if (kind == &bdev_kind)
+		bdev_stats_visit(tell_bdev, &v);
+	else if (kind == &log_kind)
+		tell_log(&v);
+	for (i = 0; kind == &reactor_kind && i < t->nreactors; i++)
+		tell_reactor(&v, t->reactors[i]);
 }

@@ -8,6 +8,7 @@
 #include "config/config.h"
 
 struct loop;
+struct schema_errors;
 struct schema_node;
 struct target;
 
@@ -75,8 +76,16 @@ void target_remove_bdev(struct target *t, const char *name, target_done_fn done,
 void target_create_controller(struct target *t, const struct config *cfg,
 			      const struct config_controller *config, target_done_fn done,
 			      void *arg);
+/*
+ * Although it is in use: its users are told that it is gone, and what stands on it goes first. The
+ * errors are the same, but for users.
+ */
+void target_force_bdev_out(struct target *t, const char *name, target_done_fn done, void *arg);
 /* Its front-end is disconnected, if it has one. */
 void target_remove_controller(struct target *t, const char *name, target_done_fn done, void *arg);
+/* -EBUSY, if it has one. */
+void target_remove_idle_controller(struct target *t, const char *name, target_done_fn done,
+				   void *arg);
 
 /*
  * Likewise a disk of a controller: a namespace, a LUN. The node has its keys, as a mapping of the
@@ -96,6 +105,30 @@ void target_add_disk(struct target *t, const char *controller, const struct sche
 void target_remove_disk(struct target *t, const char *controller, const struct schema_node *address,
 			target_done_fn done, void *arg);
 
+/*
+ * Likewise an object that a mapping has the keys of, as one of the configuration. It is checked
+ * beside those that are there. With -EINVAL `errors` has what is wrong with which key, and the text
+ * is empty. Both are there until done().
+ */
+void target_add_bdev(struct target *t, const struct schema_node *keys, struct schema_errors *errors,
+		     target_done_fn done, void *arg);
+void target_add_controller(struct target *t, const struct schema_node *keys,
+			   struct schema_errors *errors, target_done_fn done, void *arg);
+
+/* What there is, in the order in which it was made. A state is "starting", "there" or "ending". */
+typedef void (*target_bdev_fn)(void *arg, const char *state, const struct config_bdev *bdev);
+void target_visit_bdevs(const struct target *t, target_bdev_fn fn, void *arg);
+typedef void (*target_controller_fn)(void *arg, const char *state, unsigned int number,
+				     const struct config_controller *controller);
+void target_visit_controllers(const struct target *t, target_controller_fn fn, void *arg);
+bool target_controller_is_connected(const struct target *t, const char *name);
+/* Calls fn for the bdev of each disk that it has now. */
+void target_visit_disks(const struct target *t, const char *controller,
+			void (*fn)(void *arg, const char *bdev), void *arg);
+/* Who uses a disk, which a bdev or a part of one is; `noun` is "bdev" or "controller". */
+typedef void (*target_user_fn)(void *arg, const char *noun, const char *name);
+void target_visit_users(const struct target *t, const char *bdev, target_user_fn fn, void *arg);
+
 /* Whether target_balance() does anything. */
 bool target_balances(const struct target *t);
 /*
@@ -104,7 +137,7 @@ bool target_balances(const struct target *t);
  */
 void target_balance(struct target *t);
 
-/* All counters, as tables, on stderr. */
+/* All counters, as tables, on stderr. Others get them by target_stats.h. */
 void target_print_stats(const struct target *t);
 
 #endif

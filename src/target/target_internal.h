@@ -47,6 +47,9 @@ struct target_bdev {
 	pthread_t thread; /* that makes it */
 	int rc;		  /* what came of that */
 	atomic_uint left; /* of its bdevs, while they are being removed */
+	/* Of one that a request has made: what `config` is of, and what is wrong with it. */
+	struct config *own;
+	struct schema_errors *errors; /* only while it is being made */
 };
 
 #define CONTROLLER_NUMBER_MAX 0xffef /* of NVMe's controller IDs, those that are none otherwise */
@@ -59,6 +62,7 @@ struct target_controller {
 	void *made;	       /* its type's */
 	unsigned int disk_ops; /* disks of it that come or go */
 	bool over;	       /* its session is, and it waits for these */
+	struct config *own;    /* of one that a request has made: what `config` is of */
 };
 
 struct target {
@@ -101,6 +105,20 @@ void target_finish_objects(struct target *t);
 /* bdevs.c */
 int target_create_bdevs(struct target *t);
 void target_remove_bdevs(struct target *t);
+/* What a bdev gives to others: itself, or its parts. */
+size_t target_bdev_disks(const struct config_bdev *config);
+const char *target_bdev_disk(const struct config_bdev *config, size_t i);
+bool target_bdev_has(const struct config_bdev *config, const struct config_bdev *disk);
+/* Takes over `cfg`, which has one bdev. `errors` is there until done(). */
+void target_create_own_bdev(struct target *t, struct config *cfg, struct schema_errors *errors,
+			    target_done_fn done, void *arg);
+
+/* users.c: whether one uses any of its disks, those about to come or go as well; then *err says
+ * who. */
+bool target_bdev_in_use(const struct target_bdev *b, char *err);
+
+/* requested.c: the bdev of this configuration is gone, and nobody may refer to it. NULL is fine. */
+void target_free_own_bdev(struct target *t, struct config *cfg);
 
 /* balance.c: the controllers are there. */
 int target_balance_start(struct target *t);
@@ -109,6 +127,9 @@ void target_balance_stop(struct target *t);
 void target_balance_restart(struct target *t);
 
 /* controllers.c */
+/* Takes over `cfg`, which has one controller. */
+void target_create_own_controller(struct target *t, struct config *cfg, target_done_fn done,
+				  void *arg);
 int target_create_controllers(struct target *t);
 void target_destroy_controllers(struct target *t);
 /* No disk of it comes or goes any more: if it is to go, and waited for that, it does. */

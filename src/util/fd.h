@@ -8,6 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What the kernel passes with one message of a Unix socket at most: SCM_MAX_FD. */
+#define FD_PASSED_MAX 253
+
 /* An eventfd: nothing else may be written to, as the write might block. */
 bool fd_is_eventfd(int fd);
 /*

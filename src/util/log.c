@@ -116,10 +116,24 @@ void log_write(enum log_level level, const char *fmt, ...)
 	va_end(ap);
 }
 
+static _Thread_local struct log_kept *kept;
+
+void log_keep_error(struct log_kept *to)
+{
+	kept = to;
+	if (kept)
+		kept->text[0] = '\0';
+}
+
 void log_line(enum log_level level, const char *fmt, ...)
 {
 	va_list ap;
 
+	if (kept && level == LOG_LEVEL_ERROR) {
+		va_start(ap, fmt);
+		vsnprintf(kept->text, sizeof(kept->text), fmt, ap);
+		va_end(ap);
+	}
 	if (!log_enabled(level) ||
 	    !log_limit_line_ok(level < LOG_LEVEL_DEBUG && log_thread_is_other()))
 		return;

@@ -28,6 +28,15 @@ __attribute__((format(printf, 2, 3))) void log_line(enum log_level level, const 
 /* Without a limit other than the ring's: of the budgets, which have looked at it already. */
 __attribute__((format(printf, 2, 3))) void log_write(enum log_level level, const char *fmt, ...);
 
+/*
+ * The last error that this thread logs goes into `kept`, too, until NULL is given: for whoever
+ * asked for what failed, where the reason is only logged.
+ */
+struct log_kept {
+	char text[256]; /* "": there was none */
+};
+void log_keep_error(struct log_kept *kept);
+
 #define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_line(LOG_LEVEL_WARN, __VA_ARGS__)
 #define log_info(...)  log_line(LOG_LEVEL_INFO, __VA_ARGS__)

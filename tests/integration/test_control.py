@@ -20,6 +20,7 @@ from daemon_case import BUILD, WAIT, DaemonCase, await_  # noqa: E402
 REQUEST_MAX = 1024 * 1024
 CLIENTS_MAX = 64
 PARSE, REQUEST, METHOD, PARAMS = -32700, -32600, -32601, -32602
+NOT_FOUND, EXISTS, BUSY = -32001, -32002, -32003
 TOO_MANY = -32006
 
 CONFIG = """\
@@ -287,6 +288,240 @@ def shutdown(case):
     equal(os.listdir(case.sockets), [], "left in the socket directory")
 
 
+# --- objects ---
+
+def answers_as_told(client, name, **params):
+    """Its members are those that rpc.discover tells of, in lists of mappings, too."""
+    methods = {m["name"]: m for m in client.call("rpc.discover")["methods"]}
+    result = client.call(name, **params)
+    members = methods[name]["result"]
+    equal(sorted(result), sorted(m["name"] for m in members), name)
+    for member in members:
+        for element in result[member["name"]] if "members" in member else []:
+            equal(sorted(element), sorted(m["name"] for m in member["members"]),
+                  f"{name}: {member['name']}")
+    return result
+
+
+def bdevs(case):
+    daemon, client = case.begin()
+    equal(client.call("bdev.create", name="ram1", type="malloc", size="4MiB"), {"name": "ram1"},
+          "the answer")
+    client.call("bdev.create", name="slow", type="delay", base="ram1", read_us=7)
+    client.call("bdev.create", name="half", type="split", base="slow", count=2)
+    made = {b["name"]: b for b in answers_as_told(client, "bdev.list")["bdevs"]}
+    equal(list(made), ["null", "ram1", "slow", "half", "half0", "half1"], "the bdevs")
+    ram1, half, half1 = made["ram1"], made["half"], made["half1"]
+    equal((ram1["type"], ram1["state"], ram1["size_bytes"], ram1["block_size"], ram1["users"]),
+          ("malloc", "there", 4 << 20, 512, [{"kind": "bdev", "name": "slow"}]), "ram1")
+    equal(ram1["config"]["size"], "4MiB", "its configuration")
+    equal((half["size_bytes"], half["parts"], half1["part_of"], half1["size_bytes"]),
+          (None, ["half0", "half1"], "half", 2 << 20), "the split")
+    equal(made["null"]["users"], [{"kind": "controller", "name": "nvme0"}], "users of null")
+    equal([b["name"] for b in client.call("bdev.list", name="half1")["bdevs"]], ["half1"], "one")
+    client.refused(NOT_FOUND, "bdev.list", "/params/name", "'x'", name="x")
+    # What it was made of makes it again.
+    for name in ("half", "slow", "ram1"):
+        equal(client.call("bdev.delete", name=name), {"name": name, "removed": True}, "gone")
+    equal([b["name"] for b in client.call("bdev.list")["bdevs"]], ["null"], "what is left")
+    for name in ("ram1", "slow", "half"):
+        client.call("bdev.create", **made[name]["config"])
+    again = {b["name"]: b for b in client.call("bdev.list")["bdevs"]}
+    equal(again, made, "the same again")
+    line = f"bdev.delete ram1, by user {os.getuid()}, process {os.getpid()}\n"
+    await_(lambda: line in daemon.log.read_text(), "the line of the change")
+    equal(case.end(daemon), 0, "the status")
+
+
+def wrong_bdevs(case):
+    """As in a configuration, beside what runs."""
+    _, client = case.begin()
+    client.call("bdev.create", name="ram", type="malloc", size="4MiB",
+                uuid="12345678-1234-1234-1234-123456789abc")
+    client.call("bdev.create", name="file", type="file", create=True, size="1MiB",
+                path=str(case.folder / "disk"))
+    for code, words, params in (
+            (EXISTS, ["/params/name", "ram"], {"name": "ram", "type": "malloc", "size": "1MiB"}),
+            (PARAMS, ["/params/size", "'ram2'", "'0'"],
+             {"name": "ram2", "type": "malloc", "size": 0}),
+            (PARAMS, ["/params/size: ", "multiple of block_size"],
+             {"name": "ram2", "type": "malloc", "size": 1000}),
+            (PARAMS, ["/params/type", "did you mean 'malloc'"], {"name": "x", "type": "maloc"}),
+            (PARAMS, ["/params: ", "'type' is missing"], {"name": "x"}),
+            (PARAMS, ["/params/name", "not a name"], {"name": "-", "type": "malloc", "size": 512}),
+            (PARAMS, ["/params/base", "there is no bdev 'ramm'", "did you mean 'ram'"],
+             {"name": "x", "type": "delay", "base": "ramm"}),
+            (PARAMS, ["/params/base", "'null' is a disk of the controller 'nvme0'"],
+             {"name": "x", "type": "delay", "base": "null"}),
+            (PARAMS, ["/params/uuid", "is the UUID of the bdev 'ram'"],
+             {"name": "x", "type": "malloc", "size": 512,
+              "uuid": "12345678-1234-1234-1234-123456789abc"}),
+            (PARAMS, ["/params/path", "is the file of the bdev 'file' already"],
+             {"name": "x", "type": "file", "path": str(case.folder / "disk")}),
+            (PARAMS, ["/params/path", "does not exist"],
+             {"name": "x", "type": "file", "path": str(case.folder / "none")}),
+            (PARAMS, ["/params/path", "a directory"],
+             {"name": "x", "type": "file", "path": str(case.folder)}),
+            (PARAMS, ["/params/path", "a character device"],
+             {"name": "x", "type": "file", "path": "/dev/null"})):
+        client.refused(code, "bdev.create", *words, **params)
+    client.call("bdev.create", name="slow", type="delay", base="ram")
+    client.refused(PARAMS, "bdev.create", "/params/base", "is the base of the delay 'slow' already",
+                   name="x", type="delay", base="ram")
+    client.refused(PARAMS, "controller.create", "bdev", "'ram' is the base of the bdev 'slow'",
+                   name="x", type="blk", bdev="ram")
+    client.refused(BUSY, "bdev.delete", 'in use by the bdev "slow"', name="ram")
+    client.refused(BUSY, "bdev.delete", 'in use by the controller "nvme0"', name="null")
+    client.refused(NOT_FOUND, "bdev.delete", "x", name="x")
+    # Nothing is left of all that.
+    equal([b["name"] for b in client.call("bdev.list")["bdevs"]], ["null", "ram", "file", "slow"],
+          "the bdevs")
+    client.call("bdev.delete", name="slow")
+    client.call("bdev.create", name="x", type="delay", base="ram")
+
+
+def controllers(case):
+    daemon, client = case.begin()
+    client.call("bdev.create", name="ram", type="malloc", size="4MiB")
+    for params in ({"type": "blk", "bdev": "ram"},
+                   {"type": "nvme", "namespaces": [{"bdev": "ram"}]},
+                   {"type": "scsi", "targets": [{"id": 0, "luns": [{"lun": 0, "bdev": "ram"}]}]}):
+        equal(client.call("controller.create", name="c", **params), {"name": "c"}, "the answer")
+        check((case.sockets / "c").is_socket(), "no socket")
+        made = {c["name"]: c for c in answers_as_told(client, "controller.list")["controllers"]}
+        equal(list(made), ["nvme0", "c"], "the controllers")
+        equal((made["c"]["type"], made["c"]["socket"], made["c"]["connected"], made["c"]["bdevs"]),
+              (params["type"], str(case.sockets / "c"), False, ["ram"]), "it")
+        client.refused(BUSY, "bdev.delete", 'in use by the controller "c"', name="ram")
+        client.refused(EXISTS, "controller.create", "/params/name", name="c", **params)
+        equal(client.call("controller.delete", name="c"), {"name": "c", "removed": True}, "gone")
+        check(not (case.sockets / "c").exists(), "the socket is left")
+        client.call("controller.create", **made["c"]["config"])
+        client.call("controller.delete", name="c")
+    for code, words, params in (
+            (PARAMS, ["/params/bdev", "there is no bdev 'rm'", "did you mean 'ram'"],
+             {"name": "x", "type": "blk", "bdev": "rm"}),
+            (PARAMS, ["/params/namespaces/1/nsid", "is taken"],
+             {"name": "x", "type": "nvme", "namespaces": [{"bdev": "ram", "nsid": 2},
+                                                          {"bdev": "ram", "nsid": 2}]}),
+            (PARAMS, ["/params/cpus", "not among the target's"],
+             {"name": "x", "type": "blk", "bdev": "ram", "cpus": [4000]}),
+            (PARAMS, ["/params/name", "control socket"],
+             {"name": "control.sock", "type": "blk", "bdev": "ram"})):
+        client.refused(code, "controller.create", *words, **params)
+    serial = client.call("controller.list", name="nvme0")["controllers"][0]["config"]["serial"]
+    client.refused(PARAMS, "controller.create", "/params/serial",
+                   "is the serial of the controller 'nvme0'",
+                   name="x", type="nvme", namespaces=[], serial=serial)
+    # What only the making shows has its reason, too.
+    (case.sockets / "taken").write_text("")
+    client.refused(EXISTS, "controller.create", "is not a socket",
+                   name="taken", type="blk", bdev="ram")
+    client.refused(NOT_FOUND, "controller.delete", "x", name="x")
+    equal(case.end(daemon), 0, "the status")
+
+
+def connected(case):
+    """A front-end is a user."""
+    _, client = case.begin()
+    front_end = socket.socket(socket.AF_UNIX)
+    case.stack.callback(front_end.close)
+    front_end.settimeout(WAIT)
+    front_end.connect(str(case.sockets / "nvme0"))
+    await_(lambda: client.call("controller.list")["controllers"][0]["connected"], "connected")
+    client.refused(BUSY, "controller.delete", "in use by a front-end", name="nvme0")
+    equal(client.call("controller.delete", name="nvme0", force=True),
+          {"name": "nvme0", "removed": True}, "by force")
+    equal(front_end.recv(1), b"", "what the front-end reads")
+    equal(client.call("bdev.delete", name="null")["removed"], True, "its bdev")
+    equal(client.call("controller.list"), {"controllers": []}, "what is left")
+
+
+def forced(case):
+    """What stands on it goes, too, and a controller's disk has no medium any more."""
+    daemon, client = case.begin()
+    client.call("bdev.create", name="ram", type="malloc", size="4MiB")
+    client.call("bdev.create", name="slow", type="delay", base="ram")
+    client.call("bdev.create", name="half", type="split", base="slow", count=2)
+    client.call("controller.create", name="c", type="blk", bdev="half1")
+    client.refused(BUSY, "bdev.delete", 'the bdev "slow"', name="ram")
+    started = time.monotonic()
+    equal(client.call("bdev.delete", name="ram", force=True, timeout_ms=300),
+          {"name": "ram", "removed": False}, "by force")
+    check(time.monotonic() - started >= 0.3, "it did not wait")
+    await_(lambda: "is removed: all I/O fails" in daemon.log.read_text(), "what the controller hears")
+    equal({b["name"]: b["state"] for b in client.call("bdev.list")["bdevs"]},
+          {"null": "there", "ram": "ending", "slow": "ending", "half": "ending",
+           "half0": "ending", "half1": "ending"}, "while a controller holds it")
+    client.refused(BUSY, "bdev.create", "being removed", name="ram", type="malloc", size="4MiB")
+    client.refused(BUSY, "bdev.delete", "still being removed", name="ram", force=True)
+    # It goes on by itself.
+    client.call("controller.delete", name="c")
+    await_(lambda: [b["name"] for b in client.call("bdev.list")["bdevs"]] == ["null"], "the others")
+    client.call("bdev.create", name="ram", type="malloc", size="4MiB")
+    equal(client.call("bdev.delete", name="ram", force=True), {"name": "ram", "removed": True},
+          "of one without users")
+    equal(case.end(daemon), 0, "the status")
+
+
+def many_objects(case):
+    """They leave nothing: neither descriptors nor, but for what it keeps for the next, memory."""
+    daemon, client = case.begin()
+
+    def once(n):
+        client.call("bdev.create", name=f"b{n}", type="malloc", size="1MiB")
+        client.call("bdev.create", name=f"s{n}", type="split", base=f"b{n}", count=4)
+        client.call("controller.create", name=f"c{n}", type="nvme",
+                    namespaces=[{"bdev": f"s{n}{i}"} for i in range(4)])
+        client.call("controller.delete", name=f"c{n}")
+        client.call("bdev.delete", name=f"b{n}", force=True)
+        await_(lambda: len(client.call("bdev.list")["bdevs"]) == 1, "gone")
+
+    for n in range(20):
+        once(n)
+    before = len(os.listdir(f"/proc/{daemon.pid}/fd"))
+    for n in range(100):
+        once(n % 7)
+    equal(len(os.listdir(f"/proc/{daemon.pid}/fd")), before, "descriptors")
+    equal(case.end(daemon), 0, "the status")
+
+
+def batch_in_order(case):
+    """What a request of a batch makes is there for the next one."""
+    _, client = case.begin()
+    path = str(case.folder / "disk")
+    client.send([client.request("bdev.create", {"name": "f", "type": "file", "path": path,
+                                                "create": True, "size": "1MiB"}),
+                 client.request("controller.create", {"name": "c", "type": "blk", "bdev": "f"}),
+                 client.request("controller.delete", {"name": "c"}),
+                 client.request("bdev.delete", {"name": "f"})])
+    for answer in client.line():
+        check("result" in answer, answer)
+
+
+def gone_while_under_way(case):
+    """Who asks and goes: it is done all the same."""
+    _, client = case.begin()
+    for n in range(50):
+        other = case.client()
+        other.send(other.request("bdev.create", {
+            "name": f"f{n}", "type": "file", "path": str(case.folder / f"disk{n}"),
+            "create": True, "size": "1MiB"}))
+        other.close()
+    await_(lambda: len([b for b in client.call("bdev.list")["bdevs"] if b["state"] == "there"]) == 51,
+           "all files")
+
+
+def counters(case):
+    _, client = case.begin()
+    stats = answers_as_told(client, "stats.get")
+    null = [row for row in stats["bdev"] if row["name"] == "null"]
+    equal((null[0]["reads"], null[0]["in_flight"], null[0]["latency_ns"]), (0, 0, []), "its row")
+    equal([row["name"] for row in client.call("stats.get", of="nvme0")["bdev"]], [], "of nvme0")
+    reactors = answers_as_told(client, "reactor.list")["reactors"]
+    check(reactors and reactors[0]["rounds"] > 0, reactors)
+
+
 # --- clients that do not keep to it ---
 
 def sizes(case):
@@ -437,7 +672,8 @@ def gone_at_once(case):
 
 
 CASES = [socket_file, elsewhere, switched_off, taken, ids, invalid_requests, wrong_params, batches,
-         half_closed, discover, changes_are_logged, shutdown, sizes, half_messages, reads_nothing,
+         half_closed, discover, changes_are_logged, shutdown, bdevs, wrong_bdevs, controllers,
+         connected, forced, many_objects, batch_in_order, gone_while_under_way, counters, sizes, half_messages, reads_nothing,
          many_connections, random_bytes, descriptors, gone_at_once]
 
 

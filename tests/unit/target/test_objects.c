@@ -157,11 +157,12 @@ static void refusals(void)
 	create_controller("vfio-p");
 	EXPECT(0, "");
 	create_controller("vfio-p");
-	EXPECT(-EEXIST, "there is a controller of that name already");
+	EXPECT(-EEXIST, "name: there is a controller named \"vfio-p\" already");
 	remove_bdev("p");
 	EXPECT(-EBUSY, "bdev \"p\" is in use by the controller \"vfio-p\"");
 	remove_bdev("part");
-	EXPECT(-EBUSY, "bdev \"part\" is in use by the controller \"blk\"");
+	EXPECT(-EBUSY, "bdev \"part\" is in use by the controller \"blk\", the controller "
+		       "\"nvme\", the controller \"scsi\"");
 	remove_bdev("ram");
 	EXPECT(-EBUSY, "bdev \"ram\" is in use by the bdev \"part\"");
 	remove_controller("vfio-p");
