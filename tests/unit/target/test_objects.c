@@ -586,14 +586,17 @@ static bool start_nvme(struct fe_nvme *n, struct fe_qpair *qp, struct fe_load *l
 	return !fe_load_start(load);
 }
 
-/* Of a namespace that comes and goes: what it reads is an error as often as not. */
+/*
+ * Of a namespace that comes and goes: what it reads is an error as often as not. Not of blocks that
+ * the visitors write to.
+ */
 static bool start_reader(struct fe_nvme *n, struct fe_qpair *qp, struct fe_load *load,
 			 uint32_t nsid)
 {
 	if (fe_nvme_create_qpair(n, qp, (uint16_t)nsid, 64))
 		return false;
 	*load = (struct fe_load){
-		.qp = qp, .nsid = nsid, .nblocks = 8, .block_size = 512, .depth = 8};
+		.qp = qp, .nsid = nsid, .lba = 512, .nblocks = 8, .block_size = 512, .depth = 8};
 	return !fe_load_start(load);
 }
 
