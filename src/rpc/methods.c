@@ -14,6 +14,10 @@
 	M(controller_create) \
 	M(controller_delete) \
 	M(controller_list) \
+	M(namespace_add) \
+	M(namespace_remove) \
+	M(lun_add) \
+	M(lun_remove) \
 	M(reactor_list) \
 	M(stats_get)
 /* clang-format on */

@@ -33,6 +33,14 @@ typedef void (*rpc_remove_fn)(struct target *t, const char *name, target_done_fn
 /* Answers when it is gone, or after the timeout. */
 void rpc_remove(struct rpc_call *call, rpc_remove_fn fn, const char *name, uint32_t timeout_ms);
 
+/* The same in steps: between them something is called that ends in rpc_removed(). NULL: it has been
+ * answered. */
+struct rpc_removal;
+struct rpc_removal *rpc_removal_new(struct rpc_call *call, const char *name);
+struct schema_errors *rpc_removal_errors(struct rpc_removal *r);
+void rpc_removed(void *removal, int rc, const char *text);
+void rpc_removal_wait(struct rpc_removal *r, uint32_t timeout_ms);
+
 /* json.c */
 /* As what a scalar of YAML says: a number, true or false, or a text. */
 json_t *rpc_json_of_node(const struct schema_node *node);

@@ -115,6 +115,7 @@ int rpc_start(const struct rpc_params *p, struct rpc **out)
 	*out = NULL;
 	if (!p->cfg->target.control.enabled)
 		return 0;
+	rpc_methods_init();
 	rpc = calloc(1, sizeof(*rpc));
 	if (!rpc)
 		return rc;

@@ -151,5 +151,7 @@ void rpc_fail_errno(struct rpc_call *call, int rc, const char *text);
 
 /* methods.c: ended by NULL. */
 extern const struct rpc_method *const rpc_methods[];
+/* method_disk.c: completes the tables of methods, from those of the types. Once is enough. */
+void rpc_methods_init(void);
 
 #endif

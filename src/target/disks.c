@@ -23,7 +23,7 @@ struct request {
 	bool adds;
 	struct schema_arena arena; /* of the params */
 	struct schema_places places;
-	struct schema_errors errors;
+	struct schema_errors own_errors, *errors; /* whoever asked may have some */
 	struct object_check check;
 	target_done_fn done;
 	void *arg;
@@ -33,7 +33,7 @@ struct request {
 
 static void free_request(struct request *r)
 {
-	schema_errors_free(&r->errors);
+	schema_errors_free(&r->own_errors);
 	schema_places_free(&r->places);
 	schema_arena_free(&r->arena);
 	free(r);
@@ -43,7 +43,7 @@ static void tell(const struct request *r, int rc, const char *text)
 {
 	const char *name = r->controller->object.name;
 
-	if (rc)
+	if (rc && r->errors == &r->own_errors) /* else whoever asked is told */
 		log_error("%s: a %s cannot be %s: %s", name, r->section->noun,
 			  r->adds ? "added" : "removed", text);
 	r->done(r->arg, rc, text);
@@ -52,11 +52,15 @@ static void tell(const struct request *r, int rc, const char *text)
 /* The errors of the keys, without the last line's end; else the sentence, or the errno's. */
 static void report(struct request *r, int rc)
 {
-	char *text = r->errors.total ? schema_errors_text(&r->errors) : NULL;
+	char *text = r->own_errors.total ? schema_errors_text(&r->own_errors) : NULL;
 
 	if (text)
 		text[strlen(text) - 1] = '\0';
-	tell(r, rc, !rc ? "" : text ? text : r->op.err[0] ? r->op.err : strerror(-rc));
+	tell(r, rc,
+	     !rc || r->errors->total > r->own_errors.total ? ""
+	     : text					   ? text
+	     : r->op.err[0]				   ? r->op.err
+							   : strerror(-rc));
 	free(text);
 }
 
@@ -106,7 +110,7 @@ static int read_params(struct request *r, const struct schema_node *node)
 	struct schema_reader reader = {
 		.places = &r->places,
 		.arena = &r->arena,
-		.errors = &r->errors,
+		.errors = r->errors,
 	};
 
 	r->op.params = schema_arena_alloc(&r->arena, 1, r->section->size);
@@ -119,13 +123,14 @@ static int read_params(struct request *r, const struct schema_node *node)
 				    "this is no mapping; allowed: one with the keys of a %s",
 				    r->section->noun);
 	schema_places_sort(&r->places);
-	if (r->arena.failed || r->errors.no_memory)
+	if (r->arena.failed || r->errors->no_memory)
 		return -ENOMEM;
-	return r->errors.total ? -EINVAL : 0;
+	return r->errors->total ? -EINVAL : 0;
 }
 
 /* NULL: out of memory. */
-static struct request *new_request(struct target_controller *c, bool adds)
+static struct request *new_request(struct target_controller *c, bool adds,
+				   struct schema_errors *errors)
 {
 	const struct controller_type *type = controller_type_of(c->object.type);
 	struct request *r = calloc(1, sizeof(*r));
@@ -135,9 +140,10 @@ static struct request *new_request(struct target_controller *c, bool adds)
 	r->controller = c;
 	r->adds = adds;
 	r->section = adds ? type->disk : type->disk_address;
-	r->errors.path = r->section->noun;
+	r->own_errors.path = r->section->noun;
+	r->errors = errors ? errors : &r->own_errors;
 	r->check = (struct object_check){
-		.errors = &r->errors,
+		.errors = r->errors,
 		.places = &r->places,
 		.noun = "controller",
 		.name = c->object.name,
@@ -148,8 +154,8 @@ static struct request *new_request(struct target_controller *c, bool adds)
 	return r;
 }
 
-static void begin(struct target *t, const char *name, const struct schema_node *node, bool adds,
-		  target_done_fn done, void *arg)
+void target_request_disk(struct target *t, const char *name, const struct schema_node *node,
+			 bool adds, struct schema_errors *errors, target_done_fn done, void *arg)
 {
 	struct object *o = object_find(&t->controllers, name);
 	char err[OBJECT_ERR_MAX];
@@ -161,7 +167,7 @@ static void begin(struct target *t, const char *name, const struct schema_node *
 		done(arg, rc, err);
 		return;
 	}
-	r = new_request(container_of(o, struct target_controller, object), adds);
+	r = new_request(container_of(o, struct target_controller, object), adds, errors);
 	if (!r) {
 		done(arg, -ENOMEM, "out of memory");
 		return;
@@ -183,11 +189,11 @@ static void begin(struct target *t, const char *name, const struct schema_node *
 void target_add_disk(struct target *t, const char *controller, const struct schema_node *disk,
 		     target_done_fn done, void *arg)
 {
-	begin(t, controller, disk, true, done, arg);
+	target_request_disk(t, controller, disk, true, NULL, done, arg);
 }
 
 void target_remove_disk(struct target *t, const char *controller, const struct schema_node *address,
 			target_done_fn done, void *arg)
 {
-	begin(t, controller, address, false, done, arg);
+	target_request_disk(t, controller, address, false, NULL, done, arg);
 }

@@ -129,6 +129,13 @@ void target_visit_disks(const struct target *t, const char *controller,
 typedef void (*target_user_fn)(void *arg, const char *noun, const char *name);
 void target_visit_users(const struct target *t, const char *bdev, target_user_fn fn, void *arg);
 
+/*
+ * As these, but with -EINVAL `errors` has what is wrong with which key, and the text is empty. They
+ * are there until done().
+ */
+void target_request_disk(struct target *t, const char *controller, const struct schema_node *keys,
+			 bool adds, struct schema_errors *errors, target_done_fn done, void *arg);
+
 /* Whether target_balance() does anything. */
 bool target_balances(const struct target *t);
 /*

@@ -464,6 +464,36 @@ def forced(case):
     equal(case.end(daemon), 0, "the status")
 
 
+def disks(case):
+    """Namespaces and LUNs come and go."""
+    daemon, client = case.begin()
+    client.call("bdev.create", name="ram", type="malloc", size="4MiB")
+    client.call("controller.create", name="s", type="scsi", targets=[])
+    for kind, name, address in (("namespace", "nvme0", {"nsid": 7}),
+                                ("lun", "s", {"target": 1, "lun": 2})):
+        equal(client.call(f"{kind}.add", controller=name, bdev="ram", **address),
+              {"controller": name}, "the answer")
+        check("ram" in client.call("controller.list", name=name)["controllers"][0]["bdevs"], "it")
+        client.refused(BUSY, "bdev.delete", f'in use by the controller "{name}"', name="ram")
+        check("error" in client.ask(f"{kind}.add", controller=name, bdev="ram", **address), "twice")
+        client.refused(PARAMS, f"{kind}.add", "/params/x", "'x'", controller=name, bdev="ram",
+                       x=1, **address)
+        client.refused(PARAMS, f"{kind}.add", "/params: ", "'bdev' is missing",
+                       controller=name, **address)
+        client.refused(PARAMS, f"{kind}.add", "'controller' is missing", bdev="ram")
+        client.refused(NOT_FOUND, f"{kind}.add", controller="none", bdev="ram", **address)
+        other = "s" if name == "nvme0" else "nvme0"
+        client.refused(PARAMS, f"{kind}.add", "/params/controller", f"'{other}' is of type",
+                       controller=other, bdev="ram", **address)
+        client.refused(PARAMS, f"{kind}.remove", "/params/timeout_ms", controller=name,
+                       timeout_ms=-1, **address)
+        equal(client.call(f"{kind}.remove", controller=name, **address),
+              {"name": name, "removed": True}, "gone")
+        check("error" in client.ask(f"{kind}.remove", controller=name, **address), "gone twice")
+    client.call("bdev.delete", name="ram")
+    equal(case.end(daemon), 0, "the status")
+
+
 def many_objects(case):
     """They leave nothing: neither descriptors nor, but for what it keeps for the next, memory."""
     daemon, client = case.begin()
@@ -673,7 +703,7 @@ def gone_at_once(case):
 
 CASES = [socket_file, elsewhere, switched_off, taken, ids, invalid_requests, wrong_params, batches,
          half_closed, discover, changes_are_logged, shutdown, bdevs, wrong_bdevs, controllers,
-         connected, forced, many_objects, batch_in_order, gone_while_under_way, counters, sizes, half_messages, reads_nothing,
+         connected, forced, disks, many_objects, batch_in_order, gone_while_under_way, counters, sizes, half_messages, reads_nothing,
          many_connections, random_bytes, descriptors, gone_at_once]
 
 

@@ -40,6 +40,7 @@ bool docs_method(const char *name, FILE *out)
 {
 	const struct rpc_method *const *m;
 
+	rpc_methods_init();
 	for (m = rpc_methods; *m && strcmp((*m)->name, name) != 0; m++)
 		;
 	if (!*m)
