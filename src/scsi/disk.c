@@ -123,8 +123,9 @@ void scsi_lu_put(struct scsi_lu *lu)
 	pthread_mutex_unlock(&disk->lock);
 	if (left)
 		return;
-	bdev_close(lu->desc);
+	/* Before the bdev may go: the next one at its address is another disk. */
 	scsi_disk_put(disk);
+	bdev_close(lu->desc);
 	free(lu);
 }
 
