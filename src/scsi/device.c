@@ -176,16 +176,22 @@ static int take_number(struct scsi_target *target, struct scsi_lu *lu, char err[
 	return rc;
 }
 
+/* Only the main thread makes targets; others look for them, with the lock. NULL: no memory. */
 static struct scsi_target *need_target(struct scsi_device *dev, unsigned int id)
 {
-	if (!dev->targets[id]) {
-		dev->targets[id] = calloc(1, sizeof(struct scsi_target));
-		if (dev->targets[id]) {
-			dev->targets[id]->dev = dev;
-			dev->targets[id]->id = (uint16_t)id;
-		}
-	}
-	return dev->targets[id];
+	struct scsi_target *target = dev->targets[id];
+
+	if (target)
+		return target;
+	target = calloc(1, sizeof(*target));
+	if (!target)
+		return NULL;
+	target->dev = dev;
+	target->id = (uint16_t)id;
+	pthread_mutex_lock(&dev->lock);
+	dev->targets[id] = target;
+	pthread_mutex_unlock(&dev->lock);
+	return target;
 }
 
 static void identify(struct scsi_lu *lu, const struct scsi_lu_params *p)

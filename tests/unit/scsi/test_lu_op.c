@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Units that come and go while their device is in use, on two reactors. */
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "scsi_test.h"
 
 #define LATENCY_US 20000000 /* never, as far as a test is concerned */
@@ -244,6 +247,35 @@ static void beside_tmfs(void)
 	end();
 }
 
+#define NEW_TARGETS 20
+
+static void *reset_often(void *stop)
+{
+	while (!atomic_load((atomic_bool *)stop))
+		scsi_device_reset(h.dev, SCSI_RESET_POWER_ON);
+	return NULL;
+}
+
+/* Targets that come while another thread goes through all there are: for a thread sanitizer. */
+static void beside_resets(void)
+{
+	atomic_bool stop = false;
+	pthread_t thread;
+	unsigned int i;
+
+	begin();
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, reset_often, &stop), 0);
+	for (i = 1; i <= NEW_TARGETS; i++)
+		add(i, 0, "e");
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	for (i = 1; i <= NEW_TARGETS; i++) {
+		go_to(i, 0);
+		CU_ASSERT(is_unit(&h) && is_unit(&also));
+	}
+	end();
+}
+
 static void refused(void)
 {
 	char err[SCSI_ERR_MAX];
@@ -271,8 +303,11 @@ static void refused(void)
 }
 
 static const struct test_case cases[] = {
-	{"comes", comes},	  {"goes", goes},
-	{"in_flight", in_flight}, {"beside_tmfs", beside_tmfs},
+	{"comes", comes},
+	{"goes", goes},
+	{"in_flight", in_flight},
+	{"beside_tmfs", beside_tmfs},
+	{"beside_resets", beside_resets},
 	{"refused", refused},
 };
 
