@@ -2,8 +2,7 @@
 /* What the LUN of a virtio-scsi request addresses. On the group's reactor. */
 #include "scsi/scsi_internal.h"
 
-/* SAM-5, 4.7.7: a single-level LUN below SCSI_MAX_LUNS; -1: another. */
-static int parse_lun(const uint8_t lun[8])
+int scsi_parse_lun(const uint8_t lun[8])
 {
 	unsigned int n;
 
@@ -26,7 +25,7 @@ bool scsi_group_find(struct scsi_group *g, const uint8_t lun[8], struct scsi_tar
 
 	if (unlikely(lun[0] != 1 || !channels))
 		return false;
-	n = parse_lun(lun);
+	n = scsi_parse_lun(lun);
 	*target = g->dev->targets[lun[1]];
 	*ch = likely(n >= 0) ? channels[n] : NULL;
 	return true;

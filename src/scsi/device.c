@@ -342,6 +342,7 @@ int scsi_target_hide(struct scsi_device *dev, unsigned int id, unsigned int lun,
 		*target = dev->targets[id];
 		(*target)->lus[lun] = NULL;
 		(*target)->changing[lun] = lu;
+		lu->goes = true;
 		luns_changed(*target, NULL);
 	}
 	pthread_mutex_unlock(&dev->lock);
@@ -366,17 +367,53 @@ void scsi_target_settle(struct scsi_target *target, unsigned int lun)
 	pthread_mutex_unlock(&target->dev->lock);
 }
 
+/*
+ * One that goes may have tasks in flight: who ends tasks, or asks for them, still finds it. Not one
+ * that comes: it has none, and may have no disk yet. The lock is held.
+ */
+static struct scsi_lu *find_with_tasks(const struct scsi_target *target, unsigned int lun)
+{
+	struct scsi_lu *changing = target->changing[lun];
+
+	return changing && changing->goes ? changing : target->lus[lun];
+}
+
 struct scsi_lu *scsi_target_next_lu(struct scsi_target *target, unsigned int *lun)
 {
 	struct scsi_lu *lu = NULL;
 
 	pthread_mutex_lock(&target->dev->lock);
 	for (; !lu && *lun < SCSI_MAX_LUNS; ++*lun)
-		lu = target->lus[*lun];
+		lu = find_with_tasks(target, *lun);
 	if (lu)
 		scsi_lu_hold(lu);
 	pthread_mutex_unlock(&target->dev->lock);
 	return lu;
+}
+
+bool scsi_device_hold_going(struct scsi_device *dev, unsigned int id, int lun,
+			    struct scsi_target **out, struct scsi_lu **lu)
+{
+	struct scsi_target *target;
+	bool any = false;
+	int i;
+
+	pthread_mutex_lock(&dev->lock);
+	target = dev->targets[id];
+	for (i = 0; target && i < SCSI_MAX_LUNS; i++) {
+		struct scsi_lu *going = target->changing[i];
+
+		if (!going || !going->goes)
+			continue;
+		any = true;
+		*out = target;
+		if (i != lun)
+			continue;
+		scsi_lu_hold(going);
+		*lu = going;
+	}
+	pthread_mutex_unlock(&dev->lock);
+	return any;
 }
 
 void scsi_device_bdevs(struct scsi_device *dev, void (*fn)(void *arg, const char *name), void *arg)

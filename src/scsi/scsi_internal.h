@@ -90,6 +90,8 @@ struct scsi_lu {
 	uint16_t target, lun;
 	uint16_t rel_port; /* relative target port identifier: unique on the disk */
 	bool read_only;
+	bool goes; /* guarded by the device's lock: it is in its target's table of those that change
+		    */
 	atomic_uint special, modes;
 	/* Guarded by the disk's lock. */
 	uint16_t ua[SCSI_UA_MAX]; /* enum scsi_asc, the first to be reported first */
@@ -154,7 +156,9 @@ void scsi_disk_attach(struct scsi_disk *disk, struct scsi_lu *lu);
 /* What a virtio-scsi LUN addresses; as scsi_group_address(). */
 bool scsi_group_find(struct scsi_group *g, const uint8_t lun[8], struct scsi_target **target,
 		     struct scsi_channel **ch);
-/* The same, or NULL. */
+/* SAM-5, 4.7.7: a single-level LUN below SCSI_MAX_LUNS; -1: another. */
+int scsi_parse_lun(const uint8_t lun[8]);
+/* The same as scsi_group_find(), or NULL. */
 struct scsi_channel *scsi_group_find_channel(struct scsi_group *g, const uint8_t lun[8]);
 
 /* Most guests have one unit, or are busy with one at a time. */
@@ -184,8 +188,14 @@ int scsi_target_hide(struct scsi_device *dev, unsigned int id, unsigned int lun,
 		     struct scsi_target **target, struct scsi_lu **out, char err[SCSI_ERR_MAX]);
 /* It has come, or gone: its number may be taken again. */
 void scsi_target_settle(struct scsi_target *target, unsigned int lun);
-/* The first unit from *lun on, held, and the number behind it; NULL: there is none. Any thread. */
+/*
+ * The first unit from *lun on, held, and the number behind it; NULL: there is none. Those that go
+ * are among them until scsi_target_settle(). Any thread.
+ */
 struct scsi_lu *scsi_target_next_lu(struct scsi_target *target, unsigned int *lun);
+/* Whether units of the target go; *lu: that one, held, if it does. Any thread. */
+bool scsi_device_hold_going(struct scsi_device *dev, unsigned int id, int lun,
+			    struct scsi_target **target, struct scsi_lu **lu);
 
 /* Any thread. hold() with the disk's lock held, put() without. */
 void scsi_lu_hold_locked(struct scsi_lu *lu);

@@ -68,28 +68,49 @@ static void start_tour(struct scsi_tmf *tmf, const struct function *f)
 	scsi_tour_start(tour);
 }
 
+/*
+ * As scsi_group_find(). The group has lost units that go, and with the last one their target, but
+ * they may have tasks yet. *lu is held, or NULL.
+ */
+static bool find_lu(struct scsi_group *g, const uint8_t lun[8], struct scsi_target **target,
+		    struct scsi_lu **lu)
+{
+	struct scsi_channel *ch = NULL;
+	bool there = scsi_group_find(g, lun, target, &ch);
+
+	*lu = NULL;
+	if (ch) {
+		*lu = ch->lu;
+		scsi_lu_hold(ch->lu);
+	} else if (lun[0] == 1) {
+		there |= scsi_device_hold_going(g->dev, lun[1], scsi_parse_lun(lun), target, lu);
+	}
+	return there;
+}
+
 void scsi_tmf_start(struct scsi_group *g, struct scsi_tmf *tmf)
 {
 	const struct function *f;
-	struct scsi_channel *ch;
+	struct scsi_lu *lu;
 
 	if (tmf->function >= SCSI_TMF_COUNT || !functions[tmf->function].supported) {
 		answer(tmf, SCSI_TMF_REJECTED);
 		return;
 	}
 	f = &functions[tmf->function];
-	if (!scsi_group_find(g, tmf->lun, &tmf->target, &ch)) {
+	if (!find_lu(g, tmf->lun, &tmf->target, &lu)) {
 		answer(tmf, SCSI_TMF_BAD_TARGET);
 		return;
 	}
-	if (!f->all_units && !ch) {
+	if (f->all_units && lu) {
+		scsi_lu_put(lu);
+		lu = NULL;
+	} else if (!f->all_units && !lu) {
 		answer(tmf, SCSI_TMF_INCORRECT_LUN);
 		return;
 	}
 	tmf->group = g;
 	tmf->next_lun = 0;
-	tmf->lu = f->all_units ? NULL : ch->lu;
-	if (tmf->lu)
-		scsi_lu_hold(tmf->lu); /* for the tour */
+	tmf->lu = lu; /* the tour's to put */
 	start_tour(tmf, f);
 }

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "scsi_test.h"
+#include "util/util.h"
 
 #define LATENCY_US 20000000 /* never, as far as a test is concerned */
 
@@ -247,6 +248,101 @@ static void beside_tmfs(void)
 	end();
 }
 
+/* A disk that keeps its I/Os, and what is in flight to it is not over before it says so. */
+static struct mock *add_stubborn(unsigned int target, unsigned int lun)
+{
+	struct mock *m = mock_new("stubborn");
+
+	m->bdev.ops = &no_cancel_ops;
+	m->hold = true;
+	CU_ASSERT_EQUAL_FATAL(bdev_register(&m->bdev), 0);
+	add(target, lun, "stubborn");
+	go_to(target, lun);
+	host_clear_uas(&h);
+	return m;
+}
+
+/* Of a unit that goes already: no function says that tasks are over that are not. */
+static void tmfs_after(unsigned int number)
+{
+	static const enum scsi_tmf_function functions[] = {
+		SCSI_TMF_ABORT_TASK,  SCSI_TMF_ABORT_TASK_SET, SCSI_TMF_LU_RESET,
+		SCSI_TMF_NEXUS_RESET, SCSI_TMF_TARGET_RESET,
+	};
+	struct tmf tmfs[ARRAY_SIZE(functions)];
+	char err[SCSI_ERR_MAX];
+	struct change c;
+	struct mock *m;
+	struct cmd one;
+	size_t i;
+	int value;
+
+	begin();
+	m = add_stubborn(number, 1);
+	start_read(&one, &also);
+	CU_ASSERT_EQUAL_FATAL(begin_remove(&c, number, 1, err), 0);
+	host_settle(&h);
+	for (i = 0; i < ARRAY_SIZE(functions); i++)
+		tmf_start(&tmfs[i], i % 2 ? &h : &also, functions[i], one.task.tag);
+	CU_ASSERT_EQUAL(host_tmf(&h, SCSI_TMF_QUERY_TASK, one.task.tag), SCSI_TMF_SUCCEEDED);
+	host_settle(&h);
+	for (i = 0; i < ARRAY_SIZE(functions); i++) {
+		sem_getvalue(&tmfs[i].done, &value);
+		CU_ASSERT_EQUAL(value, 0);
+	}
+	CU_ASSERT_FALSE(cmd_is_done(&one));
+	host_go(&also, m);
+	for (i = 0; i < ARRAY_SIZE(functions); i++)
+		CU_ASSERT_EQUAL(tmf_wait(&tmfs[i]), SCSI_TMF_COMPLETE);
+	CU_ASSERT(cmd_is_done(&one));
+	cmd_wait(&one);
+	CU_ASSERT_EQUAL(end_change(&c), 0);
+	CU_ASSERT_EQUAL(host_tmf(&h, SCSI_TMF_LU_RESET, 0),
+			number ? SCSI_TMF_BAD_TARGET : SCSI_TMF_INCORRECT_LUN);
+	test_remove("stubborn");
+	end();
+}
+
+static void before_tmfs(void)
+{
+	tmfs_after(0);
+}
+
+/* The target goes with it. */
+static void last_before_tmfs(void)
+{
+	tmfs_after(4);
+}
+
+/* At any time from the removal's beginning on. */
+static void beside_later_tmfs(void)
+{
+	char err[SCSI_ERR_MAX];
+	struct tmf unit, target;
+	struct cmd one, two;
+	struct change c;
+	int i;
+
+	begin();
+	for (i = 0; i < 50; i++) {
+		add(0, 1, "slow");
+		go_to(0, 1);
+		host_clear_uas(&h);
+		start_read(&one, &h);
+		start_read(&two, &also);
+		CU_ASSERT_EQUAL_FATAL(begin_remove(&c, 0, 1, err), 0);
+		tmf_start(&unit, &h, SCSI_TMF_LU_RESET, 0);
+		tmf_start(&target, &also, SCSI_TMF_NEXUS_RESET, 0);
+		CU_ASSERT_EQUAL(tmf_wait(&unit), SCSI_TMF_COMPLETE);
+		CU_ASSERT_EQUAL(tmf_wait(&target), SCSI_TMF_COMPLETE);
+		CU_ASSERT(cmd_is_done(&one) && cmd_is_done(&two));
+		cmd_wait(&one);
+		cmd_wait(&two);
+		CU_ASSERT_EQUAL(end_change(&c), 0);
+	}
+	end();
+}
+
 #define NEW_TARGETS 20
 
 static void *reset_often(void *stop)
@@ -307,6 +403,9 @@ static const struct test_case cases[] = {
 	{"goes", goes},
 	{"in_flight", in_flight},
 	{"beside_tmfs", beside_tmfs},
+	{"before_tmfs", before_tmfs},
+	{"last_before_tmfs", last_before_tmfs},
+	{"beside_later_tmfs", beside_later_tmfs},
 	{"beside_resets", beside_resets},
 	{"refused", refused},
 };
