@@ -164,7 +164,7 @@ static int take_number(struct scsi_target *target, struct scsi_lu *lu, char err[
 	if (target->lus[lu->lun])
 		rc = -EEXIST;
 	else if (target->changing[lu->lun])
-		rc = -EBUSY;
+		rc = -EALREADY;
 	else
 		target->changing[lu->lun] = lu;
 	pthread_mutex_unlock(&target->dev->lock);
@@ -192,19 +192,6 @@ static struct scsi_target *need_target(struct scsi_device *dev, unsigned int id)
 	dev->targets[id] = target;
 	pthread_mutex_unlock(&dev->lock);
 	return target;
-}
-
-static void identify(struct scsi_lu *lu, const struct scsi_lu_params *p)
-{
-	unsigned int i;
-
-	memcpy(lu->uuid, p->uuid ? p->uuid : lu->bdev->uuid, sizeof(lu->uuid));
-	if (p->serial && p->serial[0]) {
-		memcpy(lu->serial, p->serial, strnlen(p->serial, SCSI_SERIAL_MAX));
-		return;
-	}
-	for (i = 0; i < sizeof(lu->uuid); i++)
-		snprintf(lu->serial + (size_t)2 * i, 3, "%02x", lu->uuid[i]);
 }
 
 /* Fills what does not depend on the bdev; it must be there when the bdev is opened. */
@@ -272,10 +259,12 @@ int scsi_lu_create(struct scsi_device *dev, const struct scsi_lu_params *p,
 	rc = take_number(*target, lu, err);
 	if (rc)
 		goto free_lu;
-	rc = open_bdev(lu, p, err);
+	rc = scsi_check_serial(dev, p, err);
+	if (!rc)
+		rc = open_bdev(lu, p, err);
 	if (rc)
 		goto leave_number;
-	identify(lu, p);
+	scsi_lu_identify(lu, p);
 	scsi_disk_attach(lu->disk, lu);
 	scsi_lu_reset(lu, SCSI_ASC_POWER_ON);
 	*out = lu;
@@ -326,7 +315,7 @@ static struct scsi_lu *find_settled(const struct scsi_device *dev, unsigned int 
 		return NULL;
 	if (!target->changing[lun])
 		return target->lus[lun];
-	*rc = -EBUSY;
+	*rc = -EALREADY;
 	return NULL;
 }
 
@@ -348,8 +337,8 @@ int scsi_target_hide(struct scsi_device *dev, unsigned int id, unsigned int lun,
 	pthread_mutex_unlock(&dev->lock);
 	if (!lu) {
 		snprintf(err, SCSI_ERR_MAX,
-			 rc == -EBUSY ? "target %u: LUN %u is just coming or going"
-				      : "target %u has no LUN %u",
+			 rc == -EALREADY ? "target %u: LUN %u is just coming or going"
+					 : "target %u has no LUN %u",
 			 id, lun);
 		return rc;
 	}

@@ -85,7 +85,7 @@ typedef void (*scsi_change_fn)(void *arg, enum scsi_change change, unsigned int 
 void scsi_device_tell(struct scsi_device *dev, scsi_change_fn fn, void *arg);
 
 #define SCSI_ERR_MAX 256
-/* Before the first group. 0, or -errno with *err set to a sentence. */
+/* Before the first group. 0, or -errno with *err set to a sentence; the same as below. */
 int scsi_device_add_lu(struct scsi_device *dev, const struct scsi_lu_params *p,
 		       char err[SCSI_ERR_MAX]);
 
@@ -93,7 +93,9 @@ int scsi_device_add_lu(struct scsi_device *dev, const struct scsi_lu_params *p,
  * The same while there are groups, and the way back: 0: done() is called when it is over, on a
  * reactor or inside the call, and then scsi_lu_op_end() is to be; else -errno with *err set. A unit
  * that goes takes no commands from the call on. Its tasks are ended as by a LOGICAL UNIT RESET, and
- * are what it waits for. The groups stay until done(). -EBUSY: that unit is just coming or going.
+ * are what it waits for. The groups stay until done(). -EEXIST: there is that unit, -EALREADY: it
+ * is just coming or going, -ENOTUNIQ: its serial is that of another bdev's, -EBUSY: its bdev is not
+ * to be had.
  */
 int scsi_device_add_lu_begin(struct scsi_device *dev, const struct scsi_lu_params *p,
 			     void (*done)(void *arg), void *arg, struct scsi_lu_op **out,

@@ -205,6 +205,17 @@ void scsi_lu_put(struct scsi_lu *lu);
 struct scsi_channel *scsi_channel_get(struct scsi_lu *lu, struct reactor *r);
 void scsi_channel_put(struct scsi_channel *ch);
 
+/* --- identity.c --- */
+
+/* Its bdev is open. */
+void scsi_lu_identify(struct scsi_lu *lu, const struct scsi_lu_params *p);
+/*
+ * A guest takes two units of one serial for two ways to the same disk: 0, or -ENOTUNIQ with *err
+ * set if a unit of the device on another bdev has it. Main thread.
+ */
+int scsi_check_serial(struct scsi_device *dev, const struct scsi_lu_params *p,
+		      char err[SCSI_ERR_MAX]);
+
 /* --- commands.c --- */
 
 enum scsi_result {

@@ -32,6 +32,26 @@ static void ended(void *arg)
 	loop_post(op->loop, &op->work);
 }
 
+/* The key that is to be changed. */
+static const void *wrong_key(const struct virtio_scsi_lun_params *lun, int rc)
+{
+	switch (rc) {
+	case -EEXIST:
+	case -EALREADY:
+		return &lun->lun;
+	case -ENOTUNIQ:
+		return &lun->serial;
+	default:
+		return &lun->bdev;
+	}
+}
+
+/* What whoever asked gets: of the same kinds as for namespaces. */
+static int result(int rc)
+{
+	return rc == -EALREADY ? -EBUSY : rc == -ENOTUNIQ ? -EEXIST : rc;
+}
+
 void scsi_add_disk(struct disk_op *op)
 {
 	const struct scsi_lun *lun = op->params;
@@ -49,11 +69,8 @@ void scsi_add_disk(struct disk_op *op)
 	op->ctx = lu_op;
 	if (!rc)
 		return;
-	object_error(op->check,
-		     rc == -EEXIST || rc == -EBUSY ? (const void *)&lun->lun.lun
-						   : (const void *)&lun->lun.bdev,
-		     "%s", op->err);
-	disk_op_end(op, rc);
+	object_error(op->check, wrong_key(&lun->lun, rc), "%s", op->err);
+	disk_op_end(op, result(rc));
 }
 
 void scsi_remove_disk(struct disk_op *op)
@@ -69,7 +86,7 @@ void scsi_remove_disk(struct disk_op *op)
 	if (!rc)
 		return;
 	object_error(op->check, &lun->lun.lun, "%s", op->err);
-	disk_op_end(op, rc);
+	disk_op_end(op, result(rc));
 }
 
 void scsi_bdevs(const void *controller, void (*fn)(void *arg, const char *name), void *arg)

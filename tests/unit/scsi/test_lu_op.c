@@ -24,13 +24,19 @@ static void change_done(void *arg)
 	sem_post(&((struct change *)arg)->done);
 }
 
+static int begin_add_params(struct change *c, const struct scsi_lu_params *p,
+			    char err[SCSI_ERR_MAX])
+{
+	sem_init(&c->done, 0, 0);
+	return scsi_device_add_lu_begin(h.dev, p, change_done, c, &c->op, err);
+}
+
 static int begin_add(struct change *c, unsigned int target, unsigned int lun, const char *bdev,
 		     char err[SCSI_ERR_MAX])
 {
 	const struct scsi_lu_params p = {.target = target, .lun = lun, .bdev = bdev};
 
-	sem_init(&c->done, 0, 0);
-	return scsi_device_add_lu_begin(h.dev, &p, change_done, c, &c->op, err);
+	return begin_add_params(c, &p, err);
 }
 
 static int begin_remove(struct change *c, unsigned int target, unsigned int lun,
@@ -389,11 +395,42 @@ static void refused(void)
 	/* Until the end has been heard. */
 	CU_ASSERT_EQUAL(begin_add(&c, 0, 1, "e", err), 0);
 	CU_ASSERT(begin_add(&again, 0, 1, "e", err) < 0);
-	CU_ASSERT_EQUAL(begin_remove(&again, 0, 1, err), -EBUSY);
+	CU_ASSERT_EQUAL(begin_remove(&again, 0, 1, err), -EALREADY);
 	CU_ASSERT_STRING_EQUAL(err, "target 0: LUN 1 is just coming or going");
 	CU_ASSERT_EQUAL(end_change(&c), 0);
 	CU_ASSERT_EQUAL(begin_remove(&c, 0, 1, err), 0);
-	CU_ASSERT_EQUAL(begin_add(&again, 0, 1, "e", err), -EBUSY);
+	CU_ASSERT_EQUAL(begin_add(&again, 0, 1, "e", err), -EALREADY);
+	CU_ASSERT_EQUAL(end_change(&c), 0);
+	end();
+}
+
+/* One serial is one disk, in all targets of the device. */
+static void serials(void)
+{
+	const struct scsi_lu_params on_d = {.target = 3, .lun = 4, .bdev = "d", .serial = "S1"};
+	const struct scsi_lu_params on_e = {.target = 5, .lun = 1, .bdev = "e", .serial = "S1"};
+	const struct scsi_lu_params again = {.target = 5, .lun = 1, .bdev = "d", .serial = "S1"};
+	const struct scsi_lu_params other = {.target = 5, .lun = 2, .bdev = "e", .serial = "S2"};
+	char err[SCSI_ERR_MAX] = "";
+	struct change c, c2;
+
+	begin();
+	CU_ASSERT_EQUAL_FATAL(begin_add_params(&c, &on_d, err), 0);
+	/* While it comes, and when it has come. */
+	CU_ASSERT_EQUAL(begin_add_params(&c2, &on_e, err), -ENOTUNIQ);
+	CU_ASSERT_EQUAL(end_change(&c), 0);
+	CU_ASSERT_EQUAL(begin_add_params(&c, &on_e, err), -ENOTUNIQ);
+	CU_ASSERT_STRING_EQUAL(err,
+			       "serial: \"S1\" of bdev \"e\" is that of target 3, LUN 4, which "
+			       "is on bdev \"d\"; allowed: one of its own, or the same for "
+			       "LUNs on one bdev");
+	CU_ASSERT_EQUAL_FATAL(begin_add_params(&c, &other, err), 0);
+	CU_ASSERT_EQUAL(end_change(&c), 0);
+	CU_ASSERT_EQUAL_FATAL(begin_add_params(&c, &again, err), 0);
+	CU_ASSERT_EQUAL(end_change(&c), 0);
+	take_away(3, 4);
+	take_away(5, 1);
+	CU_ASSERT_EQUAL_FATAL(begin_add_params(&c, &on_e, err), 0);
 	CU_ASSERT_EQUAL(end_change(&c), 0);
 	end();
 }
@@ -408,6 +445,7 @@ static const struct test_case cases[] = {
 	{"beside_later_tmfs", beside_later_tmfs},
 	{"beside_resets", beside_resets},
 	{"refused", refused},
+	{"serials", serials},
 };
 
 TEST_MAIN("scsi_lu_op", cases)

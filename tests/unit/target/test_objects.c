@@ -175,6 +175,30 @@ static void refusals(void)
 	CU_ASSERT_PTR_NULL(bdev_find("r"));
 }
 
+/* Which key of a LUN is wrong. */
+static void refused_luns(void)
+{
+	if (!begin())
+		return;
+	add_disk("scsi", "{\"target\": 0, \"lun\": 0, \"bdev\": \"part3\"}");
+	EXPECT(-EEXIST, NULL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(last.text, "/lun: controller 'scsi': "));
+	add_disk("scsi", "{\"target\": 0, \"lun\": 1, \"bdev\": \"ram\"}");
+	EXPECT(-EBUSY, NULL);
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(last.text, "/bdev: controller 'scsi': bdev \"ram\" is claimed"));
+	add_disk("scsi", "{\"target\": 4, \"lun\": 1, \"bdev\": \"part3\", \"serial\": \"S\"}");
+	EXPECT(0, "");
+	add_disk("scsi", "{\"target\": 4, \"lun\": 2, \"bdev\": \"part1\", \"serial\": \"S\"}");
+	EXPECT(-EEXIST, NULL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(last.text,
+				      "/serial: controller 'scsi': serial: \"S\" of bdev "
+				      "\"part1\" is that of target 4, LUN 1, which is on "
+				      "bdev \"part3\""));
+	remove_disk("scsi", "{\"target\": 4, \"lun\": 1}");
+	EXPECT(0, "");
+}
+
 static int slow_rc;
 
 static void slow_done(void *arg, int rc, const char *text)
@@ -688,6 +712,7 @@ static void stop(void)
 
 static const struct test_case cases[] = {
 	{"refusals", refusals},
+	{"refused_luns", refused_luns},
 	{"takes_time", takes_time},
 	{"come_and_go", come_and_go},
 	{"stop", stop},
