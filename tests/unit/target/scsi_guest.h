@@ -4,7 +4,9 @@
 
 /*
  * A guest of a virtio-scsi controller whose LUN 0 of target 0 stays, which it checks, while others
- * come and go, which it reads; and which takes the events of that. A thread.
+ * come and go; and which takes the events of that. On the first blocks of those others, which
+ * nobody else writes to, it leaves a mark of each: it reads that or, as a bdev may be a new one,
+ * zeroes. A thread.
  */
 
 #include <linux/virtio_scsi.h>
@@ -17,15 +19,25 @@
 
 #define SCSI_GUEST_BYTES  4096u
 #define SCSI_GUEST_EVENTS 8u
+#define SCSI_GUEST_UNITS  4u
+#define SCSI_GUEST_MARK	  0x6d61726b00ull /* the seeds of the marks */
+
+/* One that comes and goes. */
+struct scsi_guest_unit {
+	uint8_t target, lun;
+	bool went; /* by an event */
+};
 
 struct scsi_guest {
 	pthread_t thread;
 	const char *socket;
 	atomic_bool stop;
 	unsigned int rounds, failed;
-	unsigned int good, refused; /* of the reads of units that come and go */
-	unsigned int came, went;    /* events */
+	unsigned int marked;	 /* reads of units that come and go that found their mark */
+	unsigned int refused;	 /* because the unit is not there, once it has been */
+	unsigned int came, went; /* events */
 	/* private */
+	struct scsi_guest_unit units[SCSI_GUEST_UNITS];
 	struct fe_virtio dev;
 	struct fe_vq *q, *event_q;
 	struct virtio_scsi_cmd_req *req;
@@ -99,6 +111,13 @@ static inline void scsi_guest_post(struct scsi_guest *g, unsigned int i)
 		g->failed++;
 }
 
+static inline void scsi_guest_unit_went(struct scsi_guest *g, const struct virtio_scsi_event *e)
+{
+	for (unsigned int i = 0; i < SCSI_GUEST_UNITS; i++)
+		if (e->lun[1] == g->units[i].target && e->lun[3] == g->units[i].lun)
+			g->units[i].went = true;
+}
+
 static inline void scsi_guest_take_events(struct scsi_guest *g)
 {
 	int head;
@@ -108,7 +127,10 @@ static inline void scsi_guest_take_events(struct scsi_guest *g)
 
 		if ((e->event & 0xffff) == VIRTIO_SCSI_T_TRANSPORT_RESET) {
 			g->came += e->reason == VIRTIO_SCSI_EVT_RESET_RESCAN;
-			g->went += e->reason == VIRTIO_SCSI_EVT_RESET_REMOVED;
+			if (e->reason == VIRTIO_SCSI_EVT_RESET_REMOVED) {
+				g->went++;
+				scsi_guest_unit_went(g, e);
+			}
 		} else if ((e->event & 0xffff) != VIRTIO_SCSI_T_NO_EVENT) {
 			g->failed++;
 		}
@@ -122,38 +144,76 @@ static inline bool scsi_guest_open(struct scsi_guest *g)
 		return false;
 	g->req = fe_mem_alloc(&g->dev.mem, sizeof(*g->req), &g->req_gpa);
 	g->resp = fe_mem_alloc(&g->dev.mem, sizeof(*g->resp), &g->resp_gpa);
-	g->events = fe_mem_alloc(&g->dev.mem, SCSI_GUEST_EVENTS * sizeof(*g->events),
-				 &g->events_gpa);
+	g->events =
+		fe_mem_alloc(&g->dev.mem, SCSI_GUEST_EVENTS * sizeof(*g->events), &g->events_gpa);
 	g->data = fe_mem_alloc(&g->dev.mem, SCSI_GUEST_BYTES, &g->data_gpa);
 	g->event_q = fe_vq_make(&g->dev, 1, SCSI_GUEST_EVENTS);
 	g->q = fe_vq_make(&g->dev, 2, 16);
 	return !fe_vq_start(g->event_q, 0) && !fe_vq_start(g->q, 0);
 }
 
-static inline void scsi_guest_look_at(struct scsi_guest *g, uint8_t target, uint8_t lun)
+/* Whether what was refused is so because the unit is not there (virtio 1.1, 5.6.6.1). */
+static inline bool scsi_guest_no_unit(const struct scsi_guest *g)
 {
-	int rc = scsi_guest_rw(g, false, target, lun, 0);
+	const struct virtio_scsi_cmd_resp *r = g->resp;
 
+	if (r->response != VIRTIO_SCSI_S_OK)
+		return r->response == VIRTIO_SCSI_S_BAD_TARGET;
+	return (r->sense[2] & 0xf) == 5 && r->sense[12] == 0x25;
+}
+
+/* A write that was cut off has left whole blocks. */
+static inline void scsi_guest_check_mark(struct scsi_guest *g, uint64_t mark)
+{
+	static const uint8_t zeroes[512];
+	uint8_t expected[SCSI_GUEST_BYTES];
+	unsigned int at, marked = 0;
+
+	fe_pattern_fill(expected, sizeof(expected), mark);
+	for (at = 0; at < SCSI_GUEST_BYTES; at += 512) {
+		if (!memcmp(g->data + at, expected + at, 512))
+			marked++;
+		else if (memcmp(g->data + at, zeroes, 512) != 0)
+			g->failed++;
+	}
+	g->marked += marked == SCSI_GUEST_BYTES / 512;
+}
+
+/* Reads, and marks it for the next time. */
+static inline void scsi_guest_look_at(struct scsi_guest *g, unsigned int i)
+{
+	const struct scsi_guest_unit *unit = &g->units[i];
+	int rc;
+
+	memset(g->data, 0, SCSI_GUEST_BYTES);
+	rc = scsi_guest_rw(g, false, unit->target, unit->lun, 0);
+	if (!rc) {
+		scsi_guest_check_mark(g, SCSI_GUEST_MARK + i);
+		fe_pattern_fill(g->data, SCSI_GUEST_BYTES, SCSI_GUEST_MARK + i);
+		rc = scsi_guest_rw(g, true, unit->target, unit->lun, 0);
+	}
 	if (rc < 0)
 		g->failed++;
-	else
-		*(rc ? &g->refused : &g->good) += 1;
+	else if (rc && unit->went && scsi_guest_no_unit(g))
+		g->refused++;
 }
 
 static inline void *scsi_guest_run(void *arg)
 {
+	static const struct scsi_guest_unit units[SCSI_GUEST_UNITS] = {
+		{.lun = 1}, {.lun = 2}, {.lun = 3}, {.target = 5}};
 	struct scsi_guest *g = arg;
 	unsigned int i;
 
+	memcpy(g->units, units, sizeof(units));
 	g->failed = !scsi_guest_open(g);
 	for (i = 0; i < SCSI_GUEST_EVENTS && !g->failed; i++)
 		scsi_guest_post(g, i);
 	/* Once in any case. */
 	while (!g->failed && (!g->rounds || !atomic_load(&g->stop))) {
 		g->failed += !scsi_guest_verify(g, g->rounds);
-		for (i = 1; i < 4; i++)
-			scsi_guest_look_at(g, 0, (uint8_t)i);
-		scsi_guest_look_at(g, 5, 0);
+		for (i = 0; i < SCSI_GUEST_UNITS; i++)
+			scsi_guest_look_at(g, i);
 		scsi_guest_take_events(g);
 		g->rounds++;
 	}

@@ -670,10 +670,10 @@ static void come_and_go(void)
 	pthread_join(scsi.thread, NULL);
 	free((char *)scsi.socket);
 	CU_ASSERT_EQUAL(scsi.failed, 0);
-	CU_ASSERT(scsi.good > 0 && scsi.refused > 0 && scsi.came > 0 && scsi.went > 0);
-	printf("# SCSI: %u rounds, of what comes and goes %u reads and %u refused, events %u and "
+	CU_ASSERT(scsi.marked > 0 && scsi.refused > 0 && scsi.came > 0 && scsi.went > 0);
+	printf("# SCSI: %u rounds, of what comes and goes %u marks and %u refused, events %u and "
 	       "%u\n",
-	       scsi.rounds, scsi.good, scsi.refused, scsi.came, scsi.went);
+	       scsi.rounds, scsi.marked, scsi.refused, scsi.came, scsi.went);
 	printf("# made %u, removed %u, refused %u; visits %u and %u; I/Os %u and %llu\n", made,
 	       removed, refused, visitors[0].rounds, visitors[1].rounds, blk.rounds,
 	       (unsigned long long)load.completed);
