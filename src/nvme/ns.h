@@ -43,6 +43,8 @@ struct vnvme_ns {
 	struct timer timer;
 	uint64_t since_ns;
 	unsigned int stage; /* enum drain_stage, of the I/O that is waited for */
+	bool ends;	    /* the next look ends I/O early, as the stage says */
+	uint64_t ends_ns;   /* the last one that did */
 	bool logged;
 	int rc;
 	void (*ended)(void *arg);

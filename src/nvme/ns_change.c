@@ -29,7 +29,9 @@
 
 #define LOOK_NS	     (2 * NS_PER_MS)   /* from one look at what is in flight to the next */
 #define LATE_LOOK_NS (100 * NS_PER_MS) /* after all that could be has been abandoned */
+#define AGAIN_NS     NS_PER_SEC	       /* from one pass that ends I/O early to the next */
 #define LOOK_UNITS   (REACTOR_REQUEST_UNITS / 4) /* of one at a request */
+#define END_UNITS    REACTOR_REQUEST_UNITS	 /* of ending one's I/O early */
 
 static struct vnvme_ns *ns_of(struct vnvme_op *op)
 {
@@ -66,14 +68,12 @@ static bool is_on(const struct vnvme_req *req, const struct vnvme_ns *ns)
 	return req->io_running && vnvme_req_nsid(req) == ns->nsid;
 }
 
-/* Ends its I/O early, if the time has come: a Flush of all namespaces then is at the next one. */
-static unsigned int look_at_req(struct vnvme_req *req, const struct vnvme_ns *ns)
+/* A Flush of all namespaces is at the next one when its I/O here has ended. */
+static void end_early(struct vnvme_req *req, const struct vnvme_ns *ns)
 {
-	if (is_on(req, ns) && ns->stage >= DRAIN_CANCELLED)
-		bdev_io_cancel(&req->io);
+	bdev_io_cancel(&req->io);
 	if (is_on(req, ns) && ns->stage >= DRAIN_ABANDONED)
 		bdev_io_abandon(&req->io);
-	return is_on(req, ns);
 }
 
 static bool shutdown_is_on(const struct vnvme_group *g, const struct vnvme_ns *ns)
@@ -86,9 +86,9 @@ static bool shutdown_is_on(const struct vnvme_group *g, const struct vnvme_ns *n
 /* The flush of a shutdown is home's. */
 static unsigned int look_at_shutdown(const struct vnvme_group *g, const struct vnvme_ns *ns)
 {
-	if (shutdown_is_on(g, ns) && ns->stage >= DRAIN_CANCELLED)
+	if (shutdown_is_on(g, ns) && ns->ends)
 		bdev_io_cancel(&g->ctrl->shutdown_io);
-	if (shutdown_is_on(g, ns) && ns->stage >= DRAIN_ABANDONED)
+	if (shutdown_is_on(g, ns) && ns->ends && ns->stage >= DRAIN_ABANDONED)
 		bdev_io_abandon(&g->ctrl->shutdown_io);
 	return shutdown_is_on(g, ns);
 }
@@ -98,22 +98,40 @@ static void begin_look(struct vnvme_group *g, struct vnvme_op *op)
 	g->look = (struct vnvme_look){0};
 }
 
+/* What is done in one poll of the group. */
+struct step {
+	unsigned int looks, ends;
+};
+
+/* False: the step is over, and there are more. */
+static bool look_at_queue(const struct vnvme_sq *sq, const struct vnvme_ns *ns,
+			  struct vnvme_look *l, struct step *s)
+{
+	for (; l->req < sq->made_reqs; l->req++, s->looks++) {
+		struct vnvme_req *req = &sq->reqs[l->req];
+
+		if (s->looks == DRAIN_STEP_LOOKS || s->ends == DRAIN_STEP_ENDS)
+			return false;
+		if (is_on(req, ns) && ns->ends) {
+			end_early(req, ns);
+			s->ends++;
+		}
+		l->found += is_on(req, ns);
+	}
+	return true;
+}
+
 /* No queue comes or goes meanwhile, as that is an operation, too. */
 static bool look(struct vnvme_group *g, struct vnvme_op *op)
 {
 	struct vnvme_ns *ns = ns_of(op);
 	struct vnvme_look *l = &g->look;
-	unsigned int looks = 0;
+	struct step s = {0};
 
-	for (; l->queue < g->nsqs; l->queue++, l->req = 0) {
-		const struct vnvme_sq *sq = g->sqs[l->queue];
-
-		for (; l->req < sq->made_reqs && looks < DRAIN_STEP_LOOKS; l->req++, looks++)
-			l->found += look_at_req(&sq->reqs[l->req], ns);
-		if (l->req < sq->made_reqs)
+	for (; l->queue < g->nsqs; l->queue++, l->req = 0)
+		if (!look_at_queue(g->sqs[l->queue], ns, l, &s))
 			break;
-	}
-	vnvme_group_pay(g, (uint64_t)looks * LOOK_UNITS);
+	vnvme_group_pay(g, (uint64_t)s.looks * LOOK_UNITS + (uint64_t)s.ends * END_UNITS);
 	if (l->queue < g->nsqs)
 		return false;
 	atomic_fetch_add(&ns->in_flight, l->found + look_at_shutdown(g, ns));
@@ -127,6 +145,20 @@ static void look_again(void *arg)
 	run_look(arg);
 }
 
+/*
+ * Once in each stage, and now and then after that: what a disk that hangs did not give back at once
+ * it does not give back at the next look, and a guest may have very much there.
+ */
+static void enter(struct vnvme_ns *ns, enum drain_stage stage)
+{
+	uint64_t now_ns = time_now_ns();
+
+	ns->ends = stage != ns->stage || (stage != DRAIN_GRACE && now_ns - ns->ends_ns >= AGAIN_NS);
+	if (ns->ends)
+		ns->ends_ns = now_ns;
+	ns->stage = stage;
+}
+
 /* What becomes of I/O that is still there at the next look. */
 static void advance(struct vnvme_ns *ns)
 {
@@ -134,9 +166,9 @@ static void advance(struct vnvme_ns *ns)
 	uint64_t cancel_ns = drain_wait_ns(drain_times.grace_ns);
 	uint64_t abandon_ns = cancel_ns + drain_wait_ns(drain_times.cancel_ns);
 
-	ns->stage = waited_ns < cancel_ns    ? DRAIN_GRACE
-		    : waited_ns < abandon_ns ? DRAIN_CANCELLED
-					     : DRAIN_ABANDONED;
+	enter(ns, waited_ns < cancel_ns	   ? DRAIN_GRACE
+		  : waited_ns < abandon_ns ? DRAIN_CANCELLED
+					   : DRAIN_ABANDONED);
 	if (ns->logged || waited_ns < abandon_ns + drain_wait_ns(drain_times.abandon_ns))
 		return;
 	ns->logged = true;
@@ -187,6 +219,7 @@ static void run_close(struct vnvme_ns *ns)
 {
 	ns->since_ns = time_now_ns();
 	ns->stage = DRAIN_GRACE;
+	ns->ends = false;
 	ns->logged = false;
 	ns->op = (struct vnvme_op){.start = close_slot, .done = slots_closed};
 	vnvme_op_run(ns->ctrl, &ns->op);

@@ -4,6 +4,7 @@
 
 #include "bdev/drain.h"
 #include "fixture.h"
+#include "ns_change.h"
 
 static struct nvme_sqe sqe_identify(uint32_t cns, uint32_t nsid, uint64_t gpa)
 {
@@ -149,73 +150,6 @@ static void removed(void)
 }
 
 /* --- namespaces that come and go --- */
-
-/* A change, from its begin to its end, on the test's thread. */
-struct change {
-	struct vnvme_ns *ns;
-	atomic_bool ended;
-};
-
-static void change_ended(void *arg)
-{
-	atomic_store((atomic_bool *)arg, true);
-}
-
-static void wait_for(struct change *c)
-{
-	uint64_t end = time_now_ns() + WAIT_SECONDS * NS_PER_SEC;
-
-	while (!atomic_load(&c->ended) && time_now_ns() < end)
-		sched_yield();
-	CU_ASSERT_TRUE_FATAL(atomic_load(&c->ended));
-}
-
-static int begin_add(struct host *h, struct change *c, uint32_t nsid, const char *bdev)
-{
-	struct vnvme_ns_params p = {
-		.bdev = bdev, .nsid = nsid, .uuid = {[14] = 7, [15] = (uint8_t)nsid}};
-
-	atomic_store(&c->ended, false);
-	return vnvme_ns_add_begin(h->ctrl, &p, change_ended, &c->ended, &c->ns);
-}
-
-static int add(struct host *h, uint32_t nsid, const char *bdev)
-{
-	struct change c;
-	int rc = begin_add(h, &c, nsid, bdev);
-
-	if (rc)
-		return rc;
-	wait_for(&c);
-	return vnvme_ns_add_end(c.ns);
-}
-
-static int begin_removal(struct host *h, struct change *c, uint32_t nsid)
-{
-	atomic_store(&c->ended, false);
-	return vnvme_ns_remove_begin(h->ctrl, nsid, change_ended, &c->ended, &c->ns);
-}
-
-static void end_removal(struct change *c)
-{
-	wait_for(c);
-	vnvme_ns_remove_end(c->ns);
-}
-
-static int take(struct host *h, uint32_t nsid)
-{
-	struct change c;
-	int rc = begin_removal(h, &c, nsid);
-
-	if (!rc)
-		end_removal(&c);
-	return rc;
-}
-
-static uint16_t read_ns(struct host_queue *q, uint32_t nsid, uint64_t gpa)
-{
-	return host_run(q, sqe_rw(nvme_cmd_read, nsid, 0, 1, gpa));
-}
 
 static bool active_is(struct host *h, uint64_t gpa, const uint32_t *ids, size_t n)
 {

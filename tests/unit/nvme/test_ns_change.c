@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A namespace goes while its disk does not answer. */
+#include "../held_disk.h"
+
+#include "fixture.h"
+#include "ns_change.h"
+
+#define NS_HELD 7
+
+static struct drain_times usual;
+
+/* With that disk as one more namespace, and a queue pair. */
+static struct host *open_held(enum held_manner manner)
+{
+	struct host *h =
+		host_open(&(struct host_params){.max_namespaces = 8, .latency_us = 300000});
+
+	usual = drain_times;
+	drain_times = (struct drain_times){50 * NS_PER_MS, 50 * NS_PER_MS, 50 * NS_PER_MS};
+	held_create(manner);
+	CU_ASSERT_EQUAL(add(h, NS_HELD, "held"), 0);
+	host_add_queue(h, 1, 64, 64);
+	test_watch("a disk that does not answer");
+	return h;
+}
+
+static void close_held(struct host *h)
+{
+	test_watch(NULL);
+	host_close(h);
+	held_remove();
+	drain_times = usual;
+}
+
+static void hold(struct host_queue *q, unsigned int n)
+{
+	unsigned int all = held.nheld + n;
+
+	while (n--)
+		host_submit(q,
+			    sqe_rw(nvme_cmd_read, NS_HELD, 0, 1, HOST_GPA + HOST_RAM - HOST_PAGE));
+	CU_ASSERT_TRUE(held_wait(all));
+}
+
+static bool abandoned(void *arg)
+{
+	return atomic_load(&held.abandons) >= *(unsigned int *)arg;
+}
+
+/* I/O that can't be ended early is tried once in each stage, not at each look; more than a step. */
+static void tried_once_in_a_stage(void)
+{
+	struct host *h = open_held(HELD_NEVER);
+	struct host_queue *q = &h->io[1];
+	unsigned int i, n = 50;
+	struct nvme_cqe cqe;
+	struct change c;
+
+	hold(q, n);
+	CU_ASSERT_EQUAL(begin_removal(h, &c, NS_HELD), 0);
+	CU_ASSERT_TRUE(test_until(abandoned, &n, 20000));
+	test_sleep_ns(200 * NS_PER_MS);
+	/* A loaded machine may come to the second that is tried in again. */
+	CU_ASSERT(atomic_load(&held.cancels) >= n && atomic_load(&held.cancels) <= 4 * n);
+	CU_ASSERT(atomic_load(&held.abandons) <= 3 * n);
+	CU_ASSERT_FALSE(atomic_load(&c.ended));
+	held_release(h->r[0]);
+	for (i = 0; i < n; i++) {
+		cqe = host_wait(q);
+		CU_ASSERT_EQUAL(host_status(&cqe), 0);
+	}
+	end_removal(&c);
+	close_held(h);
+}
+
+static const struct test_case cases[] = {
+	{"tried_once_in_a_stage", tried_once_in_a_stage},
+};
+
+TEST_MAIN("nvme/ns_change", cases)
