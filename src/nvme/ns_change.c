@@ -210,14 +210,17 @@ static void close_slot(struct vnvme_group *g, struct vnvme_op *op)
 	vnvme_slot_close(g, ns_of(op)->nsid);
 }
 
+/* The grace begins here: until now there may have been new I/O. */
 static void slots_closed(struct vnvme_op *op)
 {
-	run_look(ns_of(op));
+	struct vnvme_ns *ns = ns_of(op);
+
+	ns->since_ns = time_now_ns();
+	run_look(ns);
 }
 
 static void run_close(struct vnvme_ns *ns)
 {
-	ns->since_ns = time_now_ns();
 	ns->stage = DRAIN_GRACE;
 	ns->ends = false;
 	ns->logged = false;

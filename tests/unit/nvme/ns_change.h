@@ -8,6 +8,16 @@
 
 #include "fixture.h"
 
+static inline void nothing(void *arg)
+{
+}
+
+/* What was sent to home before has arrived. */
+static inline void settle(const struct host *h)
+{
+	reactor_call(h->ctrl->home, nothing, NULL);
+}
+
 /* A change, from its begin to its end, on the test's thread. */
 struct change {
 	struct vnvme_ns *ns;

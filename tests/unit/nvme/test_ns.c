@@ -42,16 +42,6 @@ static void grow(const char *name)
 	CU_ASSERT_EQUAL(bdev_resize(bdev, bdev_nblocks(bdev) + 8), 0);
 }
 
-static void nothing(void *arg)
-{
-}
-
-/* What was sent to home before has arrived. */
-static void settle(const struct host *h)
-{
-	reactor_call(h->ctrl->home, nothing, NULL);
-}
-
 static void wait_for_notice(struct host *h)
 {
 	struct nvme_cqe cqe = host_wait(&h->admin);

@@ -73,8 +73,36 @@ static void tried_once_in_a_stage(void)
 	close_held(h);
 }
 
+/* A removal that has to wait for its turn leaves the I/O that comes meanwhile its whole grace. */
+static void grace_from_the_closing(void)
+{
+	struct host *h = open_held(HELD_NEVER);
+	struct host_queue *q = host_add_queue(h, 2, 16, 16);
+	struct nvme_cqe cqe;
+	struct change c;
+
+	drain_times.grace_ns = 1500 * NS_PER_MS;
+	hold(&h->io[1], 1);
+	/* Waits for the disk, and the removal for it. */
+	host_submit(&h->admin, sqe_delete(nvme_admin_delete_sq, 1));
+	CU_ASSERT_TRUE(test_until(host_all_fetched, &h->admin, 20000));
+	CU_ASSERT_EQUAL(begin_removal(h, &c, NS_SLOW), 0);
+	settle(h);
+	test_sleep_ns(drain_times.grace_ns + 100 * NS_PER_MS);
+	host_submit(q, sqe_rw(nvme_cmd_read, NS_SLOW, 0, 1, HOST_GPA + HOST_RAM - HOST_PAGE));
+	CU_ASSERT_TRUE(test_until(host_all_fetched, q, 20000));
+	held_release(h->r[0]);
+	cqe = host_wait(q);
+	CU_ASSERT_EQUAL(host_status(&cqe), 0);
+	end_removal(&c);
+	cqe = host_wait(&h->admin);
+	CU_ASSERT_EQUAL(host_status(&cqe), 0);
+	close_held(h);
+}
+
 static const struct test_case cases[] = {
 	{"tried_once_in_a_stage", tried_once_in_a_stage},
+	{"grace_from_the_closing", grace_from_the_closing},
 };
 
 TEST_MAIN("nvme/ns_change", cases)
