@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Namespaces that come and go while the controller is there. Home does it by short operations on
- * all groups, between which others (resets, pauses, moves of queues) have their turns: a disk that
- * hangs holds nobody up. One that comes gets its channels; one that goes is closed to new I/O, then
- * looked after until nothing of it is in flight, and then gives its channels back.
+ * all groups, between which others (resets, pauses, moves of queues) have their turns: none of them
+ * waits for the disk of a namespace that goes. It waits for them, though: as long as a reset, a
+ * pause or the deletion of a queue is held up by a disk that hangs, so is a change here, whatever
+ * disk it is about.
+ *
+ * One that comes gets its channels; one that goes is closed to new I/O, then looked after until
+ * nothing of it is in flight, and then gives its channels back.
  *
  * What is in flight to one that goes has the grace that all waits for I/O give (bdev/drain.h); then
  * it is cancelled and abandoned, as far as that goes.

@@ -94,7 +94,9 @@ void target_remove_idle_controller(struct target *t, const char *name, target_do
  *
  * The guest hears of it in the way of its protocol. What it has in flight to a disk that goes ends,
  * after a grace, and new I/O is refused at once. done() comes when nobody uses the bdev any more,
- * which takes until a device is through with the guest's memory.
+ * which takes until a device is through with the guest's memory. Of NVMe, both begin only when a
+ * reset, a pause or the deletion of a queue that is under way has ended, which another disk that
+ * hangs may hold up.
  *
  * -EINVAL: the keys; -ENOTSUP: controllers of this type have the disks that they were made with;
  * -ENOENT: no such controller, bdev or disk; -EEXIST: the disk's number is taken; -EBUSY: it, or
