@@ -100,9 +100,57 @@ static void grace_from_the_closing(void)
 	close_held(h);
 }
 
+/* --- the volatile write cache --- */
+
+static bool has_write_cache(struct host *h)
+{
+	uint64_t buf = host_alloc(h, HOST_PAGE);
+	const struct nvme_id_ctrl *id = host_ptr(h, buf);
+	struct nvme_sqe identify = {
+		.opcode = nvme_admin_identify,
+		.prp1 = htole64(buf),
+		.cdw10 = htole32(1),
+	};
+
+	CU_ASSERT_EQUAL(host_admin(h, identify), 0);
+	return id->vwc & 1;
+}
+
+/* Whether a write of the host is to be on stable media when it ends. */
+static bool writes_through(struct host *h)
+{
+	struct host_queue *q = &h->io[1];
+	struct nvme_cqe cqe;
+	bool fua;
+
+	host_submit(q, sqe_rw(nvme_cmd_write, NS_HELD, 0, 1, HOST_GPA + HOST_RAM - HOST_PAGE));
+	CU_ASSERT_TRUE_FATAL(held_wait(1));
+	fua = held.held[0]->flags & BDEV_IO_FUA;
+	held_release(h->r[0]);
+	cqe = host_wait(q);
+	CU_ASSERT_EQUAL(host_status(&cqe), 0);
+	return fua;
+}
+
+/* A host that was told that there is none does not flush; it is asked again when it enables. */
+static void cache_that_comes(void)
+{
+	struct host *h = open_held(HELD_NEVER);
+
+	CU_ASSERT_FALSE(has_write_cache(h));
+	CU_ASSERT_TRUE(writes_through(h));
+	host_disable(h);
+	CU_ASSERT_TRUE(host_enable(h, 16));
+	host_add_queue(h, 1, 16, 16);
+	CU_ASSERT_TRUE(has_write_cache(h));
+	CU_ASSERT_FALSE(writes_through(h));
+	close_held(h);
+}
+
 static const struct test_case cases[] = {
 	{"tried_once_in_a_stage", tried_once_in_a_stage},
 	{"grace_from_the_closing", grace_from_the_closing},
+	{"cache_that_comes", cache_that_comes},
 };
 
 TEST_MAIN("nvme/ns_change", cases)
