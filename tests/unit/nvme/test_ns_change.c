@@ -2,6 +2,8 @@
 /* A namespace goes while its disk does not answer. */
 #include "../held_disk.h"
 
+#include <pthread.h>
+
 #include "fixture.h"
 #include "ns_change.h"
 
@@ -100,6 +102,104 @@ static void grace_from_the_closing(void)
 	close_held(h);
 }
 
+/* --- beside a shutdown, and what else waits for I/O --- */
+
+#define CC_SHUTDOWN   (1u << 14)
+#define SHST_COMPLETE (2u << 2)
+
+static bool shut_down(void *arg)
+{
+	return (host_reg(arg, NVME_REG_CSTS, 4) & CSTS_SHST) == SHST_COMPLETE;
+}
+
+/* The flush of a shutdown is ended, too, and the shutdown goes on without that namespace. */
+static void at_shutdown(void)
+{
+	struct host *h = open_held(HELD_CANCELLED);
+
+	host_set_reg(h, NVME_REG_CC, 4, CC_ENABLE | CC_SHUTDOWN);
+	CU_ASSERT_TRUE(held_wait(1));
+	CU_ASSERT_EQUAL(take(h, NS_HELD), 0);
+	CU_ASSERT_EQUAL(held.nheld, 0);
+	CU_ASSERT_EQUAL(held.cancels, 1);
+	CU_ASSERT_TRUE(test_until(shut_down, h, 20000));
+	close_held(h);
+}
+
+static void *release_soon(void *arg)
+{
+	test_sleep_ns(200 * NS_PER_MS);
+	held_release(arg);
+	return NULL;
+}
+
+/* Waits for the disk, as the removal does; both end when it answers. */
+static void beside(struct host *h, void (*fn)(struct host *h))
+{
+	unsigned int n = 3;
+	pthread_t thread;
+	struct change c;
+
+	hold(&h->io[1], n);
+	CU_ASSERT_EQUAL(begin_removal(h, &c, NS_HELD), 0);
+	CU_ASSERT_TRUE(test_until(abandoned, &n, 20000));
+	pthread_create(&thread, NULL, release_soon, h->r[0]);
+	fn(h);
+	CU_ASSERT_EQUAL(held.nheld, 0);
+	pthread_join(thread, NULL);
+	end_removal(&c);
+}
+
+static void reset(struct host *h)
+{
+	vnvme_reset(h->ctrl);
+}
+
+static void beside_a_reset(void)
+{
+	struct host *h = open_held(HELD_NEVER);
+
+	beside(h, reset);
+	CU_ASSERT_TRUE(host_enable(h, 16));
+	CU_ASSERT_EQUAL(read_ns(host_add_queue(h, 1, 16, 16), NS_HELD, HOST_GPA),
+			NVME_SC_INVALID_FIELD);
+	close_held(h);
+}
+
+static void stop(struct host *h)
+{
+	vnvme_stop(h->ctrl);
+}
+
+static void beside_a_stop(void)
+{
+	struct host *h = open_held(HELD_NEVER);
+	struct host_queue *q = &h->io[1];
+	struct nvme_cqe cqe;
+	unsigned int i;
+
+	beside(h, stop);
+	vnvme_start(h->ctrl);
+	for (i = 0; i < 3; i++) {
+		cqe = host_wait(q);
+		CU_ASSERT_EQUAL(host_status(&cqe), 0);
+	}
+	CU_ASSERT_EQUAL(read_ns(q, NS_HELD, HOST_GPA), NVME_SC_INVALID_FIELD);
+	close_held(h);
+}
+
+static void beside_a_detach(void)
+{
+	struct host *h = open_held(HELD_NEVER);
+
+	beside(h, host_detach);
+	host_attach(h, true);
+	CU_ASSERT_TRUE(host_enable(h, 16));
+	CU_ASSERT_EQUAL(read_ns(host_add_queue(h, 1, 16, 16), NS_HELD, HOST_GPA),
+			NVME_SC_INVALID_FIELD);
+	close_held(h);
+}
+
 /* --- the volatile write cache --- */
 
 static bool has_write_cache(struct host *h)
@@ -151,6 +251,10 @@ static const struct test_case cases[] = {
 	{"tried_once_in_a_stage", tried_once_in_a_stage},
 	{"grace_from_the_closing", grace_from_the_closing},
 	{"cache_that_comes", cache_that_comes},
+	{"at_shutdown", at_shutdown},
+	{"beside_a_reset", beside_a_reset},
+	{"beside_a_stop", beside_a_stop},
+	{"beside_a_detach", beside_a_detach},
 };
 
 TEST_MAIN("nvme/ns_change", cases)
