@@ -23,6 +23,29 @@ static inline void done(void *arg, int rc, const char *text)
 	loop_quit(target_main_loop(target));
 }
 
+/* How one of several changes ended that were begun together. */
+struct ending {
+	int rc;
+	int place; /* from 1 on, since last.ndone was 0; 0: it has not */
+};
+
+static inline void done_as(void *arg, int rc, const char *text)
+{
+	struct ending *e = arg;
+
+	CU_ASSERT_EQUAL(e->place, 0); /* once */
+	done(NULL, rc, text);
+	*e = (struct ending){.rc = rc, .place = last.ndone};
+}
+
+static inline bool ended_as(const struct ending *e, int place, int rc)
+{
+	if (e->place == place && e->rc == rc)
+		return true;
+	printf("# ended as number %d with %d, \"%s\" was last\n", e->place, e->rc, last.text);
+	return false;
+}
+
 /* For what may end inside the call. */
 static inline void nothing(void *arg)
 {

@@ -258,33 +258,62 @@ static void over_vfio(void)
 	guest_sees(true);
 }
 
-/* A controller that goes while a disk of it does: both end, that one first. */
+/* A read of a disk that is slower than all that waits for it; it has been fetched. */
+static uint16_t begin_slow_read(uint32_t nsid)
+{
+	struct fe_sqe sqe = fe_sqe_rw(nvme_cmd_read, nsid, 0, 1);
+	struct fe_cqe cqe;
+	uint16_t cid;
+
+	fe_buf_prps(&sqe, &buf, 0, 512);
+	cid = fe_submit(&slow_io.sq, &sqe);
+	/* One behind it in the queue. */
+	sqe = fe_sqe_rw(nvme_cmd_read, 1, 0, 1);
+	fe_buf_prps(&sqe, &buf, 0, 512);
+	CU_ASSERT_EQUAL(fe_cq_wait_cid(&slow_io.sq, fe_submit(&slow_io.sq, &sqe), &cqe, 5000), 0);
+	CU_ASSERT_EQUAL(fe_status(&cqe), 0);
+	return cid;
+}
+
+/* A controller that goes while a disk of it does, which has I/O: both end, the disk first. */
 static void with_controller(void)
 {
-	unsigned int i;
+	struct ending removed = {0}, controller = {0}, added = {0};
+	struct fe_cqe cqe;
+	uint16_t cid;
 
 	if (!begin())
 		return;
+	CU_ASSERT_TRUE_FATAL(open_guest(false));
 	add_disk("vhost", "{\"nsid\": 2, \"bdev\": \"slow\"}");
 	EXPECT(0, "");
-	remove_disk("vhost", "{\"nsid\": 2}");
-	target_remove_controller(target, "vhost", done, NULL);
-	add_disk("vhost", "{\"nsid\": 3, \"bdev\": \"slow\"}");
-	for (i = 0; last.ndone < 3 && i < 100; i++)
+	cid = begin_slow_read(2);
+	CU_ASSERT_NOT_EQUAL(fe_cq_wait_cid(&slow_io.sq, cid, &cqe, 1), 0);
+	disk(target_remove_disk, "vhost", "{\"nsid\": 2}", done_as, &removed);
+	target_remove_controller(target, "vhost", done_as, &controller);
+	disk(target_add_disk, "vhost", "{\"nsid\": 3, \"bdev\": \"slow\"}", done_as, &added);
+	CU_ASSERT_TRUE(ended_as(&added, 1, -EBUSY));
+	while (last.ndone < 3)
 		loop_run(target_main_loop(target));
-	CU_ASSERT_EQUAL(last.ndone, 3);
-	CU_ASSERT_EQUAL(last.rc, 0);
+	CU_ASSERT_TRUE(ended_as(&removed, 2, 0));
+	CU_ASSERT_TRUE(ended_as(&controller, 3, 0));
 	last.ndone = 0;
+	fe_nvme_close(&n);
 	target_remove_bdev(target, "slow", done, NULL);
 	EXPECT(0, "");
 }
 
+/* What is under way ends first, as if nothing was. */
 static void stop(void)
 {
+	struct ending added = {0};
+
 	if (!begin())
 		return;
-	add_disk("vfio", "{\"nsid\": 7, \"bdev\": \"other\"}");
+	disk(target_add_disk, "vfio", "{\"nsid\": 7, \"bdev\": \"other\"}", done_as, &added);
+	CU_ASSERT_EQUAL(added.place, 0);
 	CU_ASSERT(target_stop(target));
+	CU_ASSERT_TRUE(ended_as(&added, 1, 0));
 	CU_ASSERT_EQUAL(last.ndone, 1);
 	target = NULL;
 	config_free(cfg);

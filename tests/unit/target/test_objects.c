@@ -687,19 +687,26 @@ static void come_and_go(void)
 /* With something under way; nothing new begins. The disks go with their controllers. */
 static void stop(void)
 {
+	struct ending ends[4] = {0};
+	size_t i;
+
 	if (!begin())
 		return;
 	create_bdev("n");
 	EXPECT(0, "");
 	add_disk("nvme", "{\"bdev\": \"n\"}");
 	EXPECT(0, "");
-	remove_disk("nvme", "{\"nsid\": 2}");
-	add_disk("nvme", "{\"bdev\": \"n\", \"nsid\": 3}");
-	add_disk("scsi", "{\"target\": 8, \"lun\": 1, \"bdev\": \"n\"}");
-	create_bdev("f");
+	disk(target_remove_disk, "nvme", "{\"nsid\": 2}", done_as, &ends[0]);
+	disk(target_add_disk, "nvme", "{\"bdev\": \"n\", \"nsid\": 3}", done_as, &ends[1]);
+	disk(target_add_disk, "scsi", "{\"target\": 8, \"lun\": 1, \"bdev\": \"n\"}", done_as,
+	     &ends[2]);
+	target_create_bdev(target, pool_bdev("f"), done_as, &ends[3]);
 	CU_ASSERT(target_stop(target));
 	CU_ASSERT_EQUAL(last.ndone, 4);
-	CU_ASSERT_EQUAL(last.rc, 0);
+	for (i = 0; i < ARRAY_SIZE(ends); i++) {
+		CU_ASSERT_TRUE(ends[i].place);
+		CU_ASSERT_EQUAL(ends[i].rc, 0);
+	}
 	CU_ASSERT_PTR_NULL(bdev_find("n"));
 	CU_ASSERT_PTR_NULL(bdev_find("f"));
 	target = NULL;
