@@ -145,6 +145,11 @@ struct bdev_ops {
 	 */
 	bool (*abandon)(struct bdev_channel *ch, struct bdev_io *io, enum bdev_status status);
 	/*
+	 * On the channel's reactor: whether it has I/O, late I/O as well, on blocks from `nblocks`
+	 * on, which are no more. Optional: never.
+	 */
+	bool (*behind)(struct bdev_channel *ch, uint64_t nblocks);
+	/*
 	 * No channel is left: frees the backend's part, and the bdev itself. On the thread that
 	 * dropped the last reference: the main thread, or a reactor if late I/O held its channel.
 	 */
@@ -163,7 +168,7 @@ struct bdev {
 	uint8_t block_shift; /* log2(block_size), set by bdev_register() */
 	bool read_only;
 	uint8_t levels;		/* bdevs below it, one on another; 0: it stands on none */
-	uint64_t nblocks;	/* grows by bdev_resize(): see bdev_nblocks() */
+	uint64_t nblocks;	/* another one by bdev_resize(): see bdev_nblocks() */
 	uint64_t io_timeout_ns; /* an I/O that takes longer ends in TIMEOUT; 0: none does */
 	struct bdev_limits limits;
 	const struct bdev_ops *ops;
@@ -221,11 +226,17 @@ struct bdev_channel {
  */
 int bdev_register(struct bdev *bdev);
 /*
- * From now on a registered bdev has so many blocks, which its backend serves already; its openers
- * are told. 0, also if it has that many; -EINVAL: fewer, or too many; -EBUSY: it is being removed.
- * Main thread.
+ * From now on a registered bdev has so many blocks; its openers are told. Its backend serves
+ * already what it has more; what it has less it may still have I/O on, until bdev_resize_settled().
+ * 0, also if it has that many; -EINVAL: none, or too many; -EBUSY: it is being removed. Main
+ * thread.
  */
 int bdev_resize(struct bdev *bdev, uint64_t nblocks);
+/*
+ * Whether all channels have heard of the last resize, and none had I/O behind the end then. If not,
+ * they are asked again, for the next call. The bdev is open. Any thread.
+ */
+bool bdev_resize_settled(struct bdev *bdev);
 /*
  * On the submitting reactor. The requester may put its channel in done(): a backend that goes on
  * using the channel after this call holds it meanwhile.
@@ -266,7 +277,7 @@ struct bdev *bdev_find(const char *name);
 enum bdev_event {
 	/* Once, the last: close the descriptor soon; new I/O gets GONE. */
 	BDEV_EVENT_REMOVED,
-	/* It has more blocks, bdev_nblocks() of them. */
+	/* It has more blocks, or fewer: bdev_nblocks() of them. */
 	BDEV_EVENT_RESIZED,
 };
 

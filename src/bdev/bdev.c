@@ -17,13 +17,8 @@
 #include "util/util.h"
 
 pthread_mutex_t bdev_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t told_cond = PTHREAD_COND_INITIALIZER;
+pthread_cond_t bdev_told_cond = PTHREAD_COND_INITIALIZER;
 struct bdev_private *bdev_registry;
-
-static bool is_removed(const struct bdev_private *priv)
-{
-	return atomic_load(&priv->gate.flags) & BDEV_GATE_REMOVED;
-}
 
 /* The lock is held. */
 static struct bdev_private *find(const char *name)
@@ -43,7 +38,7 @@ struct bdev *bdev_find(const char *name)
 
 	pthread_mutex_lock(&bdev_lock);
 	priv = find(name);
-	if (priv && !is_removed(priv))
+	if (priv && !bdev_is_removed(priv))
 		bdev = priv->bdev;
 	pthread_mutex_unlock(&bdev_lock);
 	return bdev;
@@ -133,77 +128,6 @@ void bdev_put_ref(struct bdev_private *priv)
 		end(priv);
 }
 
-/* The lock is held; it is released while the user is told. */
-static void tell(struct bdev_private *priv, struct bdev_desc *desc, enum bdev_event event)
-{
-	bdev_event_fn fn = desc->event_fn;
-
-	desc->told |= 1u << event;
-	if (!fn)
-		return;
-	priv->telling = desc;
-	priv->telling_thread = pthread_self();
-	pthread_mutex_unlock(&bdev_lock);
-	fn(desc, event, desc->arg);
-	pthread_mutex_lock(&bdev_lock);
-	priv->telling = NULL;
-	pthread_cond_broadcast(&told_cond);
-}
-
-/* Likewise. Who is told may close descriptors, and open others. */
-static void tell_all(struct bdev_private *priv, enum bdev_event event)
-{
-	struct bdev_desc *desc;
-	bool told;
-
-	for (desc = priv->descs; desc; desc = desc->next)
-		desc->told &= ~(1u << event);
-	for (desc = priv->descs; desc && (event == BDEV_EVENT_REMOVED || !is_removed(priv));
-	     desc = told ? desc->next : priv->descs) {
-		told = desc->told & 1u << event;
-		if (!told)
-			tell(priv, desc, event);
-	}
-}
-
-int bdev_resize(struct bdev *bdev, uint64_t nblocks)
-{
-	struct bdev_private *priv = bdev->priv;
-	bool there;
-
-	if (nblocks < bdev->nblocks || nblocks > (uint64_t)INT64_MAX / bdev->block_size)
-		return -EINVAL;
-	pthread_mutex_lock(&bdev_lock);
-	priv->refs++; /* who is told may remove it */
-	there = !is_removed(priv);
-	if (there && nblocks != bdev->nblocks) {
-		__atomic_store_n(&bdev->nblocks, nblocks, __ATOMIC_RELAXED);
-		bdev_channels_refit(priv);
-		tell_all(priv, BDEV_EVENT_RESIZED);
-	}
-	pthread_mutex_unlock(&bdev_lock);
-	bdev_put_ref(priv);
-	return there ? 0 : -EBUSY;
-}
-
-void bdev_remove(struct bdev *bdev, void (*done)(void *arg), void *arg)
-{
-	struct bdev_private *priv = bdev->priv;
-
-	pthread_mutex_lock(&bdev_lock);
-	if (is_removed(priv)) {
-		pthread_mutex_unlock(&bdev_lock);
-		log_error("bdev %s: removed twice", bdev->name);
-		return;
-	}
-	atomic_fetch_or(&priv->gate.flags, BDEV_GATE_REMOVED);
-	priv->done = done;
-	priv->done_arg = arg;
-	tell_all(priv, BDEV_EVENT_REMOVED);
-	pthread_mutex_unlock(&bdev_lock);
-	bdev_put_ref(priv);
-}
-
 /* --- descriptors --- */
 
 /* The lock is held. */
@@ -212,7 +136,7 @@ static int open_check(const struct bdev_private *priv, enum bdev_access access,
 {
 	if (!priv)
 		return -ENOENT;
-	if (is_removed(priv))
+	if (bdev_is_removed(priv))
 		return -EBUSY;
 	if (access == BDEV_READ)
 		return 0;
@@ -268,7 +192,7 @@ void bdev_close(struct bdev_desc *desc)
 	pthread_mutex_lock(&bdev_lock);
 	/* The remover is calling out with it; unless that is us, it must come back first. */
 	while (priv->telling == desc && !pthread_equal(priv->telling_thread, pthread_self()))
-		pthread_cond_wait(&told_cond, &bdev_lock);
+		pthread_cond_wait(&bdev_told_cond, &bdev_lock);
 	for (at = &priv->descs; *at != desc; at = &(*at)->next)
 		;
 	*at = desc->next;

@@ -51,32 +51,50 @@ void bdev_channel_set_plain(struct bdev_channel *ch)
 	ch->plain_end = nblocks;
 }
 
+static bool is_behind(struct bdev_channel *ch)
+{
+	const struct bdev_ops *ops = ch->bdev->ops;
+
+	return ops->behind && ops->behind(ch, ch->plain_end);
+}
+
 /* On its reactor, which may have put the channel since the message was sent. */
 static void refit(void *arg)
 {
 	struct bdev_channel *ch = arg;
-	bool put;
+	bool put, behind;
 
 	pthread_mutex_lock(&bdev_lock);
-	ch->priv->refit_sent = false;
 	put = ch->priv->put;
+	ch->priv->refit_sent = false;
 	pthread_mutex_unlock(&bdev_lock);
-	if (put)
+	if (put) {
 		free_channel(ch);
-	else
-		bdev_channel_set_plain(ch);
+		return;
+	}
+	bdev_channel_set_plain(ch);
+	behind = is_behind(ch);
+	pthread_mutex_lock(&bdev_lock);
+	ch->priv->behind = behind || ch->priv->refit_sent;
+	pthread_mutex_unlock(&bdev_lock);
 }
 
-void bdev_channels_refit(struct bdev_private *priv)
+bool bdev_channels_refit(struct bdev_private *priv, bool rest)
 {
 	struct bdev_channel *ch;
+	bool none = true;
 
 	for (ch = priv->channels; ch; ch = ch->next) {
+		if (rest && !ch->priv->behind)
+			continue;
+		none = false;
+		ch->priv->behind = true;
 		if (ch->priv->refit_sent)
 			continue;
 		ch->priv->refit_sent = true;
 		reactor_send(ch->reactor, &ch->priv->refit);
 	}
+	return none;
 }
 
 static struct bdev_channel *make_channel(struct bdev *bdev, struct reactor *r, bool read_only)

@@ -210,6 +210,11 @@ static void run(void *arg)
 	struct bdev_channel *ch = emu->parent->channel;
 
 	do {
+		/* It may have become smaller since the last piece. */
+		if (unlikely(!bdev_has_range(ch->bdev, emu->lba, emu->left))) {
+			emu->status = BDEV_STATUS_OUT_OF_RANGE;
+			break;
+		}
 		prepare_child(emu);
 		emu->child_done = false;
 		emu->submitting = true;

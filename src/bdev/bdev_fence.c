@@ -22,18 +22,6 @@ static struct waiting *waiting_of(struct bdev_io *io)
 	return (struct waiting *)&io->backend;
 }
 
-void bdev_gate_init(struct bdev_gate *gate)
-{
-	atomic_init(&gate->flags, 0);
-	pthread_mutex_init(&gate->lock, NULL);
-	gate->fences = NULL;
-}
-
-void bdev_gate_fini(struct bdev_gate *gate)
-{
-	pthread_mutex_destroy(&gate->lock);
-}
-
 /*
  * Partner: the flag's load in bdev_submit(), which is relaxed: the newer I/O that must see it is
  * the guest's answer to a completion that is posted after this, and came by barriers of its own.

@@ -12,27 +12,12 @@
  * the word that it looks at anyway to see whether the bdev is being removed.
  */
 
-#include <pthread.h>
-#include <shadowbell/bdev.h>
-#include <stdatomic.h>
-
+#include "bdev/bdev_gate.h"
 #include "reactor/reactor.h"
-
-/* Of struct bdev_gate's flags. */
-#define BDEV_GATE_REMOVED (1u << 0)
-#define BDEV_GATE_FENCED  (1u << 1)
 
 struct bdev_fence {
 	uint64_t lba, nblocks;
 	struct bdev_fence *next, **prevp;
-};
-
-/* Of a bdev: what all of its channels look at before an I/O. */
-struct bdev_gate {
-	atomic_uint flags;
-	pthread_mutex_t
-		lock; /* of the list; taken only while there are fences, or to change that */
-	struct bdev_fence *fences;
 };
 
 /* Of a channel: what waits there. */
@@ -42,8 +27,6 @@ struct bdev_fenced {
 	struct timer timer;
 };
 
-void bdev_gate_init(struct bdev_gate *gate);
-void bdev_gate_fini(struct bdev_gate *gate);
 /* Any thread. Before the I/O is answered that is late. */
 void bdev_fence_raise(struct bdev_gate *gate, struct bdev_fence *fence);
 void bdev_fence_lower(struct bdev_gate *gate, struct bdev_fence *fence);

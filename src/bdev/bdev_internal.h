@@ -40,6 +40,7 @@ struct bdev_channel_private {
 	/* To take over the bdev's new size. The flags are the registry's lock's. */
 	struct reactor_msg refit;
 	bool refit_sent, put;
+	bool behind; /* there is I/O behind the end, or it is not known yet */
 };
 
 enum bdev_emu_kind {

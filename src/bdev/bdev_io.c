@@ -182,9 +182,17 @@ static bool must_wait(struct bdev_channel *ch, struct bdev_io *io)
 	       bdev_fenced_wait(ch, io);
 }
 
+/* It may have become smaller since the range was checked. */
+static bool has_range(const struct bdev *bdev, const struct bdev_io *io)
+{
+	return io->op == BDEV_OP_FLUSH || bdev_has_range(bdev, io->lba, io->nblocks);
+}
+
 void bdev_io_resume(struct bdev_io *io)
 {
-	if (io->part) /* it got as far as the base's backend, or nearly so */
+	if (unlikely(!has_range(io->channel->bdev, io)))
+		bdev_io_complete(io, BDEV_STATUS_OUT_OF_RANGE);
+	else if (io->part) /* it got as far as the base's backend, or nearly so */
 		io->channel->bdev->ops->submit(io->channel, io);
 	else
 		submit_valid(io->channel, io);
@@ -266,8 +274,10 @@ void bdev_io_pass_on(struct bdev_io *io)
 	io->channel = base;
 	io->lba += part->first_lba;
 	COUNTER_ADD(base->inflight, 1);
+	if (unlikely(!has_range(base->bdev, io)))
+		bdev_io_complete(io, BDEV_STATUS_OUT_OF_RANGE);
 	/* A child is waited for by its emulation, which has not got all of the range either. */
-	if (io->state == BDEV_IO_CHILD || !must_wait(base, io))
+	else if (io->state == BDEV_IO_CHILD || !must_wait(base, io))
 		base->bdev->ops->submit(base, io);
 }
 

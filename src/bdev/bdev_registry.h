@@ -2,7 +2,10 @@
 #ifndef BDEV_BDEV_REGISTRY_H
 #define BDEV_BDEV_REGISTRY_H
 
-/* Between the registry (bdev.c) and the channels of its bdevs (bdev_channel.c). */
+/*
+ * Between the registry (bdev.c), the channels of its bdevs (bdev_channel.c), and what their openers
+ * are told (bdev_event.c).
+ */
 
 #include <pthread.h>
 
@@ -38,10 +41,20 @@ struct bdev_private {
 /* Guards all of it. */
 extern pthread_mutex_t bdev_lock;
 extern struct bdev_private *bdev_registry;
+/* With the lock: an opener has been told. */
+extern pthread_cond_t bdev_told_cond;
+
+static inline bool bdev_is_removed(const struct bdev_private *priv)
+{
+	return atomic_load(&priv->gate.flags) & BDEV_GATE_REMOVED;
+}
 
 /* Who drops the last reference destroys the bdev. Without the lock. */
 void bdev_put_ref(struct bdev_private *priv);
-/* Another size has been stored: the channels' reactors take it over soon. The lock is held. */
-void bdev_channels_refit(struct bdev_private *priv);
+/*
+ * Another size has been stored: the channels' reactors take it over soon, all of them or the `rest`
+ * that had I/O behind the end. True: there was none to be asked. The lock is held.
+ */
+bool bdev_channels_refit(struct bdev_private *priv, bool rest);
 
 #endif

@@ -31,6 +31,16 @@ struct bdev_type {
 	 * elsewhere; BDEV_BYTES_UNTOLD. Without it: params->size_bytes.
 	 */
 	uint64_t (*bytes)(const void *params);
+	/*
+	 * Optional: another size. Each on a thread of its own, as it may wait for a disk.
+	 *
+	 * resize() makes the medium as large as *bytes, if it is smaller; 0: it stays as it is.
+	 * Then *bytes is how large the bdev will be. 0, or -errno with *err set to a sentence.
+	 * cut(): the bdev has become smaller, or did before, and nothing looks behind its end any
+	 * more: what the medium has there is not needed. Likewise.
+	 */
+	int (*resize)(struct bdev *bdev, uint64_t *bytes, char err[BDEV_ERR_MAX]);
+	int (*cut)(struct bdev *bdev, char err[BDEV_ERR_MAX]);
 	/* Optional: reports that it can't be beside an earlier one of its type, and returns true.
 	 */
 	bool (*collides)(struct object_check *c, const void *params, const void *earlier,

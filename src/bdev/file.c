@@ -91,6 +91,7 @@ static const struct bdev_ops file_ops = {
 	.submit = file_io_submit,
 	.cancel = file_io_cancel,
 	.abandon = file_io_abandon,
+	.behind = file_behind,
 	.end_apart = end_apart,
 	.destroy = destroy,
 };

@@ -52,7 +52,9 @@ struct file_bdev {
 		unsigned int shift; /* of the table's units, which are written or not */
 		unsigned int writes;
 		uint8_t *table; /* a bit each */
+		size_t table_bytes;
 	} lost;
+	bool truncates; /* the file is to be cut as the bdev was; of who resizes it */
 	struct workers_apart closing;
 	/* The list of file_lock.c. */
 	struct file_bdev *next;
@@ -103,12 +105,19 @@ static inline struct file_bdev *file_of(struct bdev *bdev)
  * file_open.c: fills path, fd, block, direct, created, size_bytes, st. Checks the size.
  */
 int file_open(struct file_bdev *f, const struct bdev_file_params *p, char err[BDEV_ERR_MAX]);
+/* How large the file or device is now. 0 or -errno. */
+int file_measure(const struct file_bdev *f, uint64_t *bytes);
 /* Closes it, and deletes it if `discard` and it was made by file_open(). */
 void file_close(struct file_bdev *f, bool discard);
 
 /* file_lock.c: for one writer or any number of readers, in this and all other processes. */
 int file_lock(struct file_bdev *f, char err[BDEV_ERR_MAX]);
 void file_unlock(struct file_bdev *f);
+
+/* file_resize.c: of struct bdev_type, and struct bdev_ops. */
+int file_resize(struct bdev *bdev, uint64_t *bytes, char err[BDEV_ERR_MAX]);
+int file_cut(struct bdev *bdev, char err[BDEV_ERR_MAX]);
+bool file_behind(struct bdev_channel *ch, uint64_t nblocks);
 
 /* file_limits.c: fills the alignments and bdev.limits of an opened file. */
 int file_find_limits(struct file_bdev *f, char err[BDEV_ERR_MAX]);

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -35,17 +36,23 @@ void file_lost_init(struct file_bdev *f)
 		f->lost.shift++;
 }
 
-static size_t table_bytes(const struct file_bdev *f)
+static size_t bytes_needed(const struct file_bdev *f)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
 	return (nunits(f) / 8 + page) & ~(page - 1);
 }
 
-void file_lost_fini(struct file_bdev *f)
+static void unmap_table(struct file_bdev *f)
 {
 	if (f->lost.table)
-		munmap(f->lost.table, table_bytes(f));
+		munmap(f->lost.table, f->lost.table_bytes);
+	f->lost.table = NULL;
+}
+
+void file_lost_fini(struct file_bdev *f)
+{
+	unmap_table(f);
 	pthread_mutex_destroy(&f->lost.lock);
 }
 
@@ -56,10 +63,12 @@ static void make_table(struct file_bdev *f)
 
 	if (f->lost.table)
 		return;
-	table = mmap(NULL, table_bytes(f), PROT_READ | PROT_WRITE,
+	table = mmap(NULL, bytes_needed(f), PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (table != MAP_FAILED)
-		f->lost.table = table;
+	if (table == MAP_FAILED)
+		return;
+	f->lost.table = table;
+	f->lost.table_bytes = bytes_needed(f);
 }
 
 /* The lock is held. */
@@ -75,7 +84,55 @@ static void forget_written(struct file_bdev *f, uint64_t from)
 	at = (uintptr_t)f->lost.table + unit / 8;
 	for (; at % page; at++)
 		*(uint8_t *)at = 0;
-	madvise((void *)at, (uintptr_t)f->lost.table + table_bytes(f) - at, MADV_DONTNEED);
+	madvise((void *)at, (uintptr_t)f->lost.table + f->lost.table_bytes - at, MADV_DONTNEED);
+}
+
+/* The lock is held. Without room for more in the table, as without one. */
+static void enlarge_table(struct file_bdev *f)
+{
+	size_t bytes = bytes_needed(f);
+	void *table;
+
+	if (!f->lost.table || bytes <= f->lost.table_bytes)
+		return;
+	table = mremap(f->lost.table, f->lost.table_bytes, bytes, MREMAP_MAYMOVE);
+	if (table == MAP_FAILED) {
+		unmap_table(f);
+		return;
+	}
+	f->lost.table = table;
+	f->lost.table_bytes = bytes;
+}
+
+/* The lock is held. A unit that is lost in part remains lost. */
+static void mark_new(struct file_bdev *f, uint64_t from)
+{
+	uint64_t size = UINT64_C(1) << f->lost.shift, unit, end;
+
+	if (!f->lost.table)
+		return;
+	end = nunits(f);
+	for (unit = (from + size - 1) >> f->lost.shift; unit < end && unit % 8; unit++)
+		f->lost.table[unit / 8] |= (uint8_t)(1u << unit % 8);
+	if (unit < end)
+		memset(f->lost.table + unit / 8, 0xff, (end - unit + 7) / 8);
+}
+
+void file_lost_resize(struct file_bdev *f, uint64_t bytes)
+{
+	uint64_t before = f->size_bytes;
+
+	pthread_mutex_lock(&f->lost.lock);
+	f->lost.writes++; /* who is looking at the size looks again */
+	f->lost.end = bytes;
+	f->size_bytes = bytes;
+	if (!(file_special(f) & FILE_LOST) || f->lost.from > bytes) {
+		f->lost.from = bytes;
+	} else if (bytes > before) {
+		enlarge_table(f);
+		mark_new(f, before);
+	}
+	pthread_mutex_unlock(&f->lost.lock);
 }
 
 /* The lock is held. */

@@ -9,6 +9,11 @@
 /* Main thread; once the size is known. */
 void file_lost_init(struct file_bdev *f);
 void file_lost_fini(struct file_bdev *f);
+/*
+ * The file is to be `bytes` large: before it is made shorter, or when it is larger. What it has
+ * more is not lost.
+ */
+void file_lost_resize(struct file_bdev *f, uint64_t bytes);
 
 /* Looks whether the file has become shorter; it may block. Before a write that may make it longer.
  */

@@ -143,19 +143,25 @@ static int set_size(struct file_bdev *f, const struct bdev_params *p, char err[B
 	return rc;
 }
 
+int file_measure(const struct file_bdev *f, uint64_t *bytes)
+{
+	struct stat st;
+
+	if (f->block)
+		return ioctl(f->fd, BLKGETSIZE64, bytes) ? -errno : 0;
+	if (fstat(f->fd, &st))
+		return -errno;
+	*bytes = (uint64_t)st.st_size;
+	return 0;
+}
+
 static int measure(struct file_bdev *f, char err[BDEV_ERR_MAX])
 {
-	int rc;
+	int rc = file_measure(f, &f->size_bytes);
 
-	if (!f->block && fstat(f->fd, &f->st) == 0) {
-		f->size_bytes = (uint64_t)f->st.st_size;
-		return 0;
-	}
-	if (f->block && ioctl(f->fd, BLKGETSIZE64, &f->size_bytes) == 0)
-		return 0;
-	rc = -errno;
-	snprintf(err, BDEV_ERR_MAX, "path: the size of \"%s\" can't be found: %s", f->path,
-		 strerror(-rc));
+	if (rc)
+		snprintf(err, BDEV_ERR_MAX, "path: the size of \"%s\" can't be found: %s", f->path,
+			 strerror(-rc));
 	return rc;
 }
 

@@ -238,6 +238,8 @@ const struct bdev_type bdev_file_type = {
 		   .needs = needs},
 	.create = create,
 	.waits = true,
+	.resize = file_resize,
+	.cut = file_cut,
 	.bytes = bytes,
 	.collides = collides,
 };

@@ -5,9 +5,6 @@
  * Everything completes inline; what is large comes in steps.
  */
 #include <errno.h>
-#include <inttypes.h>
-#include <numa.h>
-#include <numaif.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +13,9 @@
 
 #include "bdev/bdev_iov.h"
 #include "bdev/bdev_type.h"
+#include "bdev/malloc_internal.h"
 #include "reactor/reactor.h"
 #include "util/copy.h"
-#include "util/log.h"
 #include "util/time.h"
 #include "util/util.h"
 
@@ -34,27 +31,11 @@
  * itself a guest whose memory is used first. Some kernels do the same for a read, so that needs to
  * know what was written: by extent, exactly.
  */
-#define EXTENT_SHIFT  21
-#define EXTENT_BYTES  ((size_t)1 << EXTENT_SHIFT)
 #define EXTENT_UNITS  (REACTOR_UNITS_PER_NS * 150000u)
 #define EXTENT_NS_MAX (10 * NS_PER_MS) /* what takes longer did not have the CPU */
 
 /* As much as a step reads at once. */
 static const char zeroes[REACTOR_STEP_BYTES] __attribute__((aligned(4096)));
-
-struct malloc_bdev {
-	struct bdev bdev;
-	/* By extent: 0: all of it is zeroes. Set before a WRITE copies anything. */
-	uint8_t *written;
-	char *mem;
-	size_t len;
-	size_t page;
-};
-
-static struct malloc_bdev *of(struct bdev *bdev)
-{
-	return container_of(bdev, struct malloc_bdev, bdev);
-}
 
 /* The page fault; what is there does not change. */
 static uint64_t touch_ns(char *at)
@@ -67,12 +48,12 @@ static uint64_t touch_ns(char *at)
 
 static inline bool is_written(const struct malloc_bdev *m, size_t offset)
 {
-	return __atomic_load_n(&m->written[offset >> EXTENT_SHIFT], __ATOMIC_RELAXED);
+	return __atomic_load_n(&m->written[offset >> MALLOC_EXTENT_SHIFT], __ATOMIC_RELAXED);
 }
 
 static void set_written(struct malloc_bdev *m, size_t offset, uint8_t written)
 {
-	__atomic_store_n(&m->written[offset >> EXTENT_SHIFT], written, __ATOMIC_RELAXED);
+	__atomic_store_n(&m->written[offset >> MALLOC_EXTENT_SHIFT], written, __ATOMIC_RELAXED);
 }
 
 /*
@@ -80,7 +61,7 @@ static void set_written(struct malloc_bdev *m, size_t offset, uint8_t written)
  */
 static slow_path void use_first(struct bdev_channel *ch, size_t offset)
 {
-	struct malloc_bdev *m = of(ch->bdev);
+	struct malloc_bdev *m = malloc_of(ch->bdev);
 	uint64_t units = touch_ns(m->mem + offset) * REACTOR_UNITS_PER_NS;
 
 	set_written(m, offset, 1);
@@ -97,7 +78,7 @@ static void use_short_way(struct bdev_channel *ch)
 /* Before a write of at most a step: two extents at most. */
 static inline void begin_write(struct bdev_channel *ch, size_t offset, size_t len)
 {
-	const struct malloc_bdev *m = of(ch->bdev);
+	const struct malloc_bdev *m = malloc_of(ch->bdev);
 
 	if (unlikely(!is_written(m, offset)))
 		use_first(ch, offset);
@@ -123,16 +104,16 @@ static inline void end_write(struct malloc_bdev *m, size_t offset, size_t len)
 /* What there is to read at an offset, and how much of `len` at once. */
 static inline const char *data_at(const struct malloc_bdev *m, size_t offset, size_t len, size_t *n)
 {
-	*n = min_t(size_t, len, EXTENT_BYTES - (offset & (EXTENT_BYTES - 1)));
+	*n = min_t(size_t, len, MALLOC_EXTENT_BYTES - (offset & (MALLOC_EXTENT_BYTES - 1)));
 	return likely(is_written(m, offset)) ? m->mem + offset : zeroes;
 }
 
 /* Extents of which nothing is left: before they are given back, or, not `empty`, that failed. */
 static void forget(struct malloc_bdev *m, size_t offset, size_t len, bool empty)
 {
-	size_t at = (offset + EXTENT_BYTES - 1) & ~(EXTENT_BYTES - 1);
+	size_t at = (offset + MALLOC_EXTENT_BYTES - 1) & ~(MALLOC_EXTENT_BYTES - 1);
 
-	for (; at + EXTENT_BYTES <= offset + len; at += EXTENT_BYTES)
+	for (; at + MALLOC_EXTENT_BYTES <= offset + len; at += MALLOC_EXTENT_BYTES)
 		set_written(m, at, !empty);
 }
 
@@ -146,8 +127,7 @@ static void zero(struct malloc_bdev *m, size_t offset, size_t len)
 			memset(m->mem + offset, 0, n);
 }
 
-/* Whole pages go back to the kernel and read as zeroes. */
-static void give_back(struct malloc_bdev *m, size_t offset, size_t len)
+void malloc_give_back(struct malloc_bdev *m, size_t offset, size_t len)
 {
 	size_t first = (offset + m->page - 1) & ~(m->page - 1);
 	size_t end = (offset + len) & ~(m->page - 1);
@@ -170,7 +150,7 @@ static void give_back(struct malloc_bdev *m, size_t offset, size_t len)
 static void copy_now(struct bdev_channel *ch, enum bdev_op op, uint64_t lba, uint32_t nblocks,
 		     void *buf)
 {
-	struct malloc_bdev *m = of(ch->bdev);
+	struct malloc_bdev *m = malloc_of(ch->bdev);
 	size_t offset = lba << ch->bdev->block_shift, n, rest;
 	size_t len = (size_t)nblocks << ch->bdev->block_shift;
 	const char *from;
@@ -220,7 +200,7 @@ static bool is_equal(const struct malloc_bdev *m, const struct bdev_io *io, size
 
 static void write_step(struct bdev_channel *ch, const struct bdev_io *io, size_t offset, size_t len)
 {
-	struct malloc_bdev *m = of(ch->bdev);
+	struct malloc_bdev *m = malloc_of(ch->bdev);
 	struct bdev_iov_pos pos = {0};
 
 	begin_write(ch, offset, len);
@@ -230,7 +210,7 @@ static void write_step(struct bdev_channel *ch, const struct bdev_io *io, size_t
 
 static void submit(struct bdev_channel *ch, struct bdev_io *io)
 {
-	struct malloc_bdev *m = of(ch->bdev);
+	struct malloc_bdev *m = malloc_of(ch->bdev);
 	size_t offset = io->lba << ch->bdev->block_shift;
 	size_t len = (size_t)io->nblocks << ch->bdev->block_shift;
 	enum bdev_status status = BDEV_STATUS_OK;
@@ -250,7 +230,7 @@ static void submit(struct bdev_channel *ch, struct bdev_io *io)
 		break;
 	case BDEV_OP_DISCARD:
 	case BDEV_OP_WRITE_ZEROES:
-		give_back(m, offset, len);
+		malloc_give_back(m, offset, len);
 		break;
 	case BDEV_OP_FLUSH:
 		break;
@@ -262,10 +242,9 @@ static void submit(struct bdev_channel *ch, struct bdev_io *io)
 
 static void destroy(struct bdev *bdev)
 {
-	struct malloc_bdev *m = of(bdev);
+	struct malloc_bdev *m = malloc_of(bdev);
 
-	munmap(m->mem, m->len);
-	free(m->written);
+	malloc_free_memory(m);
 	free(m);
 }
 
@@ -275,71 +254,6 @@ static const struct bdev_ops malloc_ops = {
 	.now = copy_now,
 	.destroy = destroy,
 };
-
-/* What /proc/meminfo says is available, in bytes; 0: it doesn't. */
-static uint64_t available_bytes(void)
-{
-	FILE *f = fopen("/proc/meminfo", "re");
-	uint64_t kib = 0;
-	char line[128];
-
-	if (!f)
-		return 0;
-	while (!kib && fgets(line, sizeof(line), f))
-		if (sscanf(line, "MemAvailable: %" SCNu64 " kB", &kib) != 1)
-			kib = 0;
-	fclose(f);
-	return kib << 10;
-}
-
-static int bind_to_node(const struct malloc_bdev *m, int node, char err[BDEV_ERR_MAX])
-{
-	struct bitmask *mask;
-	long rc;
-
-	if (node < 0)
-		return 0;
-	if (numa_available() < 0 || node > numa_max_node() ||
-	    !numa_bitmask_isbitset(numa_all_nodes_ptr, (unsigned int)node)) {
-		snprintf(err, BDEV_ERR_MAX,
-			 "numa_node: there is no NUMA node %d with memory on this machine "
-			 "(highest: %d); leave it out for any",
-			 node, numa_available() < 0 ? 0 : numa_max_node());
-		return -EINVAL;
-	}
-	mask = numa_allocate_nodemask();
-	numa_bitmask_setbit(mask, (unsigned int)node);
-	/* Preferred: a node that runs full costs speed, not the daemon's life. */
-	rc = mbind(m->mem, m->len, MPOL_PREFERRED, mask->maskp, mask->size + 1, 0);
-	numa_free_nodemask(mask);
-	if (rc) /* Not where mempolicies are forbidden, as in some containers. */
-		log_warn("bdev %s: NUMA node %d is not preferred: mbind: %s", m->bdev.name, node,
-			 strerror(errno));
-	return 0;
-}
-
-static int get_memory(struct malloc_bdev *m, char err[BDEV_ERR_MAX])
-{
-	uint64_t available = available_bytes();
-	int rc;
-
-	m->mem = mmap(NULL, m->len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (m->mem == MAP_FAILED) {
-		rc = -errno;
-		snprintf(err, BDEV_ERR_MAX,
-			 "size: %zu MiB of memory can't be had (%s); %" PRIu64
-			 " MiB are available on this machine",
-			 m->len >> 20, strerror(-rc), available >> 20);
-		return rc;
-	}
-	if (available && m->len > available)
-		log_warn("bdev %s: its size is %zu MiB, but only %" PRIu64
-			 " MiB of memory are available: filling it may kill the daemon",
-			 m->bdev.name, m->len >> 20, available >> 20);
-	madvise(m->mem, m->len, MADV_HUGEPAGE); /* may be configured out of the kernel */
-	madvise(m->mem, m->len, MADV_DONTDUMP); /* guest data has no place in a core file */
-	return 0;
-}
 
 static void set_properties(struct bdev *bdev, const struct bdev_params *p)
 {
@@ -376,29 +290,15 @@ int bdev_malloc_create(const struct bdev_malloc_params *p, char err[BDEV_ERR_MAX
 	m->len = p->common.size_bytes;
 	m->page = (size_t)sysconf(_SC_PAGESIZE);
 	set_properties(&m->bdev, &p->common);
-	rc = get_memory(m, err);
+	rc = malloc_get_memory(m, p->numa_node, err);
 	if (rc)
 		goto free_bdev;
-	m->written = calloc((m->len >> EXTENT_SHIFT) + 1, 1);
-	if (!m->written) {
-		snprintf(err, BDEV_ERR_MAX, "out of memory");
-		rc = -ENOMEM;
-		goto unmap;
-	}
-	rc = bind_to_node(m, p->numa_node, err);
-	if (rc)
-		goto unmap;
 	rc = bdev_register(&m->bdev);
-	if (rc) {
-		bdev_register_error(&m->bdev, rc, err);
-		goto unmap;
-	}
-	return 0;
-
-unmap:
-	munmap(m->mem, m->len);
+	if (!rc)
+		return 0;
+	bdev_register_error(&m->bdev, rc, err);
+	malloc_free_memory(m);
 free_bdev:
-	free(m->written);
 	free(m);
 	return rc;
 }
@@ -437,4 +337,6 @@ const struct bdev_type bdev_malloc_type = {
 		   .params_size = sizeof(struct bdev_malloc_params),
 		   .needs = needs},
 	.create = create,
+	.resize = malloc_resize,
+	.cut = malloc_cut,
 };

@@ -240,6 +240,13 @@ static int create(const void *params, char err[BDEV_ERR_MAX])
 	return bdev_null_create(params, err);
 }
 
+static int resize(struct bdev *bdev, uint64_t *bytes, char err[BDEV_ERR_MAX])
+{
+	if (!*bytes)
+		*bytes = bdev_nblocks(bdev) << bdev->block_shift;
+	return 0;
+}
+
 #define FIELD(member) .offset = offsetof(struct bdev_null_params, member)
 
 static const struct schema_key keys[] = {
@@ -261,4 +268,5 @@ const struct bdev_type bdev_null_type = {
 		   .keys = keys,
 		   .params_size = sizeof(struct bdev_null_params)},
 	.create = create,
+	.resize = resize,
 };

@@ -158,7 +158,8 @@ static int make_part(struct split *s, unsigned int i, uint64_t nblocks, const ui
 }
 
 /* Main thread, which is the only one that removes bdevs. */
-static void remove_parts(const struct split *s)
+static void visit_parts(const struct split *s, void (*fn)(struct bdev *part, uint64_t n),
+			uint64_t n)
 {
 	char name[PART_NAME_BYTES];
 	unsigned int i;
@@ -170,8 +171,24 @@ static void remove_parts(const struct split *s)
 		bdev = bdev_find(name);
 		/* A part that went before may have left its name to another bdev. */
 		if (bdev && bdev->ops == &split_ops && of(bdev)->split == s)
-			bdev_remove(bdev, NULL, NULL);
+			fn(bdev, n);
 	}
+}
+
+static void remove_part(struct bdev *bdev, uint64_t unused)
+{
+	bdev_remove(bdev, NULL, NULL);
+}
+
+/* A part that the base's end is in becomes shorter, and one behind it goes. */
+static void cut_part(struct bdev *bdev, uint64_t base_blocks)
+{
+	uint64_t first = of(bdev)->first_lba;
+
+	if (first >= base_blocks)
+		bdev_remove(bdev, NULL, NULL);
+	else if (bdev_nblocks(bdev) > base_blocks - first)
+		bdev_resize(bdev, base_blocks - first);
 }
 
 /* What a base has more than it had is in no part. */
@@ -179,12 +196,13 @@ static void base_event(struct bdev_desc *desc, enum bdev_event event, void *arg)
 {
 	struct split *s = arg;
 
-	if (event != BDEV_EVENT_REMOVED)
-		return;
 	/* If not, the last part is gone, and whoever dropped it waits for this call's end. */
 	if (!split_get(s))
 		return;
-	remove_parts(s);
+	if (event == BDEV_EVENT_REMOVED)
+		visit_parts(s, remove_part, 0);
+	else
+		visit_parts(s, cut_part, bdev_nblocks(bdev_desc_bdev(desc)));
 	split_put(s);
 }
 
@@ -310,7 +328,7 @@ static int make_parts(struct split *s, const struct bdev_split_params *p, char e
 			s->nparts++;
 	}
 	if (rc) {
-		remove_parts(s);
+		visit_parts(s, remove_part, 0);
 		return rc;
 	}
 	rest = base->nblocks - nblocks * p->count;

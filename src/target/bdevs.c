@@ -11,11 +11,6 @@
 #include "util/log.h"
 #include "util/util.h"
 
-static struct target_bdev *of(struct object *o)
-{
-	return container_of(o, struct target_bdev, object);
-}
-
 /* Of one that a request made: what could not be found out before without waiting. */
 static int look(struct target_bdev *b)
 {
@@ -107,6 +102,19 @@ bool target_bdev_has(const struct config_bdev *config, const struct config_bdev 
 	return disk == config || disk->whole == config;
 }
 
+struct object *target_bdev_above(const struct target_bdev *b)
+{
+	struct object *o;
+
+	for (o = b->object.target->bdevs.first; o; o = o->next) {
+		const struct config_bdev *base = target_bdev_of(o)->config->base;
+
+		if (base && target_bdev_has(b->config, base))
+			break;
+	}
+	return o;
+}
+
 /* --- coming later --- */
 
 static void created(struct target_bdev *b, int rc)
@@ -143,19 +151,19 @@ static void created_apart(void *arg)
 	created(b, b->rc);
 }
 
-/* To look at a disk may take as long as that disk likes: nobody else waits for it. */
-static int begin_apart(struct target_bdev *b)
+int target_bdev_apart(struct target_bdev *b, const char *thread, void *(*fn)(void *arg),
+		      void (*ended)(void *arg))
 {
 	int rc;
 
-	b->object.ended = (struct loop_work){.fn = created_apart, .arg = b};
-	rc = pthread_create(&b->thread, NULL, create_apart, b);
+	b->object.ended = (struct loop_work){.fn = ended, .arg = b};
+	rc = pthread_create(&b->thread, NULL, fn, b);
 	if (rc) {
 		snprintf(b->object.err, sizeof(b->object.err), "no thread can be made: %s",
 			 strerror(rc));
 		return -rc;
 	}
-	pthread_setname_np(b->thread, "bdev-open");
+	pthread_setname_np(b->thread, thread);
 	return 0;
 }
 
@@ -184,7 +192,8 @@ static void begin_creation(struct target_bdev *b, target_done_fn done, void *arg
 		created(b, create(b));
 		return;
 	}
-	rc = begin_apart(b);
+	/* To look at a disk may take as long as that disk likes: nobody else waits for it. */
+	rc = target_bdev_apart(b, "bdev-open", create_apart, created_apart);
 	if (rc)
 		created(b, rc);
 }
@@ -270,14 +279,14 @@ void target_remove_bdev(struct target *t, const char *name, target_done_fn done,
 {
 	struct object *o = object_find(&t->bdevs, name);
 	char err[OBJECT_ERR_MAX];
-	int rc = object_check_removal(o, "bdev", name, err);
+	int rc = object_check_idle(o, "bdev", name, err);
 
-	if (!rc && target_bdev_in_use(of(o), err))
+	if (!rc && target_bdev_in_use(target_bdev_of(o), err))
 		rc = -EBUSY;
 	if (rc)
 		done(arg, rc, err);
 	else
-		begin_end(of(o), done, arg);
+		begin_end(target_bdev_of(o), done, arg);
 }
 
 /* Whether it, and all that stands on it, may go now. */
@@ -285,11 +294,12 @@ static int check_tree(const struct target_bdev *b, char *err)
 {
 	const struct object_list *list = &b->object.target->bdevs;
 	struct object *o;
-	int rc = object_check_removal(&b->object, "bdev", b->object.name, err);
+	int rc = object_check_idle(&b->object, "bdev", b->object.name, err);
 
 	for (o = list->first; o && !rc; o = o->next)
-		if (of(o)->config->base && target_bdev_has(b->config, of(o)->config->base))
-			rc = check_tree(of(o), err);
+		if (target_bdev_of(o)->config->base &&
+		    target_bdev_has(b->config, target_bdev_of(o)->config->base))
+			rc = check_tree(target_bdev_of(o), err);
 	return rc;
 }
 
@@ -301,9 +311,9 @@ static void begin_end_of_tree(struct target_bdev *b, target_done_fn done, void *
 
 	for (o = list->first; o; o = next) {
 		next = o->next;
-		if (o->state == OBJECT_LIVES && of(o)->config->base &&
-		    target_bdev_has(b->config, of(o)->config->base))
-			begin_end_of_tree(of(o), NULL, NULL);
+		if (o->state == OBJECT_LIVES && target_bdev_of(o)->config->base &&
+		    target_bdev_has(b->config, target_bdev_of(o)->config->base))
+			begin_end_of_tree(target_bdev_of(o), NULL, NULL);
 	}
 	begin_end(b, done, arg);
 }
@@ -312,12 +322,12 @@ void target_force_bdev_out(struct target *t, const char *name, target_done_fn do
 {
 	struct object *o = object_find(&t->bdevs, name);
 	char err[OBJECT_ERR_MAX];
-	int rc = o ? check_tree(of(o), err) : object_check_removal(o, "bdev", name, err);
+	int rc = o ? check_tree(target_bdev_of(o), err) : object_check_idle(o, "bdev", name, err);
 
 	if (rc)
 		done(arg, rc, err);
 	else
-		begin_end_of_tree(of(o), done, arg);
+		begin_end_of_tree(target_bdev_of(o), done, arg);
 }
 
 /* At the end, whoever still holds one. What stands on a bdev goes with it. */
@@ -327,7 +337,7 @@ void target_remove_bdevs(struct target *t)
 	size_t i;
 
 	for (o = t->bdevs.last; o; o = before) {
-		struct target_bdev *b = of(o);
+		struct target_bdev *b = target_bdev_of(o);
 
 		before = o->prev;
 		for (i = 0; i < target_bdev_disks(b->config); i++) {

@@ -357,7 +357,7 @@ void target_remove_controller(struct target *t, const char *name, target_done_fn
 {
 	struct object *o = object_find(&t->controllers, name);
 	char err[OBJECT_ERR_MAX];
-	int rc = object_check_removal(o, "controller", name, err);
+	int rc = object_check_idle(o, "controller", name, err);
 
 	if (rc) {
 		done(arg, rc, err);

@@ -93,7 +93,7 @@ static void list_types(struct schema_words *words)
 static int check_controller(const struct object *o, const char *name, char *err)
 {
 	struct schema_words words = {0};
-	int rc = object_check_removal(o, "controller", name, err);
+	int rc = object_check_idle(o, "controller", name, err);
 
 	if (rc || controller_type_of(o->type)->add_disk)
 		return rc;

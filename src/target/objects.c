@@ -60,7 +60,7 @@ void object_end(struct object *o, enum object_state state, int rc, const char *t
 		done(o->arg, rc, text);
 }
 
-int object_check_removal(const struct object *o, const char *noun, const char *name, char *err)
+int object_check_idle(const struct object *o, const char *noun, const char *name, char *err)
 {
 	if (!o) {
 		snprintf(err, OBJECT_ERR_MAX, "there is no %s \"%s\"", noun, name);
@@ -73,7 +73,9 @@ int object_check_removal(const struct object *o, const char *noun, const char *n
 	if (o->state == OBJECT_LIVES)
 		return 0;
 	snprintf(err, OBJECT_ERR_MAX, "%s \"%s\" is still being %s", noun, name,
-		 o->state == OBJECT_STARTS ? "made" : "removed");
+		 o->state == OBJECT_STARTS    ? "made"
+		 : o->state == OBJECT_RESIZES ? "resized"
+					      : "removed");
 	return -EBUSY;
 }
 

@@ -72,6 +72,17 @@ typedef void (*target_done_fn)(void *arg, int rc, const char *text);
 void target_create_bdev(struct target *t, const struct config_bdev *config, target_done_fn done,
 			void *arg);
 void target_remove_bdev(struct target *t, const char *name, target_done_fn done, void *arg);
+/*
+ * Another size, while guests use it, who are told; 0: what its file or device has by now. A file is
+ * made longer or shorter for that, a device is not. What stands on it follows, but for parts of a
+ * split, which remain as they are: a bdev with parts is made smaller only by 0, where its medium is
+ * smaller already; parts lose what is not there any more, and those that lose all are removed.
+ *
+ * -EINVAL: no multiple of its block size; -ENOTSUP: of a type whose size is another bdev's;
+ * -EBUSY also: it has parts; -ENOSPC: there is no room.
+ */
+void target_resize_bdev(struct target *t, const char *name, uint64_t bytes, target_done_fn done,
+			void *arg);
 /* `cfg` is the one that has it. */
 void target_create_controller(struct target *t, const struct config *cfg,
 			      const struct config_controller *config, target_done_fn done,

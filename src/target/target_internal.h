@@ -10,6 +10,7 @@
 #include "loop/loop.h"
 #include "target/target.h"
 #include "util/socket_file.h"
+#include "util/util.h"
 
 struct balance;
 struct reactor;
@@ -19,6 +20,7 @@ struct reactor;
 enum object_state {
 	OBJECT_STARTS,
 	OBJECT_LIVES,
+	OBJECT_RESIZES,
 	OBJECT_ENDS,
 };
 
@@ -44,8 +46,11 @@ struct object_list {
 struct target_bdev {
 	struct object object;
 	const struct config_bdev *config;
-	pthread_t thread; /* that makes it */
+	pthread_t thread; /* that makes it, or another size of it */
 	int rc;		  /* what came of that */
+	/* resize.c */
+	struct bdev_desc *desc;
+	uint64_t bytes;
 	atomic_uint left; /* of its bdevs, while they are being removed */
 	/* Of one that a request has made: what `config` is of, and what is wrong with it. */
 	struct config *own;
@@ -71,7 +76,7 @@ struct target {
 	struct loop *main; /* the main thread's own */
 	struct loop *loop; /* the control thread */
 	struct session_limits limits;
-	struct reactor **reactors; /* as cfg->target.cpus */
+	struct reactor **reactors;  /* as cfg->target.cpus */
 	size_t nreactors;
 	struct reactor_watchdog *watchdog;
 	struct object_list bdevs, controllers;
@@ -94,8 +99,8 @@ struct object *object_find(const struct object_list *list, const char *name);
 /* Something takes time, and done() will be told of its end, which may free the object. */
 void object_begin(struct object *o, enum object_state state, target_done_fn done, void *arg);
 void object_end(struct object *o, enum object_state state, int rc, const char *text);
-/* Whether it is there, and may be removed as far as it knows; else *err is set. */
-int object_check_removal(const struct object *o, const char *noun, const char *name, char *err);
+/* Whether it is there, and may be removed or changed as far as it knows; else *err is set. */
+int object_check_idle(const struct object *o, const char *noun, const char *name, char *err);
 /* Likewise what does not change the object's state. */
 void object_enter(struct target *t);
 void object_leave(struct target *t);
@@ -103,6 +108,18 @@ void object_leave(struct target *t);
 void target_finish_objects(struct target *t);
 
 /* bdevs.c */
+static inline struct target_bdev *target_bdev_of(struct object *o)
+{
+	return container_of(o, struct target_bdev, object);
+}
+/*
+ * fn() on a thread of its own, which may wait for a disk; then ended() here. Both get b. 0, or
+ * -errno and b->object.err.
+ */
+int target_bdev_apart(struct target_bdev *b, const char *thread, void *(*fn)(void *arg),
+		      void (*ended)(void *arg));
+/* The bdev that stands on one of its names, or NULL. */
+struct object *target_bdev_above(const struct target_bdev *b);
 int target_create_bdevs(struct target *t);
 void target_remove_bdevs(struct target *t);
 /* What a bdev gives to others: itself, or its parts. */

@@ -404,7 +404,7 @@ static void resized(void)
 	CU_ASSERT_EQUAL(bdev_open("m", BDEV_READ, hear, &b, &db), 0);
 	CU_ASSERT_EQUAL(bdev_open("m", BDEV_READ, hear, &c, &c.closes), 0);
 	CU_ASSERT_EQUAL(bdev_resize(&m->bdev, n), 0);
-	CU_ASSERT_EQUAL(bdev_resize(&m->bdev, n - 1), -EINVAL);
+	CU_ASSERT_EQUAL(bdev_resize(&m->bdev, 0), -EINVAL);
 	CU_ASSERT_EQUAL(bdev_resize(&m->bdev, UINT64_MAX / 512), -EINVAL);
 	CU_ASSERT_EQUAL(a.resized + b.resized + c.resized, 0);
 	CU_ASSERT_EQUAL(bdev_resize(&m->bdev, n + 8), 0);
@@ -421,6 +421,50 @@ static void resized(void)
 	bdev_close(db);
 	bdev_close(dlate);
 }
+
+/* --- statistics of what is being destroyed --- */
+
+static struct {
+	const struct bdev_ops *ops; /* the mock's */
+	const struct bdev *bdev;
+	unsigned int named, unnamed;
+} ending;
+
+static void count_ending(void *arg, const struct bdev *bdev, const struct bdev_stats *stats,
+			 uint32_t inflight)
+{
+	ending.named += bdev == ending.bdev;
+	ending.unnamed += !bdev;
+}
+
+static void destroy_and_look(struct bdev *bdev)
+{
+	bdev_stats_visit(count_ending, NULL);
+	ending.ops->destroy(bdev);
+	/* There is nothing left to look at, but its name is taken. */
+	bdev_stats_visit(count_ending, NULL);
+}
+
+/* It is visited without the struct, which may be gone. */
+static void stats_at_the_end(void)
+{
+	struct mock *m = mock_new("m");
+	struct bdev_ops ops = *m->bdev.ops;
+
+	ending.ops = m->bdev.ops;
+	ending.bdev = &m->bdev;
+	ops.destroy = destroy_and_look;
+	m->bdev.ops = &ops;
+	CU_ASSERT_EQUAL(bdev_register(&m->bdev), 0);
+	bdev_stats_visit(count_ending, NULL);
+	CU_ASSERT(ending.named == 1 && !ending.unnamed);
+	bdev_remove(&m->bdev, NULL, NULL);
+	CU_ASSERT(ending.named == 1 && ending.unnamed == 2);
+	bdev_stats_visit(count_ending, NULL);
+	CU_ASSERT(ending.named == 1 && ending.unnamed == 2);
+}
+
+/* --- */
 
 static void look_at_end(void *arg)
 {
@@ -490,6 +534,7 @@ static const struct test_case cases[] = {
 	{"close_inside", close_inside},
 	{"close_while_told", close_while_told},
 	{"resized", resized},
+	{"stats_at_the_end", stats_at_the_end},
 	{"resized_channels", resized_channels},
 	{"writes_if_able", writes_if_able},
 	{"channel_churn", channel_churn},
