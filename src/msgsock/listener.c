@@ -193,6 +193,8 @@ static void stop_all(void *arg)
 	struct listener *l;
 
 	for (l = listeners; l; l = l->next) {
+		if (l->end_over) /* its end has begun, or is about to */
+			continue;
 		listener_stop(l);
 		l->stopped = !l->ops->busy(l->arg);
 		if (!l->stopped)
@@ -276,9 +278,11 @@ void listener_close(struct listener *l)
 {
 	*l->prevp = l->next;
 	*(l->next ? &l->next->prevp : &listeners_end) = l->prevp;
-	close(l->source.fd);
 	fd_closer_destroy(l->closer);
-	if (l->passed)
-		return; /* who made the file removes it */
+	if (l->passed) { /* who made the file removes it */
+		passed_socket_give_back(l->source.fd);
+		return;
+	}
+	close(l->source.fd);
 	socket_file_release(&l->file);
 }

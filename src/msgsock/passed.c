@@ -16,8 +16,14 @@
 
 #define FIRST_FD 3
 
+enum state {
+	FREE,
+	TAKEN,
+	CLOSED,
+};
+
 static int count = -1; /* not looked at yet */
-static bool *taken;
+static enum state *states;
 
 static long number_of(const char *name)
 {
@@ -39,8 +45,8 @@ static void look(void)
 
 	count = 0;
 	if (n > 0 && n < 65536 && number_of("LISTEN_PID") == getpid())
-		taken = calloc((size_t)n, sizeof(*taken));
-	if (taken)
+		states = calloc((size_t)n, sizeof(*states));
+	if (states)
 		count = (int)n;
 	for (fd = FIRST_FD; fd < FIRST_FD + count; fd++)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -75,14 +81,19 @@ int passed_socket_take(const char *path)
 	for (i = 0; i < count; i++) {
 		int fd = FIRST_FD + i;
 
-		if (taken[i] || !path_of(fd, there, sizeof(there)) || strcmp(there, path))
+		if (states[i] != FREE || !path_of(fd, there, sizeof(there)) || strcmp(there, path))
 			continue;
 		if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK))
 			continue;
-		taken[i] = true;
+		states[i] = TAKEN;
 		return fd;
 	}
 	return -1;
+}
+
+void passed_socket_give_back(int fd)
+{
+	states[fd - FIRST_FD] = FREE;
 }
 
 void passed_sockets_finish(void)
@@ -95,7 +106,7 @@ void passed_sockets_finish(void)
 	for (i = 0; i < count; i++) {
 		int fd = FIRST_FD + i;
 
-		if (taken[i])
+		if (states[i] != FREE)
 			continue;
 		if (!path_of(fd, path, sizeof(path)))
 			snprintf(path, sizeof(path), "nothing that can be used");
@@ -105,8 +116,6 @@ void passed_sockets_finish(void)
 			"socket, in socket_dir",
 			fd, path);
 		close(fd);
+		states[i] = CLOSED;
 	}
-	free(taken);
-	taken = NULL;
-	count = 0;
 }
