@@ -10,6 +10,7 @@
 #include "reactor/reactor.h"
 #include "target/host_limits.h"
 #include "target/target_internal.h"
+#include "util/counter.h"
 #include "util/log.h"
 #include "util/time.h"
 #include "util/util.h"
@@ -50,27 +51,35 @@ static uint64_t clamp(uint64_t n, uint64_t least, uint64_t most)
 }
 
 /* What the configuration leaves open is a share of what there is. */
-static struct session_limits limits_of(const struct target *t)
+static void set_share(struct target *t, uint64_t ncontrollers)
 {
 	const struct config_limits *l = &t->cfg->target.limits;
-	uint64_t n = t->cfg->ncontrollers, mappings;
-	struct session_limits out = {
-		.sessions_per_second = l->sessions_per_second,
-		.messages_per_second = l->messages_per_second,
-		.mapped_memory = l->mapped_memory,
-		.regions = l->regions,
-		.descriptors = l->descriptors,
-	};
+	uint64_t n = ncontrollers ? ncontrollers : 1, mappings;
+	struct session_share share = {.mapped_memory = l->mapped_memory, .regions = l->regions};
 	struct host_limits host;
 
-	if (!out.mapped_memory)
-		out.mapped_memory = clamp(ADDRESS_SPACE / n, MAPPED_LEAST, MAPPED_MOST);
-	if (!out.regions) {
+	if (!share.mapped_memory)
+		share.mapped_memory = clamp(ADDRESS_SPACE / n, MAPPED_LEAST, MAPPED_MOST);
+	if (!share.regions) {
 		host_limits_get("", &host);
 		mappings = host.mappings > OWN_MAPPINGS ? host.mappings - OWN_MAPPINGS : 0;
-		out.regions = (uint32_t)clamp(mappings / n, 16, CONFIG_REGIONS_MAX);
+		share.regions = (uint32_t)clamp(mappings / n, 16, CONFIG_REGIONS_MAX);
 	}
-	return out;
+	COUNTER_SET(t->share.mapped_memory, share.mapped_memory);
+	COUNTER_SET(t->share.regions, share.regions);
+}
+
+static void set_limits(struct target *t)
+{
+	const struct config_limits *l = &t->cfg->target.limits;
+
+	t->limits = (struct session_limits){
+		.sessions_per_second = l->sessions_per_second,
+		.messages_per_second = l->messages_per_second,
+		.descriptors = l->descriptors,
+		.share = &t->share,
+	};
+	set_share(t, t->cfg->ncontrollers);
 }
 
 static struct socket_params socket_of(const struct target *t, const struct config_controller *c)
@@ -210,7 +219,7 @@ int target_create_controllers(struct target *t)
 	rc = make_socket_dir(t->cfg->target.socket_dir);
 	if (rc)
 		return rc;
-	t->limits = limits_of(t);
+	set_limits(t);
 	for (i = 0; i < t->cfg->ncontrollers; i++) {
 		c = add(t, t->cfg, &t->cfg->controllers[i]);
 		if (!c)
@@ -227,17 +236,27 @@ int target_create_controllers(struct target *t)
 	return 0;
 }
 
+void target_end_sessions(struct target *t)
+{
+	if (t->controllers.first)
+		listeners_stop(t->loop);
+}
+
+static bool is_under_way(const struct target_controller *c)
+{
+	return c->object.state != OBJECT_LIVES || c->disk_ops;
+}
+
 void target_destroy_controllers(struct target *t)
 {
 	struct object *o, *next;
 
-	/* Their sessions end side by side. */
-	if (t->controllers.first)
-		listeners_stop(t->loop);
 	for (o = t->controllers.first; o; o = next) {
 		struct target_controller *c = of(o);
 
 		next = o->next;
+		if (is_under_way(c))
+			continue;
 		destroy(c);
 		drop(c);
 		free_controller(c);
@@ -267,6 +286,13 @@ static int check_new(const struct target *t, const struct config_controller *con
 	return -ENOSPC;
 }
 
+/* All others have another share then. */
+static void count_changed(struct target *t)
+{
+	set_share(t, t->ncontrollers);
+	target_balance_restart(t);
+}
+
 /* The types say in the log why one can't be made. */
 static int create_and_tell(struct target_controller *c, char *err)
 {
@@ -291,7 +317,7 @@ static void begin_creation(struct target_controller *c, target_done_fn done, voi
 	rc = create_and_tell(c, err);
 	if (rc)
 		drop(c);
-	target_balance_restart(t);
+	count_changed(t);
 	object_end(&c->object, rc ? OBJECT_ENDS : OBJECT_LIVES, rc, err);
 	if (rc)
 		free_controller(c);
@@ -332,7 +358,7 @@ static void remove_now(struct target_controller *c)
 {
 	destroy(c);
 	drop(c);
-	target_balance_restart(c->object.target);
+	count_changed(c->object.target);
 	log_info("%s: removed", c->object.name);
 	object_end(&c->object, OBJECT_ENDS, 0, "");
 	free_controller(c);

@@ -81,7 +81,6 @@ int object_check_idle(const struct object *o, const char *noun, const char *name
 
 void target_finish_objects(struct target *t)
 {
-	t->stopping = true;
 	/* Who is told of an end may end the loop, too. */
 	while (t->under_way)
 		loop_run(t->main);

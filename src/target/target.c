@@ -128,8 +128,12 @@ bool target_stop(struct target *t)
 
 	if (!t)
 		return true;
-	target_finish_objects(t);
+	/* Guests do not wait for objects, which may wait for a disk. */
+	t->stopping = true;
 	target_balance_stop(t);
+	target_end_sessions(t);
+	target_destroy_controllers(t);
+	target_finish_objects(t);
 	target_destroy_controllers(t);
 	loop_stop(t->loop);
 	target_remove_bdevs(t);

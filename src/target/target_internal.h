@@ -76,6 +76,7 @@ struct target {
 	struct loop *main; /* the main thread's own */
 	struct loop *loop; /* the control thread */
 	struct session_limits limits;
+	struct session_share share; /* the limits' */
 	struct reactor **reactors;  /* as cfg->target.cpus */
 	size_t nreactors;
 	struct reactor_watchdog *watchdog;
@@ -104,7 +105,7 @@ int object_check_idle(const struct object *o, const char *noun, const char *name
 /* Likewise what does not change the object's state. */
 void object_enter(struct target *t);
 void object_leave(struct target *t);
-/* Nothing new begins, and what is under way is waited for. */
+/* When the target stops: what is under way is waited for. */
 void target_finish_objects(struct target *t);
 
 /* bdevs.c */
@@ -148,6 +149,9 @@ void target_balance_restart(struct target *t);
 void target_create_own_controller(struct target *t, struct config *cfg, target_done_fn done,
 				  void *arg);
 int target_create_controllers(struct target *t);
+/* No front-end is accepted any more, and all sessions end side by side. */
+void target_end_sessions(struct target *t);
+/* After that: all that are neither just being removed nor have disks that come or go. */
 void target_destroy_controllers(struct target *t);
 /* No disk of it comes or goes any more: if it is to go, and waited for that, it does. */
 void target_controller_settled(struct target_controller *c);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #define COUNTER_ADD(counter, n) __atomic_store_n(&(counter), (counter) + (n), __ATOMIC_RELAXED)
+#define COUNTER_SET(counter, n) __atomic_store_n(&(counter), (n), __ATOMIC_RELAXED)
 #define COUNTER_READ(counter)	__atomic_load_n(&(counter), __ATOMIC_RELAXED)
 
 /* Bucket i counts times from 2^i ns up to below 2^(i + 1); 0 also 0 ns, the last all that is more.

@@ -12,12 +12,20 @@
 
 struct loop;
 
+/*
+ * What depends on how many controllers there are. Written by the main thread, and read by others
+ * with COUNTER_READ().
+ */
+struct session_share {
+	uint64_t mapped_memory; /* bytes */
+	uint32_t regions;
+};
+
 /* What a session may take; 0: no limit but the protocol's. */
 struct session_limits {
 	uint64_t sessions_per_second, messages_per_second;
-	uint64_t mapped_memory; /* bytes */
-	uint32_t regions;
-	uint32_t descriptors; /* that are kept */
+	uint32_t descriptors;		   /* that are kept */
+	const struct session_share *share; /* the same for all; NULL: no limits */
 };
 
 struct socket_params {

@@ -121,11 +121,13 @@ static int check_file(struct vfio_user *vu, const struct vfio_user_dma_map *m, s
 static int check_limits(struct vfio_user *vu, const struct vfio_user_dma_map *m)
 {
 	uint64_t bytes = vu->ms.nfds ? guest_map_bytes(vu->ms.fds[0], m->offset, m->size) : 0;
-	uint64_t most = vu->limits.mapped_memory;
+	const struct session_share *share = vu->limits.share;
+	uint64_t most = share ? COUNTER_READ(share->mapped_memory) : 0;
+	uint32_t regions = share ? COUNTER_READ(share->regions) : 0;
 
 	if (!bytes)
 		return 0;
-	if (vu->limits.regions && vu->nmapped >= vu->limits.regions) {
+	if (regions && vu->nmapped >= regions) {
 		vfio_user_warn(vu,
 			       "%s: DMA_MAP refused: %u regions are mapped, the most possible "
 			       "(target.limits.regions)",

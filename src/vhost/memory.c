@@ -9,19 +9,22 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "util/counter.h"
 #include "util/util.h"
 #include "vhost/vhost_internal.h"
 
 static unsigned int max_regions(const struct vhost_socket *sock)
 {
-	unsigned int limit = sock->limits.regions;
+	const struct session_share *share = sock->limits.share;
+	unsigned int limit = share ? COUNTER_READ(share->regions) : 0;
 
 	return limit && limit < VHOST_MAX_REGIONS ? limit : VHOST_MAX_REGIONS;
 }
 
 static bool may_map(struct vhost_socket *sock, uint64_t more, uint64_t now)
 {
-	uint64_t limit = sock->limits.mapped_memory;
+	const struct session_share *share = sock->limits.share;
+	uint64_t limit = share ? COUNTER_READ(share->mapped_memory) : 0;
 
 	if (!limit || (now <= limit && more <= limit - now))
 		return true;
