@@ -112,7 +112,7 @@ $(BUILD)/tests/unit/bench/%: $(BUILD)/tests/unit/bench/%.o $(BENCH_OBJS)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcunit $(BENCH_LIBS)
 
 # Guests beside what they make, remove and resize.
-$(addprefix $(BUILD)/tests/unit/target/test_,disks objects resize running) \
+$(addprefix $(BUILD)/tests/unit/target/test_,disks objects payers resize running) \
 		$(BUILD)/tests/unit/blk/test_config_change \
 		$(BUILD)/tests/unit/virtio_scsi/test_events: $(FE_OBJS)
 
