@@ -110,6 +110,14 @@ void virtio_slot_end_move(struct virtio_slot *slot)
 
 /* --- start --- */
 
+static void renew_notices(const struct virtio_vq *vq)
+{
+	const struct virtio_dev *dev = vq->group->dev;
+
+	if (vq->idle && dev->ops->notice_renew && !vq->ring.last_avail && !vq->ring.used_idx)
+		dev->ops->notice_renew(dev->arg);
+}
+
 static void start_on_reactor(void *arg)
 {
 	struct virtio_slot *slot = arg;
@@ -123,6 +131,7 @@ static void start_on_reactor(void *arg)
 	 */
 	if (!rc) {
 		virtq_kick_guest(&slot->vq->ring);
+		renew_notices(slot->vq);
 		virtio_vq_notice(slot->vq);
 	}
 	*slot->call.rc = rc;

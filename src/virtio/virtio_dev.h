@@ -125,6 +125,12 @@ struct virtio_ops {
 	 */
 	size_t (*notice)(void *arg, uint64_t features, void *buf);
 	void (*notice_lost)(void *arg);
+	/*
+	 * Such a queue starts where none has been used, most likely with a driver that has just
+	 * begun and looks for itself; it may be one that was paused before it was told anything. On
+	 * the queue's reactor. Optional.
+	 */
+	void (*notice_renew)(void *arg);
 	/* A session begins, or has ended with nothing in flight. control thread. Optional. */
 	void (*session)(void *arg, bool begins);
 	int (*get_config)(void *arg, uint32_t offset, uint32_t size, void *buf);

@@ -177,8 +177,10 @@ static void session(void *arg, bool begins)
 {
 	const struct virtio_scsi *vs = arg;
 
-	if (begins)
-		scsi_device_reset(vs->scsi, SCSI_RESET_POWER_ON);
+	if (!begins)
+		return;
+	scsi_device_reset(vs->scsi, SCSI_RESET_POWER_ON);
+	vs_notice_renew(arg);
 }
 
 static const struct virtio_ops virtio_scsi_ops = {
@@ -195,6 +197,7 @@ static const struct virtio_ops virtio_scsi_ops = {
 	.idle_queues = 1u << VS_QUEUE_EVENT,
 	.notice = vs_notice,
 	.notice_lost = vs_notice_lost,
+	.notice_renew = vs_notice_renew,
 };
 
 static struct scsi_lu_params lu_params(const struct virtio_scsi_lun_params *l)

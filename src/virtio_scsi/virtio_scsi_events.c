@@ -73,6 +73,8 @@ void vs_unit_changed(void *arg, enum scsi_change change, unsigned int target, un
 
 /* --- telling --- */
 
+#define KNOWN (1ULL << VIRTIO_SCSI_F_HOTPLUG | 1ULL << VIRTIO_SCSI_F_CHANGE)
+
 /* Whether the guest's driver has said that it knows such events. */
 static bool is_wanted(const struct virtio_scsi_event *e, uint64_t features)
 {
@@ -94,7 +96,7 @@ static bool next_wanted(struct vs_events *ev, uint64_t features, struct virtio_s
 	}
 	*e = make_event(VIRTIO_SCSI_T_NO_EVENT, 0, 0, 0);
 	memset(e->lun, 0, sizeof(e->lun));
-	ev->missed &= is_wanted(e, features);
+	ev->missed &= (features & KNOWN) != 0; /* either kind may be among what was lost */
 	return ev->missed;
 }
 
@@ -108,9 +110,11 @@ size_t vs_notice(void *arg, uint64_t features, void *buf)
 	pthread_mutex_lock(&ev->lock);
 	any = next_wanted(ev, features, &e);
 	if (any && buf) {
-		if (ev->missed)
+		/* The driver scans then: what is older and told later would undo what it found. */
+		if (ev->missed && ev->n <= 1) {
 			e.event |= htole32(VIRTIO_SCSI_T_EVENTS_MISSED);
-		ev->missed = false;
+			ev->missed = false;
+		}
 		if (ev->n) {
 			ev->first = (ev->first + 1) % VS_MAX_EVENTS;
 			ev->n--;
@@ -128,4 +132,27 @@ void vs_notice_lost(void *arg)
 	pthread_mutex_lock(&vs->events.lock);
 	vs->events.missed = true;
 	pthread_mutex_unlock(&vs->events.lock);
+}
+
+/*
+ * A unit that once went may be there again, and a driver that has just found it would remove it. So
+ * such events become a scan. A new size is no older than what the driver reads on hearing of it,
+ * and Linux does not read it in a scan: these stay.
+ */
+void vs_notice_renew(void *arg)
+{
+	struct virtio_scsi *vs = arg;
+	struct vs_events *ev = &vs->events;
+	unsigned int i, kept = 0;
+
+	pthread_mutex_lock(&ev->lock);
+	for (i = 0; i < ev->n; i++) {
+		struct virtio_scsi_event e = ev->list[(ev->first + i) % VS_MAX_EVENTS];
+
+		if (le32toh(e.event) == VIRTIO_SCSI_T_PARAM_CHANGE)
+			ev->list[(ev->first + kept++) % VS_MAX_EVENTS] = e;
+	}
+	ev->missed |= kept < ev->n;
+	ev->n = kept;
+	pthread_mutex_unlock(&ev->lock);
 }

@@ -102,6 +102,7 @@ void vs_handle_control(struct virtio_req *req);
 /* virtio_scsi_events.c: of struct virtio_ops, and scsi_device_tell()'s. */
 size_t vs_notice(void *arg, uint64_t features, void *buf);
 void vs_notice_lost(void *arg);
+void vs_notice_renew(void *arg);
 void vs_unit_changed(void *arg, enum scsi_change change, unsigned int target, unsigned int lun);
 
 #endif

@@ -115,6 +115,14 @@ static void expect_at(unsigned int line, uint32_t event, uint32_t reason, unsign
 #define EXPECT(event, reason, lun) expect_at(__LINE__, event, reason, lun)
 #define EXPECT_NONE()		   CHECK_EQ(fe_vq_wait(q, NULL, 100), -ETIMEDOUT)
 
+static void expect_missed(void)
+{
+	int head = fe_vq_wait(q, NULL, SOON_MS);
+
+	if (CHECK(head >= 0))
+		CHECK_EQ(posted[head]->event, VIRTIO_SCSI_T_NO_EVENT | VIRTIO_SCSI_T_EVENTS_MISSED);
+}
+
 static void grow(const char *name)
 {
 	struct bdev *bdev = bdev_find(name);
@@ -168,9 +176,10 @@ static void missed(void)
 		grow(i % 2 ? "b" : "a");
 	for (i = 0; i < MOST_EVENTS + 1; i++)
 		post(i, 1);
-	EXPECT(VIRTIO_SCSI_T_PARAM_CHANGE | VIRTIO_SCSI_T_EVENTS_MISSED, NEW_SIZE, 0);
-	for (i = 1; i < MOST_EVENTS; i++)
+	/* The last of those that waited: the guest looks for itself then. */
+	for (i = 0; i < MOST_EVENTS - 1; i++)
 		EXPECT(VIRTIO_SCSI_T_PARAM_CHANGE, NEW_SIZE, i % 2 ? 7 : 0);
+	EXPECT(VIRTIO_SCSI_T_PARAM_CHANGE | VIRTIO_SCSI_T_EVENTS_MISSED, NEW_SIZE, 7);
 	EXPECT_NONE();
 	grow("a");
 	EXPECT(VIRTIO_SCSI_T_PARAM_CHANGE, NEW_SIZE, 0);
@@ -233,9 +242,7 @@ static void bad_buffer(const struct fe_seg *seg)
 	fe_vq_reset(q);
 	REQUIRE(!fe_vq_start(q, 0));
 	post(0, 1);
-	head = fe_vq_wait(q, NULL, SOON_MS);
-	REQUIRE(head >= 0);
-	CHECK_EQ(posted[head]->event, VIRTIO_SCSI_T_NO_EVENT | VIRTIO_SCSI_T_EVENTS_MISSED);
+	expect_missed();
 	post(1, 1);
 	grow("b");
 	EXPECT(VIRTIO_SCSI_T_PARAM_CHANGE, NEW_SIZE, 7);
@@ -303,6 +310,69 @@ static void come_and_go(void)
 	EXPECT_NONE();
 }
 
+static void add_disk(void)
+{
+	CHECK_EQ(disk(target_add_disk, "{\"target\": 2, \"lun\": 200, \"bdev\": \"a\"}"), 0);
+}
+
+static void remove_disk(void)
+{
+	CHECK_EQ(disk(target_remove_disk, "{\"target\": 2, \"lun\": 200}"), 0);
+}
+
+/* A unit that went before the driver looked may be there again. */
+static void stale(void)
+{
+	uint16_t base;
+	unsigned int i;
+
+	REQUIRE(open_dev(ALL));
+	add_disk();
+	grow("b");
+	remove_disk();
+	add_disk();
+	REQUIRE(open_dev(ALL));
+	for (i = 0; i < 3; i++)
+		post(i, 1);
+	EXPECT(VIRTIO_SCSI_T_PARAM_CHANGE | VIRTIO_SCSI_T_EVENTS_MISSED, NEW_SIZE, 7);
+	EXPECT_NONE();
+	/* The guest boots again. */
+	CHECK_EQ(fe_vq_stop(q, NULL), 0);
+	remove_disk();
+	add_disk();
+	fe_vq_reset(q);
+	REQUIRE(!fe_vq_start(q, 0));
+	post(0, 1);
+	post(1, 1);
+	expect_missed();
+	EXPECT_NONE();
+	/* It only pauses. */
+	CHECK_EQ(fe_vq_stop(q, &base), 0);
+	CHECK_EQ(base, 1);
+	remove_disk();
+	REQUIRE(!fe_vq_start(q, base));
+	EXPECT(VIRTIO_SCSI_T_TRANSPORT_RESET, VIRTIO_SCSI_EVT_RESET_REMOVED, 200);
+}
+
+/* The list ends with what the driver does not know; what was lost may be what it does. */
+static void missed_without_hotplug(void)
+{
+	unsigned int i;
+
+	REQUIRE(open_dev(NO_HOTPLUG));
+	for (i = 0; i < MOST_EVENTS - 1; i++)
+		grow(i % 2 ? "b" : "a");
+	add_disk();
+	grow("b");
+	for (i = 0; i < MOST_EVENTS + 1; i++)
+		post(i, 1);
+	for (i = 0; i < MOST_EVENTS - 1; i++)
+		EXPECT(VIRTIO_SCSI_T_PARAM_CHANGE, NEW_SIZE, i % 2 ? 7 : 0);
+	expect_missed();
+	EXPECT_NONE();
+	remove_disk();
+}
+
 static void removed(void)
 {
 	REQUIRE(open_dev(ALL));
@@ -331,6 +401,8 @@ static const struct test_case cases[] = {
 	{"pieces", pieces},
 	{"bad_buffers", bad_buffers},
 	{"come_and_go", come_and_go},
+	{"stale", stale},
+	{"missed_without_hotplug", missed_without_hotplug},
 	{"removed", removed},
 	{"stop", stop},
 };
