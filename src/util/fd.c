@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 bool fd_is_eventfd(int fd)
@@ -38,9 +40,15 @@ static int socket_option(int fd, int name)
 	return getsockopt(fd, SOL_SOCKET, name, &value, &len) ? -1 : value;
 }
 
-bool fd_is_unix_stream(int fd)
+bool fd_is_unix_pair(int fd)
 {
-	return socket_option(fd, SO_DOMAIN) == AF_UNIX && socket_option(fd, SO_TYPE) == SOCK_STREAM;
+	struct sockaddr_un peer;
+	socklen_t len = sizeof(peer);
+
+	return socket_option(fd, SO_DOMAIN) == AF_UNIX &&
+	       socket_option(fd, SO_TYPE) == SOCK_STREAM &&
+	       !getpeername(fd, (struct sockaddr *)&peer, &len) &&
+	       len == offsetof(struct sockaddr_un, sun_path);
 }
 
 /* --- how many --- */

@@ -19,8 +19,11 @@ bool fd_is_eventfd(int fd);
  */
 bool fd_is_memory(int fd);
 
-/* A Unix stream socket: no write to it with MSG_DONTWAIT waits for anybody. */
-bool fd_is_unix_stream(int fd);
+/*
+ * A Unix stream socket whose other end has no name, as those of socketpair(): not an end of a
+ * connection to a socket in the file system. No write to it with MSG_DONTWAIT waits for anybody.
+ */
+bool fd_is_unix_pair(int fd);
 
 /* Raises the limit of open files as far as it goes. Main thread, before others start. */
 void fd_raise_limit(void);

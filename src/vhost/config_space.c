@@ -2,11 +2,14 @@
 /*
  * The device's configuration space: what the front-end reads and writes of it, and how it hears of
  * changes. For these it sends a socket of its own, the back-end channel, over which we send one
- * kind of message without contents. So one that waits for room says all that happens meanwhile,
- * too, and a front-end that does not read its channel has 12 bytes of ours. Nothing is read from
- * there.
+ * kind of message without contents. The socket's buffer takes them until it is full; one that waits
+ * for room says all that happens meanwhile, too, so that a front-end that does not read its channel
+ * has 12 bytes of ours. Nothing is read from there, and nothing may come: what lies in a socket's
+ * queue lives as long as we hold that socket, and may be the front-end's end of its session, which
+ * would never end then. So a channel with something to read is closed.
  */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -17,6 +20,8 @@
 
 /* Among the descriptors that a session keeps: no queue has that number. */
 #define CHANNEL_NUMBER (SESSION_FDS - 1)
+/* As long as there is a channel. */
+#define WATCHED (EPOLLIN | EPOLLRDHUP)
 
 static struct vhost_socket *socket_of(struct vhost_channel *ch)
 {
@@ -89,18 +94,26 @@ static void send_on(struct vhost_socket *sock, bool has_room)
 	}
 	/* One that says that there is room when there is none would keep this thread busy. */
 	if (rc == -EAGAIN && !has_room)
-		rc = loop_watch(sock->loop, &ch->source, EPOLLOUT);
+		rc = loop_watch(sock->loop, &ch->source, WATCHED | EPOLLOUT);
 	else if (!rc)
-		rc = loop_watch(sock->loop, &ch->source, 0);
+		rc = loop_watch(sock->loop, &ch->source, WATCHED);
 	if (rc)
 		give_up(sock, fd_strerror(-rc));
 }
 
-static void has_room(void *arg)
+/* A front-end that ends closes its channel, too: no cause for a warning. */
+static void is_ready(void *arg)
 {
 	struct vhost_channel *ch = arg;
+	struct vhost_socket *sock = socket_of(ch);
+	struct pollfd p = {.fd = ch->source.fd, .events = POLLIN | POLLRDHUP};
 
-	send_on(socket_of(ch), true);
+	if (poll(&p, 1, 0) <= 0)
+		send_on(sock, true);
+	else if (p.revents & (POLLRDHUP | POLLHUP | POLLERR))
+		vhost_channel_close(sock);
+	else
+		give_up(sock, "it sends something there, where only a back-end speaks");
 }
 
 /* A message of which nothing has been sent yet will be read after the change. */
@@ -182,10 +195,10 @@ void vhost_channel_settle(struct vhost_socket *sock)
 
 static bool may_come(struct vhost_socket *sock, const struct vhost_wire_msg *msg)
 {
-	if (msg->size || msg->nfds != 1 || !fd_is_unix_stream(msg->fds[0])) {
+	if (msg->size || msg->nfds != 1 || !fd_is_unix_pair(msg->fds[0])) {
 		vhost_warn(sock,
 			   "%s: back-end channel refused: %u bytes and %d file descriptors came; "
-			   "it is one connected Unix stream socket, without a payload",
+			   "it is one Unix stream socket of a socketpair(), without a payload",
 			   sock->name, msg->size, msg->nfds);
 		return false;
 	}
@@ -202,14 +215,18 @@ static bool may_come(struct vhost_socket *sock, const struct vhost_wire_msg *msg
 enum vhost_result vhost_channel_set(struct vhost_socket *sock, struct vhost_wire_msg *msg)
 {
 	struct vhost_channel *ch = &sock->channel;
+	int rc;
 
 	if (!may_come(sock, msg))
 		return VHOST_REFUSE;
 	vhost_channel_close(sock);
-	ch->source = (struct loop_source){.ready = has_room, .arg = ch, .fd = msg->fds[0]};
+	ch->source = (struct loop_source){.ready = is_ready, .arg = ch, .fd = msg->fds[0]};
 	msg->nfds = 0; /* taken over */
 	keep(sock, true);
-	if (ch->unread && queues_that_run(sock))
+	rc = loop_watch(sock->loop, &ch->source, WATCHED);
+	if (rc)
+		give_up(sock, fd_strerror(-rc));
+	else if (ch->unread && queues_that_run(sock))
 		tell(sock);
 	return VHOST_OK;
 }

@@ -4,6 +4,7 @@
  * back-end channel, however it treats that.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/virtio_blk.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -232,7 +233,8 @@ static void closed(void)
 static void refused(void)
 {
 	const int fds[] = {eventfd(0, 0), socket(AF_UNIX, SOCK_DGRAM, 0),
-			   socket(AF_INET, SOCK_STREAM, 0), dup(0)};
+			   socket(AF_INET, SOCK_STREAM, 0), open("/dev/null", O_RDWR),
+			   socket(AF_UNIX, SOCK_STREAM, 0)};
 	int pair[2], two[2];
 	uint64_t payload = 0;
 	size_t i;
@@ -246,13 +248,58 @@ static void refused(void)
 	CHECK_EQ(fe_vhost_ack(&dev.vhost, FE_VHOST_SET_BACKEND_REQ_FD, NULL, 0, two, 2), -EIO);
 	CHECK_EQ(fe_vhost_ack(&dev.vhost, FE_VHOST_SET_BACKEND_REQ_FD, NULL, 0, NULL, 0), -EIO);
 	CHECK_EQ(fe_vhost_ack(&dev.vhost, FE_VHOST_SET_BACKEND_REQ_FD, &payload, 8, pair, 1), -EIO);
-	/* One that is not connected takes nothing, and is dropped then. */
 	close(pair[0]);
 	close(pair[1]);
-	pair[0] = socket(AF_UNIX, SOCK_STREAM, 0);
-	CHECK_EQ(send_fd(pair[0]), 0);
-	close(pair[0]);
+	/* Its own session: held by us, it would have no end. */
+	CHECK_EQ(send_fd(dev.vhost.fd), -EIO);
 	CHECK_EQ(fe_vq_start(q, 0), 0);
+	CHECK(capacity() != UINT64_MAX);
+}
+
+/* Puts a descriptor in the queue of the socket's other end. */
+static void pass_fd(int sock, int fd)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} control = {.align = {.cmsg_len = CMSG_LEN(sizeof(int)),
+			       .cmsg_level = SOL_SOCKET,
+			       .cmsg_type = SCM_RIGHTS}};
+	struct iovec iov = {"x", 1};
+	struct msghdr m = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = &control,
+			   .msg_controllen = sizeof(control)};
+
+	memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
+	CHECK_EQ(sendmsg(sock, &m, 0), 1);
+}
+
+/* A channel with the session's own socket in its queue: the next front-end gets in nonetheless. */
+static void speaks(void)
+{
+	struct timeval soon = {.tv_sec = 2};
+	char byte;
+	int sv[2];
+
+	REQUIRE(open_dev("blk") && !give_channel(0));
+	setsockopt(mine, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon));
+	pass_fd(mine, dev.vhost.fd);
+	CHECK_EQ(recv(mine, &byte, 1, 0), -1); /* it is closed with something unread in it */
+	CHECK_EQ(errno, ECONNRESET);
+	CHECK(capacity() != UINT64_MAX);
+	/* Before we hold it; and the front-end is gone. */
+	REQUIRE(open_dev("blk") && !socketpair(AF_UNIX, SOCK_STREAM, 0, sv));
+	pass_fd(sv[0], dev.vhost.fd);
+	CHECK_EQ(send_fd(sv[1]), 0);
+	close(sv[1]);
+	REQUIRE(open_dev("blk"));
+	CHECK(capacity() != UINT64_MAX);
+	/* One that hangs up while the session goes on is let go. */
+	close(sv[0]);
+	REQUIRE(!give_channel(0) && !shutdown(mine, SHUT_WR));
+	setsockopt(mine, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon));
+	CHECK_EQ(recv(mine, &byte, 1, 0), 0);
 	CHECK(capacity() != UINT64_MAX);
 }
 
@@ -288,10 +335,9 @@ static void stop(void)
 }
 
 static const struct test_case cases[] = {
-	{"resized", resized},	{"told_again", told_again},
-	{"replaced", replaced}, {"never_read", never_read},
-	{"closed", closed},	{"refused", refused},
-	{"removed", removed},	{"stop", stop},
+	{"resized", resized},	    {"told_again", told_again}, {"replaced", replaced},
+	{"never_read", never_read}, {"closed", closed},		{"refused", refused},
+	{"speaks", speaks},	    {"removed", removed},	{"stop", stop},
 };
 
 TEST_MAIN("config_change", cases)
