@@ -77,16 +77,17 @@ static const struct schema_choice levels[] = {
 
 static void set_level(struct rpc_call *call)
 {
-	const struct level_params *p = call->params;
+	const enum log_level level = ((const struct level_params *)call->params)->level;
 	enum log_level before = log_get_level();
+	const char *name = schema_choice_name(levels, level);
 
-	snprintf(call->subject, sizeof(call->subject), "%s", schema_choice_name(levels, p->level));
+	snprintf(call->subject, sizeof(call->subject), "%s", name);
 	/* So that this is told in any case, unless neither level has it. */
-	if (p->level > before)
-		log_set_level(p->level);
-	rpc_answer(call, json_pack("{s:s, s:s}", "level", schema_choice_name(levels, p->level),
-				   "before", schema_choice_name(levels, before)));
-	log_set_level(p->level);
+	if (level > before)
+		log_set_level(level);
+	rpc_answer(call, json_pack("{s:s, s:s}", "level", name, "before",
+				   schema_choice_name(levels, before)));
+	log_set_level(level); /* the call, and its params, are gone */
 }
 
 static const struct schema_key level_keys[] = {
