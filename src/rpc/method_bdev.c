@@ -4,8 +4,15 @@
 
 #include <shadowbell/bdev.h>
 
+#include "bdev/bdev_type.h"
 #include "rpc/methods.h"
 #include "schema/uuid.h"
+
+static json_t *size_of(const struct bdev *bdev)
+{
+	return bdev ? json_integer((json_int_t)(bdev_nblocks(bdev) << bdev->block_shift))
+		    : json_null();
+}
 
 /* --- bdev.create --- */
 
@@ -69,6 +76,66 @@ const struct rpc_method rpc_method_bdev_delete = {
 	.run = delete,
 };
 
+/* --- bdev.resize --- */
+
+struct resize_params {
+	struct schema_pos pos;
+	const char *name;
+	uint64_t size_bytes; /* 0: what the medium has */
+};
+
+static void resized(void *arg, int rc, const char *text)
+{
+	struct rpc_call *call = arg;
+	const struct bdev *bdev = bdev_find(call->subject);
+
+	if (rc)
+		rpc_fail_errno(call, rc, text);
+	else
+		rpc_answer(call, json_pack("{s:s, s:o}", "name", call->subject, "size_bytes",
+					   size_of(bdev)));
+}
+
+static void resize(struct rpc_call *call)
+{
+	const struct resize_params *p = call->params;
+
+	snprintf(call->subject, sizeof(call->subject), "%s", p->name);
+	target_resize_bdev(call->rpc->params.target, p->name, p->size_bytes, resized, call);
+}
+
+static const struct schema_key resize_keys[] = {
+	{"name", &schema_name, .offset = offsetof(struct resize_params, name), .required = true,
+	 .doc = "Which one."},
+	{"size", &schema_size, .offset = offsetof(struct resize_params, size_bytes),
+	 .min = BDEV_BYTES_MIN, .max = BDEV_BYTES_MAX,
+	 .dflt_doc = "what its file or device has by now",
+	 .allowed_doc = "a multiple of its `block_size`",
+	 .doc = "A file is made longer or shorter for it, a device is not."},
+	{0},
+};
+
+static const struct schema_section resize_section = {
+	.noun = "bdev",
+	.size = sizeof(struct resize_params),
+	.keys = resize_keys,
+};
+
+static const struct rpc_member resize_result[] = {
+	MEMBER("name", "text", "Which one."),
+	MEMBER("size_bytes", "number", "Its size now."),
+	{0},
+};
+
+const struct rpc_method rpc_method_bdev_resize = {
+	.name = "bdev.resize",
+	.doc = "Gives a bdev another size, while guests use it, who are told.",
+	.changes = true,
+	.params = &resize_section,
+	.result = resize_result,
+	.run = resize,
+};
+
 /* --- bdev.list --- */
 
 struct list_params {
@@ -103,12 +170,6 @@ static json_t *names_of_parts(const struct config_bdev *config)
 	for (i = 0; i < config->nparts; i++)
 		json_array_append_new(names, json_string(config->parts[i].params->name));
 	return names;
-}
-
-static json_t *size_of(const struct bdev *bdev)
-{
-	return bdev ? json_integer((json_int_t)(bdev_nblocks(bdev) << bdev->block_shift))
-		    : json_null();
 }
 
 static void add(struct list *l, const char *state, const struct config_bdev *config)
@@ -181,7 +242,7 @@ static const struct rpc_member user_members[] = {
 static const struct rpc_member bdev_members[] = {
 	MEMBER("name", "text", "Its name."),
 	MEMBER("type", "text", "Its type; of a part the split's."),
-	MEMBER("state", "text", "`starting`, `there` or `ending`."),
+	MEMBER("state", "text", "`starting`, `there`, `resizing` or `ending`."),
 	MEMBER("part_of", "text", "The split that it is a part of; null: it is none."),
 	MEMBER("parts", "list of texts", "Of a split, which is no disk itself: its parts."),
 	MEMBER("uuid", "text", "Its identity."),

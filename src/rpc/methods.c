@@ -10,6 +10,7 @@
 	M(log_set_level) \
 	M(bdev_create) \
 	M(bdev_delete) \
+	M(bdev_resize) \
 	M(bdev_list) \
 	M(controller_create) \
 	M(controller_delete) \

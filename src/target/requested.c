@@ -190,7 +190,12 @@ void target_add_controller(struct target *t, const struct schema_node *keys,
 
 static const char *state_name(const struct object *o)
 {
-	static const char *const names[] = {"starting", "there", "ending"};
+	static const char *const names[] = {
+		[OBJECT_STARTS] = "starting",
+		[OBJECT_LIVES] = "there",
+		[OBJECT_RESIZES] = "resizing",
+		[OBJECT_ENDS] = "ending",
+	};
 
 	return names[o->state];
 }

@@ -20,7 +20,7 @@ from daemon_case import BUILD, WAIT, DaemonCase, await_  # noqa: E402
 REQUEST_MAX = 1024 * 1024
 CLIENTS_MAX = 64
 PARSE, REQUEST, METHOD, PARAMS = -32700, -32600, -32601, -32602
-NOT_FOUND, EXISTS, BUSY = -32001, -32002, -32003
+FAILED, NOT_FOUND, EXISTS, BUSY = -32000, -32001, -32002, -32003
 TOO_MANY = -32006
 
 CONFIG = """\
@@ -290,16 +290,16 @@ def shutdown(case):
 
 # --- objects ---
 
-def answers_as_told(client, name, **params):
+def answers_as_told(client, method, **params):
     """Its members are those that rpc.discover tells of, in lists of mappings, too."""
     methods = {m["name"]: m for m in client.call("rpc.discover")["methods"]}
-    result = client.call(name, **params)
-    members = methods[name]["result"]
-    equal(sorted(result), sorted(m["name"] for m in members), name)
+    result = client.call(method, **params)
+    members = methods[method]["result"]
+    equal(sorted(result), sorted(m["name"] for m in members), method)
     for member in members:
         for element in result[member["name"]] if "members" in member else []:
             equal(sorted(element), sorted(m["name"] for m in member["members"]),
-                  f"{name}: {member['name']}")
+                  f"{method}: {member['name']}")
     return result
 
 
@@ -461,6 +461,40 @@ def forced(case):
     client.call("bdev.create", name="ram", type="malloc", size="4MiB")
     equal(client.call("bdev.delete", name="ram", force=True), {"name": "ram", "removed": True},
           "of one without users")
+    equal(case.end(daemon), 0, "the status")
+
+
+def resized(case):
+    """Also while it is used; what stands on it follows."""
+    daemon, client = case.begin()
+    image = case.folder / "image"
+    client.call("bdev.create", name="ram", type="malloc", size="4MiB")
+    client.call("bdev.create", name="slow", type="delay", base="ram")
+    client.call("bdev.create", name="image", type="file", path=str(image), create=True,
+                size="1MiB")
+    client.call("controller.create", name="c", type="blk", bdev="slow")
+
+    def size(name):
+        return client.call("bdev.list", name=name)["bdevs"][0]["size_bytes"]
+
+    for text in ("8MiB", "2MiB"):
+        told = int(text[0]) << 20
+        equal(answers_as_told(client, "bdev.resize", name="ram", size=text),
+              {"name": "ram", "size_bytes": told}, "the answer")
+        equal((size("ram"), size("slow")), (told, told), "the sizes")
+    client.call("bdev.resize", name="image", size="3MiB")
+    equal(image.stat().st_size, 3 << 20, "the file")
+    # Without a size it is the medium's.
+    with image.open("r+b") as f:
+        f.truncate(2 << 20)
+    equal(client.call("bdev.resize", name="image")["size_bytes"], 2 << 20, "the medium's")
+    client.refused(NOT_FOUND, "bdev.resize", 'no bdev "x"', name="x", size="1MiB")
+    client.refused(FAILED, "bdev.resize", "size: 1000 is no size", "block_size, 512", name="ram",
+                   size=1000)
+    client.refused(FAILED, "bdev.resize", 'resize "ram"', name="slow", size="1MiB")
+    equal((size("ram"), size("slow")), (2 << 20, 2 << 20), "as before")
+    line = f"bdev.resize ram, by user {os.getuid()}, process {os.getpid()}\n"
+    await_(lambda: line in daemon.log.read_text(), "the line of the change")
     equal(case.end(daemon), 0, "the status")
 
 
@@ -703,8 +737,9 @@ def gone_at_once(case):
 
 CASES = [socket_file, elsewhere, switched_off, taken, ids, invalid_requests, wrong_params, batches,
          half_closed, discover, changes_are_logged, shutdown, bdevs, wrong_bdevs, controllers,
-         connected, forced, disks, many_objects, batch_in_order, gone_while_under_way, counters, sizes, half_messages, reads_nothing,
-         many_connections, random_bytes, descriptors, gone_at_once]
+         connected, forced, resized, disks, many_objects, batch_in_order, gone_while_under_way,
+         counters, sizes, half_messages, reads_nothing, many_connections, random_bytes,
+         descriptors, gone_at_once]
 
 
 if __name__ == "__main__":
