@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "util/counter.h"
+
 #define SOCKET_PATH_MAX 108 /* with the final NUL: sun_path of unix(7) */
 
 struct loop;
@@ -20,6 +22,17 @@ struct session_share {
 	uint64_t mapped_memory; /* bytes */
 	uint32_t regions;
 };
+
+/* What a session is to keep of it, as the share may become less meanwhile. No share: no limits. */
+static inline struct session_share session_share_now(const struct session_share *share)
+{
+	if (!share)
+		return (struct session_share){0};
+	return (struct session_share){
+		.mapped_memory = COUNTER_READ(share->mapped_memory),
+		.regions = COUNTER_READ(share->regions),
+	};
+}
 
 /* What a session may take; 0: no limit but the protocol's. */
 struct session_limits {

@@ -121,9 +121,8 @@ static int check_file(struct vfio_user *vu, const struct vfio_user_dma_map *m, s
 static int check_limits(struct vfio_user *vu, const struct vfio_user_dma_map *m)
 {
 	uint64_t bytes = vu->ms.nfds ? guest_map_bytes(vu->ms.fds[0], m->offset, m->size) : 0;
-	const struct session_share *share = vu->limits.share;
-	uint64_t most = share ? COUNTER_READ(share->mapped_memory) : 0;
-	uint32_t regions = share ? COUNTER_READ(share->regions) : 0;
+	uint64_t most = vu->share.mapped_memory;
+	uint32_t regions = vu->share.regions;
 
 	if (!bytes)
 		return 0;

@@ -204,6 +204,7 @@ static int open_socket(struct vfio_user *vu)
 		return VFIO_USER_LATER;
 	}
 	vu->accepted_fd = -1;
+	vu->share = session_share_now(vu->limits.share);
 	msgsock_limit(&vu->ms, vu->limits.messages_per_second, &vu->listener.stats);
 	return VFIO_USER_LATER;
 }

@@ -54,6 +54,7 @@ struct vfio_user {
 	struct vnvme_ctrl *ctrl;
 	struct loop *loop;
 	struct session_limits limits;
+	struct session_share share; /* the session's */
 	struct log_limit limit;
 	bool mapped;
 

@@ -15,16 +15,14 @@
 
 static unsigned int max_regions(const struct vhost_socket *sock)
 {
-	const struct session_share *share = sock->limits.share;
-	unsigned int limit = share ? COUNTER_READ(share->regions) : 0;
+	unsigned int limit = sock->share.regions;
 
 	return limit && limit < VHOST_MAX_REGIONS ? limit : VHOST_MAX_REGIONS;
 }
 
 static bool may_map(struct vhost_socket *sock, uint64_t more, uint64_t now)
 {
-	const struct session_share *share = sock->limits.share;
-	uint64_t limit = share ? COUNTER_READ(share->mapped_memory) : 0;
+	uint64_t limit = sock->share.mapped_memory;
 
 	if (!limit || (now <= limit && more <= limit - now))
 		return true;

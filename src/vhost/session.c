@@ -351,6 +351,7 @@ static enum vhost_result connected(struct vhost_socket *sock)
 			 sock->listener.closer))
 		return VHOST_CLOSE;
 	sock->accepted_fd = -1;
+	sock->share = session_share_now(sock->limits.share);
 	msgsock_limit(&sock->ms, sock->limits.messages_per_second, &sock->listener.stats);
 	return VHOST_LATER;
 }

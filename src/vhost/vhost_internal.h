@@ -76,6 +76,7 @@ struct vhost_socket {
 	const struct vhost_ops *ops;
 	void *arg;
 	struct session_limits limits;
+	struct session_share share; /* the session's */
 	struct loop *loop;
 	struct listener listener;
 	struct log_limit limit;
