@@ -77,6 +77,32 @@ static void was_cut(void *arg)
 	end(b, b->rc);
 }
 
+/* --- parts of it --- */
+
+/* The first split above it, however many others are between them; NULL: there is none. */
+static const struct object *split_above(const struct target_bdev *b)
+{
+	const struct object *above = target_bdev_above(b);
+
+	while (above && !bdev_type_of(above->type)->count_parts)
+		above = target_bdev_above(container_of(above, struct target_bdev, object));
+	return above;
+}
+
+static int check_parts(const struct target_bdev *b, const struct bdev *bdev, uint64_t bytes,
+		       char *err)
+{
+	const struct object *split = split_above(b);
+
+	if (!bytes || bytes >> bdev->block_shift >= bdev_nblocks(bdev) || !split)
+		return 0;
+	snprintf(err, OBJECT_ERR_MAX,
+		 "size: bdev \"%s\" can't be made smaller while the split \"%s\" has parts of it; "
+		 "remove that first",
+		 b->object.name, split->name);
+	return -EBUSY;
+}
+
 /* --- the bdev, and more of the medium --- */
 
 static void show(struct target_bdev *b)
@@ -84,8 +110,14 @@ static void show(struct target_bdev *b)
 	struct bdev *bdev = bdev_desc_bdev(b->desc);
 	uint64_t nblocks = b->bytes >> bdev->block_shift;
 	bool less = nblocks <= bdev_nblocks(bdev);
-	int rc = bdev_resize(bdev, nblocks);
+	/* A split may have been made while the medium was looked at. */
+	int rc = b->size_is_given ? check_parts(b, bdev, b->bytes, b->object.err) : 0;
 
+	if (rc) {
+		end(b, rc);
+		return;
+	}
+	rc = bdev_resize(bdev, nblocks);
 	if (rc)
 		snprintf(b->object.err, sizeof(b->object.err), "%s",
 			 rc == -EBUSY ? "it is being removed" : strerror(-rc));
@@ -140,7 +172,6 @@ static int check_type(const struct target_bdev *b, char *err)
 static int check_size(const struct target_bdev *b, uint64_t bytes, char *err)
 {
 	const struct bdev *bdev = bdev_find(b->object.name);
-	const struct object *above = target_bdev_above(b);
 
 	if (!bdev) {
 		snprintf(err, OBJECT_ERR_MAX, "bdev \"%s\" is being removed", b->object.name);
@@ -153,14 +184,7 @@ static int check_size(const struct target_bdev *b, uint64_t bytes, char *err)
 			 bytes, b->object.name, bdev->block_size);
 		return -EINVAL;
 	}
-	if (!bytes || bytes >> bdev->block_shift >= bdev_nblocks(bdev) || !above ||
-	    !bdev_type_of(above->type)->count_parts)
-		return 0;
-	snprintf(err, OBJECT_ERR_MAX,
-		 "size: bdev \"%s\" can't be made smaller while the split \"%s\" has parts of it; "
-		 "remove that first",
-		 b->object.name, above->name);
-	return -EBUSY;
+	return check_parts(b, bdev, bytes, err);
 }
 
 static int check(struct object *o, const char *name, uint64_t bytes, char *err)
@@ -189,6 +213,7 @@ void target_resize_bdev(struct target *t, const char *name, uint64_t bytes, targ
 	}
 	b = target_bdev_of(o);
 	b->bytes = bytes;
+	b->size_is_given = bytes != 0;
 	b->object.err[0] = 0;
 	rc = bdev_open(name, BDEV_READ, NULL, NULL, &b->desc);
 	if (rc) {

@@ -51,7 +51,8 @@ struct target_bdev {
 	/* resize.c */
 	struct bdev_desc *desc;
 	uint64_t bytes;
-	atomic_uint left; /* of its bdevs, while they are being removed */
+	bool size_is_given; /* or else the medium is asked */
+	atomic_uint left;   /* of its bdevs, while they are being removed */
 	/* Of one that a request has made: what `config` is of, and what is wrong with it. */
 	struct config *own;
 	struct schema_errors *errors; /* only while it is being made */

@@ -9,6 +9,7 @@
  * zeroes. A thread.
  */
 
+#include <errno.h>
 #include <linux/virtio_scsi.h>
 #include <pthread.h>
 #include <stdatomic.h>
