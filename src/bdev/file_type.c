@@ -109,10 +109,10 @@ static void check(struct object_check *c, void *params)
 		check_absent(c, p, err);
 		return;
 	}
-	p->found.exists = true;
 	/* A device may have several nodes. */
 	p->found.dev = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
 	p->found.ino = S_ISBLK(st.st_mode) ? 0 : st.st_ino;
+	__atomic_store_n(&p->found.exists, true, __ATOMIC_RELEASE);
 	check_present(c, p, &st);
 }
 
@@ -120,7 +120,9 @@ static bool same_file(const struct bdev_file_params *a, const struct bdev_file_p
 {
 	if (!a->path || !b->path)
 		return false;
-	if (a->found.exists && b->found.exists)
+	/* Another thread may just be looking. */
+	if (__atomic_load_n(&a->found.exists, __ATOMIC_ACQUIRE) &&
+	    __atomic_load_n(&b->found.exists, __ATOMIC_ACQUIRE))
 		return a->found.dev == b->found.dev && a->found.ino == b->found.ino;
 	return strcmp(a->path, b->path) == 0;
 }

@@ -250,7 +250,7 @@ static void make_parts(struct stack_check *c, struct config_bdev *bdev, uint32_t
 }
 
 /* How large it will be; as bdev_type.bytes(). */
-static uint64_t bytes_of(const struct config_bdev *bdev)
+static uint64_t bytes_of(const struct config *cfg, const struct config_bdev *bdev)
 {
 	const struct bdev *running = bdev_find(bdev->params->name);
 	const struct bdev_type *type;
@@ -266,8 +266,11 @@ static uint64_t bytes_of(const struct config_bdev *bdev)
 						       : BDEV_BYTES_UNTOLD;
 	}
 	if (bdev->base)
-		return bytes_of(bdev->base);
+		return bytes_of(cfg, bdev->base);
 	type = bdev_type_of(bdev->type);
+	/* Nor is that of one that is just made or removed: its disk may hang, and others run. */
+	if (type->bytes && cfg->priv->beside && !bdev->params->size_bytes)
+		return BDEV_BYTES_UNTOLD;
 	return type->bytes ? type->bytes(bdev->params) : bdev->params->size_bytes;
 }
 
@@ -282,7 +285,7 @@ static bool expand(struct stack_check *c, struct config_bdev *bdev)
 		base = (struct bdev_base){
 			.name = bdev->base->params->name,
 			.block_size = bdev->base->params->block_size,
-			.bytes = bytes_of(bdev->base),
+			.bytes = bytes_of(c->cfg, bdev->base),
 		};
 	count = bdev_type_of(bdev->type)
 			->count_parts(&check, bdev->params, bdev->base ? &base : NULL);

@@ -6,6 +6,8 @@
 
 #include "schema/node.h"
 
+#define KEY_MAX 128 /* bytes; no key that is known is as long */
+
 struct reader {
 	struct schema_arena *arena;
 	struct schema_errors *errors;
@@ -65,9 +67,17 @@ static bool read_members(struct reader *r, json_t *object, struct schema_node *n
 
 	json_object_foreach(object, key, value)
 	{
-		const char *pointer = pointer_to(r->arena, node->pos.pointer, key);
 		struct schema_node *name, *child;
+		const char *pointer;
 
+		/* Each value below it has the key in its pointer. */
+		if (strlen(key) > KEY_MAX) {
+			schema_errors_add(r->errors, node->pos,
+					  "a key of %zu bytes; allowed: up to %d", strlen(key),
+					  KEY_MAX);
+			return false;
+		}
+		pointer = pointer_to(r->arena, node->pos.pointer, key);
 		child = pointer ? read_value(r, value, pointer, depth) : NULL;
 		name = child ? schema_node_scalar(r->arena, key, true) : NULL;
 		if (!name)
