@@ -50,7 +50,8 @@ static char *text_of(const struct rpc_call *call, const char *what, json_t *valu
 
 static json_t *error_value(enum rpc_error code, const char *text, json_t *data)
 {
-	json_t *error = json_pack("{s:i, s:s}", "code", (int)code, "message", text);
+	json_t *error =
+		json_pack("{s:i, s:o}", "code", (int)code, "message", rpc_json_of_text(text));
 
 	if (error && data && json_object_set(error, "data", data)) {
 		json_decref(error);
@@ -138,8 +139,9 @@ static json_t *errors_data(struct schema_errors *errors)
 	for (i = 0; list && i < errors->kept; i++) {
 		const struct schema_error *e = &errors->list[i];
 
-		json_array_append_new(
-			list, json_pack("{s:s, s:s}", "pointer", pointer_at(e), "text", e->text));
+		json_array_append_new(list, json_pack("{s:o, s:o}", "pointer",
+						      rpc_json_of_text(pointer_at(e)), "text",
+						      rpc_json_of_text(e->text)));
 	}
 	return list ? json_pack("{s:o, s:i}", "errors", list, "total", (int)errors->total) : NULL;
 }
@@ -197,12 +199,20 @@ static const char *pointer_of(const struct rpc_call *call, const char *text)
 
 void rpc_fail_errno(struct rpc_call *call, int rc, const char *text)
 {
-	const char *pointer = pointer_of(call, text);
+	const struct schema_errors *errors = &call->errors;
+	const struct schema_error *first = errors->kept ? &errors->list[0] : NULL;
+	const char *pointer = first ? pointer_at(first) : pointer_of(call, text);
 	const char *name = strerrorname_np(-rc);
 	char message[1280];
-	json_t *data =
-		json_pack("{s:s, s:s*}", "errno", name ? name : "unknown", "pointer", pointer);
+	json_t *data;
 
+	if (rc == -EINVAL && errors->total) {
+		rpc_fail_params(call);
+		return;
+	}
+	/* What is told of a member tells more. */
+	text = first ? first->text : text;
+	data = json_pack("{s:s, s:s*}", "errno", name ? name : "unknown", "pointer", pointer);
 	snprintf(message, sizeof(message), "%s%s%s", pointer ? pointer : "", pointer ? ": " : "",
 		 text);
 	send_error(call, code_of(rc), message, data);

@@ -5,6 +5,7 @@
  * reads nothing costs the memory of one answer, and whoever sends half a line that of the half.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -212,6 +213,9 @@ static void wait_for_next(struct rpc_client *c)
 	bool reads = is_idle(c) && !c->ended;
 	uint32_t events = (reads ? EPOLLIN : 0) | (sends(c) ? EPOLLOUT : 0);
 
+	/* Nothing is read before the answer; but who has gone must not keep a place until then. */
+	if (c->call)
+		events |= EPOLLHUP;
 	if (has_more(c)) {
 		loop_timer_start(c->rpc->loop, &c->turn, 0);
 		events = 0;
@@ -233,10 +237,22 @@ static void take_turn(struct rpc_client *c)
 		wait_for_next(c);
 }
 
+/* Both ways are closed; who has only no more to ask waits for its answer. */
+static bool hung_up(const struct rpc_client *c)
+{
+	struct pollfd p = {.fd = c->source.fd};
+
+	return poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR);
+}
+
 static void on_ready(void *arg)
 {
 	struct rpc_client *c = arg;
 
+	if (c->call && hung_up(c)) {
+		rpc_client_close(c);
+		return;
+	}
 	if (is_idle(c) && !c->ended)
 		read_some(c);
 	take_turn(c);

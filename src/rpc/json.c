@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "rpc/methods.h"
+#include "schema/utf8.h"
 
 /* Without a leading zero, which a mode has. */
 static bool is_number(const char *text)
@@ -23,6 +24,28 @@ static json_t *scalar(const struct schema_node *node)
 	if (is_number(node->text))
 		return json_integer(strtoll(node->text, NULL, 10));
 	return json_string(node->text);
+}
+
+json_t *rpc_json_of_text(const char *text)
+{
+	size_t i, n, len = strlen(text);
+	char *copy = malloc(len + 1);
+	json_t *json;
+	uint32_t code;
+
+	if (!copy)
+		return NULL;
+	for (i = 0; i < len; i += n) {
+		n = schema_utf8_decode(text + i, len - i, &code);
+		if (n)
+			memcpy(copy + i, text + i, n);
+		else
+			copy[i] = '?';
+		n += !n;
+	}
+	json = json_stringn(copy, len);
+	free(copy);
+	return json;
 }
 
 /* As deep as the tree is, which has a limit. */

@@ -24,9 +24,7 @@ void rpc_made(void *arg, int rc, const char *text)
 {
 	struct rpc_call *call = arg;
 
-	if (rc == -EINVAL && call->errors.total) {
-		rpc_fail_params(call);
-	} else if (rc) {
+	if (rc) {
 		rpc_fail_errno(call, rc, text);
 	} else {
 		snprintf(call->subject, sizeof(call->subject), "%s", given_name(call));

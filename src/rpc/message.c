@@ -8,8 +8,8 @@
 
 void rpc_message_error(struct rpc_client *c, enum rpc_error code, const char *text)
 {
-	json_t *answer = json_pack("{s:s, s:n, s:{s:i, s:s}}", "jsonrpc", "2.0", "id", "error",
-				   "code", (int)code, "message", text);
+	json_t *answer = json_pack("{s:s, s:n, s:{s:i, s:o}}", "jsonrpc", "2.0", "id", "error",
+				   "code", (int)code, "message", rpc_json_of_text(text));
 	char *line = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
 
 	json_decref(answer);

@@ -148,9 +148,7 @@ static void added(void *arg, int rc, const char *text)
 {
 	struct rpc_call *call = arg;
 
-	if (rc == -EINVAL && call->errors.total)
-		rpc_fail_params(call);
-	else if (rc)
+	if (rc)
 		rpc_fail_errno(call, rc, text);
 	else
 		rpc_answer(call, json_pack("{s:s}", "controller", call->subject));

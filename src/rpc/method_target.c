@@ -12,10 +12,11 @@ static void info(struct rpc_call *call)
 	const struct rpc *rpc = call->rpc;
 	const struct config *cfg = rpc->params.cfg;
 
-	rpc_answer(call, json_pack("{s:s, s:i, s:I, s:s, s:s}", "version", SB_VERSION, "pid",
+	rpc_answer(call, json_pack("{s:s, s:i, s:I, s:o, s:o}", "version", SB_VERSION, "pid",
 				   (int)getpid(), "uptime_ms",
 				   (json_int_t)((time_now_ns() - rpc->started_ns) / NS_PER_MS),
-				   "config", cfg->path, "socket_dir", cfg->target.socket_dir));
+				   "config", rpc_json_of_text(cfg->path), "socket_dir",
+				   rpc_json_of_text(cfg->target.socket_dir)));
 }
 
 static const struct rpc_member info_result[] = {

@@ -50,11 +50,9 @@ void rpc_removed(void *arg, int rc, const char *text)
 	struct rpc_removal *r = arg;
 	struct rpc_call *call = r->call;
 
-	if (call && rc == -EINVAL && r->errors.total) {
+	if (call && rc) {
 		call->errors = r->errors;
 		r->errors = (struct schema_errors){0};
-		rpc_fail_params(call);
-	} else if (call && rc) {
 		rpc_fail_errno(call, rc, text);
 	} else if (call) {
 		answer(call, true);

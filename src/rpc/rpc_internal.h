@@ -149,6 +149,10 @@ void rpc_fail_params(struct rpc_call *call);
 /* By what a function of target.h says. */
 void rpc_fail_errno(struct rpc_call *call, int rc, const char *text);
 
+/* json.c */
+/* Bytes that are no UTF-8, and a character that was cut, become "?". NULL: out of memory. */
+json_t *rpc_json_of_text(const char *text);
+
 /* methods.c: ended by NULL. */
 extern const struct rpc_method *const rpc_methods[];
 /* method_disk.c: completes the tables of methods, from those of the types. Once is enough. */

@@ -220,6 +220,24 @@ def wrong_params(case):
     client.refused(METHOD, "\n\x1b[2J", "\\x0a\\x1b")
 
 
+def long_keys(case):
+    """Each value below one would have it in its pointer."""
+    _, client = case.begin()
+    key = "k" * 600000
+    client.refused(PARAMS, "target.info", "a key of 600000 bytes", **{key: [0] * 100000})
+    client.refused(PARAMS, "log.set_level", "unknown key", level="info",
+                   **{"k" * 128: 1})
+
+
+def cut_characters(case):
+    """Texts are UTF-8, also where the request is none, or where a long one is cut."""
+    _, client = case.begin()
+    client.send(b'"\\\xc3\xa9"\n')
+    equal(client.line()["error"]["code"], PARSE, "an escape that there is not")
+    for n in range(2):
+        client.refused(PARAMS, "log.set_level", "/params/level", level="x" * n + "\xe9" * 700)
+
+
 def batches(case):
     _, client = case.begin()
     info = client.request("target.info")
@@ -493,6 +511,12 @@ def resized(case):
                    size=1000)
     client.refused(FAILED, "bdev.resize", 'resize "ram"', name="slow", size="1MiB")
     equal((size("ram"), size("slow")), (2 << 20, 2 << 20), "as before")
+    # Parts are not cut off, whatever is between them and what gets smaller.
+    client.call("bdev.create", name="base", type="malloc", size="4MiB")
+    client.call("bdev.create", name="over", type="delay", base="base")
+    client.call("bdev.create", name="part", type="split", base="over", count=2)
+    client.refused(BUSY, "bdev.resize", 'the split "part" has parts', name="base", size="2MiB")
+    equal((size("base"), size("part1")), (4 << 20, 2 << 20), "their sizes")
     line = f"bdev.resize ram, by user {os.getuid()}, process {os.getpid()}\n"
     await_(lambda: line in daemon.log.read_text(), "the line of the change")
     equal(case.end(daemon), 0, "the status")
@@ -503,13 +527,14 @@ def disks(case):
     daemon, client = case.begin()
     client.call("bdev.create", name="ram", type="malloc", size="4MiB")
     client.call("controller.create", name="s", type="scsi", targets=[])
-    for kind, name, address in (("namespace", "nvme0", {"nsid": 7}),
-                                ("lun", "s", {"target": 1, "lun": 2})):
+    for kind, name, address, twice in (("namespace", "nvme0", {"nsid": 7}, "is taken"),
+                                       ("lun", "s", {"target": 1, "lun": 2}, "already")):
         equal(client.call(f"{kind}.add", controller=name, bdev="ram", **address),
               {"controller": name}, "the answer")
         check("ram" in client.call("controller.list", name=name)["controllers"][0]["bdevs"], "it")
         client.refused(BUSY, "bdev.delete", f'in use by the controller "{name}"', name="ram")
-        check("error" in client.ask(f"{kind}.add", controller=name, bdev="ram", **address), "twice")
+        client.refused(EXISTS, f"{kind}.add", "/params/", twice, controller=name, bdev="ram",
+                       **address)
         client.refused(PARAMS, f"{kind}.add", "/params/x", "'x'", controller=name, bdev="ram",
                        x=1, **address)
         client.refused(PARAMS, f"{kind}.add", "/params: ", "'bdev' is missing",
@@ -523,7 +548,10 @@ def disks(case):
                        timeout_ms=-1, **address)
         equal(client.call(f"{kind}.remove", controller=name, **address),
               {"name": name, "removed": True}, "gone")
-        check("error" in client.ask(f"{kind}.remove", controller=name, **address), "gone twice")
+        client.refused(NOT_FOUND, f"{kind}.remove", "/params/", " no ", controller=name,
+                       **address)
+        client.refused(NOT_FOUND, f"{kind}.add", "/params/bdev", "'none'", controller=name,
+                       bdev="none", **address)
     client.call("bdev.delete", name="ram")
     equal(case.end(daemon), 0, "the status")
 
@@ -714,6 +742,7 @@ def random_bytes(case):
 def descriptors(case):
     """Nobody asked for any: the end of that client, and they are closed."""
     daemon, client = case.begin()
+    client.call("target.info")  # it has been accepted
     before = len(os.listdir(f"/proc/{daemon.pid}/fd"))
     for _ in range(20):
         other = case.client()
@@ -735,7 +764,8 @@ def gone_at_once(case):
     equal(case.end(daemon), 0, "the status")
 
 
-CASES = [socket_file, elsewhere, switched_off, taken, ids, invalid_requests, wrong_params, batches,
+CASES = [socket_file, elsewhere, switched_off, taken, ids, invalid_requests, wrong_params, long_keys,
+         cut_characters, batches,
          half_closed, discover, changes_are_logged, shutdown, bdevs, wrong_bdevs, controllers,
          connected, forced, resized, disks, many_objects, batch_in_order, gone_while_under_way,
          counters, sizes, half_messages, reads_nothing, many_connections, random_bytes,
