@@ -99,9 +99,9 @@ static void identify_ns(const struct vnvme_ns *ns, struct nvme_id_ns *id)
 {
 	const struct bdev *bdev = ns->bdev;
 	const struct bdev_limits *limits = &bdev->limits;
-	uint64_t bytes_lo = bdev_nblocks(bdev) << bdev->block_shift;
+	uint64_t nblocks = bdev_nblocks(bdev), bytes_lo = nblocks << bdev->block_shift;
 
-	id->nsze = htole64(bdev_nblocks(bdev));
+	id->nsze = htole64(nblocks);
 	id->ncap = id->nsze;
 	id->nuse = id->nsze;
 	if (limits->preferred_bytes || limits->discard_granularity_bytes) {

@@ -53,12 +53,13 @@ enum scsi_result scsi_do_get_lba_status(struct scsi_task *task)
 	const struct bdev *bdev = scsi_task_lu(task)->bdev;
 	uint64_t lba = scsi_get64(task->cdb + 2);
 	uint32_t alloc = scsi_get32(task->cdb + 10);
+	uint64_t nblocks = bdev_nblocks(bdev); /* which may change */
 	uint8_t buf[8 + 16] = {0};
 
-	if (lba >= bdev_nblocks(bdev))
+	if (lba >= nblocks)
 		return scsi_fail_lba(task, lba);
 	scsi_put32(buf, sizeof(buf) - 4);
 	scsi_put64(buf + 8, lba);
-	scsi_put32(buf + 16, (uint32_t)min_t(uint64_t, bdev_nblocks(bdev) - lba, UINT32_MAX));
+	scsi_put32(buf + 16, (uint32_t)min_t(uint64_t, nblocks - lba, UINT32_MAX));
 	return scsi_data_in(task, buf, sizeof(buf), alloc);
 }
