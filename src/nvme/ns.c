@@ -149,8 +149,12 @@ int vnvme_namespaces_open(struct vnvme_ctrl *ctrl, const struct vnvme_params *p)
 
 void vnvme_namespaces_close(struct vnvme_ctrl *ctrl)
 {
-	while (ctrl->namespaces)
-		vnvme_ns_close(ctrl->namespaces);
+	struct vnvme_ns *ns, *next;
+
+	for (ns = ctrl->namespaces; ns; ns = next) {
+		next = ns->next;
+		vnvme_ns_close(ns);
+	}
 	free(ctrl->by_nsid);
 }
 

@@ -10,8 +10,9 @@
 
 static json_t *size_of(const struct bdev *bdev)
 {
-	return bdev ? json_integer((json_int_t)(bdev_nblocks(bdev) << bdev->block_shift))
-		    : json_null();
+	uint64_t bytes = bdev ? bdev_nblocks(bdev) << bdev->block_shift : 0;
+
+	return bdev ? json_integer((json_int_t)bytes) : json_null();
 }
 
 /* --- bdev.create --- */

@@ -22,8 +22,8 @@ extern const struct schema_section rpc_no_params;
 
 /* made.c: objects that a request has the keys of; call->node is these. */
 extern const struct rpc_member rpc_made_result[];
-/* For target_add_bdev() and its like. */
-void rpc_made(void *call, int rc, const char *text);
+/* For target_add_bdev() and its like; `arg` is the call. */
+void rpc_made(void *arg, int rc, const char *text);
 
 /* removal.c */
 #define RPC_TIMEOUT_MS	   "10000"
@@ -38,7 +38,7 @@ void rpc_remove(struct rpc_call *call, rpc_remove_fn fn, const char *name, uint3
 struct rpc_removal;
 struct rpc_removal *rpc_removal_new(struct rpc_call *call, const char *name);
 struct schema_errors *rpc_removal_errors(struct rpc_removal *r);
-void rpc_removed(void *removal, int rc, const char *text);
+void rpc_removed(void *arg, int rc, const char *text);
 void rpc_removal_wait(struct rpc_removal *r, uint32_t timeout_ms);
 
 /* json.c */

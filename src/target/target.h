@@ -143,10 +143,10 @@ typedef void (*target_user_fn)(void *arg, const char *noun, const char *name);
 void target_visit_users(const struct target *t, const char *bdev, target_user_fn fn, void *arg);
 
 /*
- * As these, but with -EINVAL `errors` has what is wrong with which key, and the text is empty. They
- * are there until done().
+ * As these, of the controller `name`, but with -EINVAL `errors` has what is wrong with which key,
+ * and the text is empty. They are there until done().
  */
-void target_request_disk(struct target *t, const char *controller, const struct schema_node *keys,
+void target_request_disk(struct target *t, const char *name, const struct schema_node *node,
 			 bool adds, struct schema_errors *errors, target_done_fn done, void *arg);
 
 /* Whether target_balance() does anything. */

@@ -116,22 +116,22 @@ void log_write(enum log_level level, const char *fmt, ...)
 	va_end(ap);
 }
 
-static _Thread_local struct log_kept *kept;
+static _Thread_local struct log_kept *keeps;
 
-void log_keep_error(struct log_kept *to)
+void log_keep_error(struct log_kept *kept)
 {
-	kept = to;
-	if (kept)
-		kept->text[0] = '\0';
+	keeps = kept;
+	if (keeps)
+		keeps->text[0] = '\0';
 }
 
 void log_line(enum log_level level, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (kept && level == LOG_LEVEL_ERROR) {
+	if (keeps && level == LOG_LEVEL_ERROR) {
 		va_start(ap, fmt);
-		vsnprintf(kept->text, sizeof(kept->text), fmt, ap);
+		vsnprintf(keeps->text, sizeof(keeps->text), fmt, ap);
 		va_end(ap);
 	}
 	if (!log_enabled(level) ||

@@ -258,6 +258,8 @@ test_errors() {
 	fails kernel-write-read-only 'not permitted|read.only' \
 		dd if=/tmp/data of="$N3" bs=4096 count=1 oflag=direct
 	fails feature-bad-nsid 'invalid namespace|INVALID_NS' \
+		nvme admin-passthru "$C" -o 0xa --cdw10=5 -n 99
+	fails feature-inactive-nsid 'invalid field|INVALID_FIELD' \
 		nvme admin-passthru "$C" -o 0xa --cdw10=5 -n 9
 	fails io-opcode 'invalid.*opcode|INVALID_OPCODE' nvme io-passthru "$N1" -o 0x7f -n 1
 	fails admin-opcode 'invalid.*opcode|INVALID_OPCODE' nvme admin-passthru "$C" -o 0x7f
