@@ -234,7 +234,7 @@ static void read_one(void)
 	fe_buf_prps(&sqe, &buf, 0, BS);
 	fe_submit(&io.sq, &sqe);
 	/* One of a namespace that is not there is answered at once. */
-	sqe.nsid = 9;
+	sqe.nsid = 99;
 	fe_submit(&io.sq, &sqe);
 	CHECK_EQ(fe_cq_wait(&io.cq, &cqe, FE_TIMEOUT_MS), 0);
 	CHECK_EQ(fe_status(&cqe), INVALID_NAMESPACE);
