@@ -142,14 +142,13 @@ static void validate_controllers(struct config *cfg, struct schema_errors *error
 	}
 }
 
-void config_validate(struct config *cfg, struct schema_errors *errors,
-		     const struct config_host *host)
+/* `sockets` checks their paths. */
+static void validate_objects(struct config *cfg, struct schema_errors *errors,
+			     void (*sockets)(struct config *cfg, struct schema_errors *errors))
 {
-	struct config_index bdevs = {.incomplete = !cfg->bdevs};
+	struct config_index bdevs = {.incomplete = !cfg->bdevs && !cfg->priv->beside};
 	struct config_index controllers = {.n = 0};
 
-	default_cpus(cfg, host);
-	check_target_cpus(cfg, errors, host);
 	if (!config_validate_stack(cfg, errors))
 		bdevs.incomplete = true;
 	config_index_bdevs(cfg, errors, &bdevs);
@@ -157,25 +156,21 @@ void config_validate(struct config *cfg, struct schema_errors *errors,
 	if (cfg->priv->arena.failed)
 		return;
 	config_validate_bdevs(cfg, errors);
-	config_validate_sockets(cfg, errors);
+	sockets(cfg, errors);
 	validate_controllers(cfg, errors, &bdevs);
 	config_validate_serials(cfg, errors);
+}
+
+void config_validate(struct config *cfg, struct schema_errors *errors,
+		     const struct config_host *host)
+{
+	default_cpus(cfg, host);
+	check_target_cpus(cfg, errors, host);
+	validate_objects(cfg, errors, config_validate_sockets);
 }
 
 /* What is the target's, or the machine's, is settled. */
 void config_validate_beside(struct config *cfg, struct schema_errors *errors)
 {
-	struct config_index bdevs = {.n = 0};
-	struct config_index controllers = {.n = 0};
-
-	if (!config_validate_stack(cfg, errors))
-		bdevs.incomplete = true;
-	config_index_bdevs(cfg, errors, &bdevs);
-	config_index_controllers(cfg, errors, &controllers);
-	if (cfg->priv->arena.failed)
-		return;
-	config_validate_bdevs(cfg, errors);
-	config_validate_controller_sockets(cfg, errors);
-	validate_controllers(cfg, errors, &bdevs);
-	config_validate_serials(cfg, errors);
+	validate_objects(cfg, errors, config_validate_controller_sockets);
 }
