@@ -4,6 +4,7 @@
  * as one does whose completions come in batches: the guest whose request it is.
  */
 #include <endian.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include <shadowbell/bdev.h>
@@ -28,8 +29,8 @@ static struct reactor_share somebody;
 
 static struct {
 	struct bdev bdev;
-	struct reactor_share *payer; /* of the first step */
-	unsigned int n, other;	     /* steps, and those that another one pays */
+	_Atomic(struct reactor_share *) payer; /* of the first step */
+	atomic_uint n, other;		       /* steps, and those that another one pays */
 } disk;
 
 static void end_step(void *arg)
