@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """tools/guest with a QEMU that aborts before the guest is up, and the QEMU of tools/get-qemu."""
 
+import os
 import shlex
+import signal
 import subprocess
+import sys
 
 from sbtools import get_qemu, machine
 
@@ -17,6 +20,30 @@ if [[ $* != "-accel help" && -s $0.deaths ]]; then
 	kill -ABRT $$
 fi
 exec {qemu} "$@"
+"""
+
+# A run that is asked to end just when it removes its folder.
+ENDED = """
+import os, shutil, signal
+from sbtools import guest, session
+
+class Run(session.Session):
+    def __init__(self):
+        pass
+    def _start(self, directory):
+        pass
+    def _loop(self):
+        return 0
+    def _stop(self):
+        pass
+
+def remove(*args, really=shutil.rmtree, **options):
+    os.kill(os.getpid(), signal.SIGTERM)
+    really(*args, **options)
+
+shutil.rmtree = remove
+signal.signal(signal.SIGTERM, guest.on_signal)
+Run().run()
 """
 
 
@@ -38,8 +65,20 @@ def unmodified(group):
                 and '"vfio-user-pci"' in done.stdout, f"status {done.returncode}: {done.stderr}")
 
 
+def ended(group):
+    """Its files go all the same."""
+    folder = group.dir / "ended"
+    folder.mkdir()
+    done = subprocess.run([sys.executable, "-c", ENDED], check=False, capture_output=True, text=True,
+                          env=dict(os.environ, TMPDIR=str(folder), PYTHONPATH=":".join(sys.path)))
+    group.check("ended-status", done.returncode == 128 + signal.SIGTERM, done.stderr)
+    left = os.listdir(folder)
+    group.check("ended-removes-its-files", not left, left)
+
+
 def run(group):
     unmodified(group)
+    ended(group)
     guest = group.guest("ok script\n", name="race", qemu=fake(group, "twice", [RACE] * 2))
     guest.finish()
     group.check("race-told", guest.errors().count("QEMU's own fault") == 2, guest.errors())

@@ -227,7 +227,7 @@ def on_signal(number, _frame):
 
 
 def main():
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    for number in session.END_SIGNALS:
         signal.signal(number, on_signal)
     try:
         return boot(parse(sys.argv[1:]))

@@ -34,6 +34,7 @@ from sbtools.host import say
 from sbtools.job import Job
 
 CHUNK = 1 << 16
+END_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 PR_SET_PDEATHSIG = 1
 CRASH_MARK = b"---[ end Kernel panic"
 LOG_TAIL_LINES = 30
@@ -156,12 +157,16 @@ class Session:
 
     def run(self):
         """Returns the script's exit status, or raises Failed."""
-        with tempfile.TemporaryDirectory(prefix="guest-") as directory:
-            try:
-                self._start(directory)
-                return self._loop()
-            finally:
-                self._stop()
+        directory = tempfile.TemporaryDirectory(prefix="guest-")
+        try:
+            self._start(directory.name)
+            return self._loop()
+        finally:
+            # A signal that ends the program waits until nothing is left to be removed.
+            held = signal.pthread_sigmask(signal.SIG_BLOCK, END_SIGNALS)
+            self._stop()
+            directory.cleanup()
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
     def may_start_again(self):
         """Whether QEMU ended for a reason of its own before the guest had begun with its job."""
