@@ -48,10 +48,9 @@ bool log_budget_take(uint64_t *due_ns, struct log_budget budget, uint64_t now_ns
  * has the use it is in, counted, above the number of lines. An object whose place has gone on to
  * another use looks for a new one.
  */
-#define PLACES	    64
+#define PLACES	    63
 #define COUNT_BITS  40
 #define COUNT_MASK  ((UINT64_C(1) << COUNT_BITS) - 1)
-#define OTHERS	    (PLACES - 1) /* all for which there is no place */
 #define NAME_LENGTH 64
 
 enum place_state { PLACE_FREE, PLACE_CLAIMED, PLACE_USED };
@@ -62,6 +61,12 @@ static struct place {
 	uint64_t since_ns;
 	char name[NAME_LENGTH];
 } places[PLACES];
+
+/* All for which there is no place. */
+static struct {
+	uint64_t n;
+	uint64_t since_ns; /* about: it is written by who counts the first */
+} others;
 
 /* Counts one line, if the place is still in that use. */
 static bool count_at(struct place *p, uint64_t use)
@@ -76,21 +81,24 @@ static bool count_at(struct place *p, uint64_t use)
 	return true;
 }
 
-static bool claim(struct place *p, const char *name, uint64_t now_ns)
+/* Counts one line at a place that is free; returns the use that it is in now, -1 if it is not. */
+static int64_t claim(struct place *p, const char *name, uint64_t now_ns)
 {
 	int expected = PLACE_FREE;
+	uint64_t word;
 
 	if (__atomic_load_n(&p->state, __ATOMIC_RELAXED) != PLACE_FREE ||
 	    !__atomic_compare_exchange_n(&p->state, &expected, PLACE_CLAIMED, false,
 					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-		return false;
+		return -1;
 	snprintf(p->name, sizeof(p->name), "%s", name);
 	p->since_ns = now_ns;
-	__atomic_add_fetch(&p->word, 1, __ATOMIC_RELAXED);
+	/* Before it can be told: the use after this one may be another object's. */
+	word = __atomic_add_fetch(&p->word, 1, __ATOMIC_RELAXED);
 	/* Pairs with log_limit_report(): who sees the place in use sees its name. */
 	__atomic_store_n(&p->state, PLACE_USED, __ATOMIC_RELEASE);
 	log_thread_wake();
-	return true;
+	return (int64_t)(word >> COUNT_BITS);
 }
 
 static void leave_out(struct log_limit *limit, const char *what, uint64_t now_ns)
@@ -101,18 +109,19 @@ static void leave_out(struct log_limit *limit, const char *what, uint64_t now_ns
 	__atomic_add_fetch(&left_out, 1, __ATOMIC_RELAXED);
 	if (ref && count_at(&places[ref % PLACES], ref / PLACES - 1))
 		return;
-	for (i = 0; i < OTHERS; i++) {
-		struct place *p = &places[i];
+	for (i = 0; i < PLACES; i++) {
+		int64_t use = claim(&places[i], what, now_ns);
 
-		if (!claim(p, what, now_ns))
+		if (use < 0)
 			continue;
-		ref = __atomic_load_n(&p->word, __ATOMIC_RELAXED) >> COUNT_BITS;
-		__atomic_store_n(&limit->place, (ref + 1) * PLACES + i, __ATOMIC_RELAXED);
+		ref = ((uint64_t)use + 1) * PLACES + i;
+		__atomic_store_n(&limit->place, ref, __ATOMIC_RELAXED);
 		return;
 	}
-	if (!claim(&places[OTHERS], "other objects", now_ns))
-		count_at(&places[OTHERS],
-			 __atomic_load_n(&places[OTHERS].word, __ATOMIC_RELAXED) >> COUNT_BITS);
+	if (__atomic_fetch_add(&others.n, 1, __ATOMIC_RELAXED))
+		return;
+	__atomic_store_n(&others.since_ns, now_ns, __ATOMIC_RELAXED);
+	log_thread_wake();
 }
 
 bool log_limit_ok(struct log_limit *limit, const char *what)
@@ -150,32 +159,53 @@ static uint64_t end_use(struct place *p)
 	return word & COUNT_MASK;
 }
 
+static uint64_t age_of(uint64_t since_ns, uint64_t now_ns)
+{
+	return now_ns > since_ns ? now_ns - since_ns : 0;
+}
+
+static void tell(const char *name, uint64_t n, uint64_t age_ns)
+{
+	log_write(LOG_LEVEL_WARN,
+		  "%s: %" PRIu64 " more message%s left out in %" PRIu64 " s; target.log in the "
+		  "configuration has the limits",
+		  name, n, n == 1 ? "" : "s", (uint64_t)((age_ns + NS_PER_SEC - 1) / NS_PER_SEC));
+}
+
+static bool is_due(uint64_t age_ns, bool all)
+{
+	return all || age_ns >= LOG_LIMIT_REPORT_SECONDS * NS_PER_SEC;
+}
+
 bool log_limit_report(uint64_t now_ns, bool all)
 {
+	uint64_t n, age_ns;
 	bool more = false;
 	unsigned int i;
 
 	for (i = 0; i < PLACES; i++) {
 		struct place *p = &places[i];
 		char name[NAME_LENGTH];
-		uint64_t n, age_ns;
 
 		if (__atomic_load_n(&p->state, __ATOMIC_ACQUIRE) != PLACE_USED)
 			continue;
-		age_ns = now_ns > p->since_ns ? now_ns - p->since_ns : 0;
-		if (!all && age_ns < LOG_LIMIT_REPORT_SECONDS * NS_PER_SEC) {
+		age_ns = age_of(p->since_ns, now_ns);
+		if (!is_due(age_ns, all)) {
 			more = true;
 			continue;
 		}
 		snprintf(name, sizeof(name), "%s", p->name);
 		n = end_use(p);
 		__atomic_store_n(&p->state, PLACE_FREE, __ATOMIC_RELEASE);
-		log_write(LOG_LEVEL_WARN,
-			  "%s: %" PRIu64 " more message%s left out in %" PRIu64 " s; target.log in "
-			  "the configuration has the limits",
-			  name, n, n == 1 ? "" : "s",
-			  (uint64_t)((age_ns + NS_PER_SEC - 1) / NS_PER_SEC));
+		tell(name, n, age_ns);
 	}
+	if (!__atomic_load_n(&others.n, __ATOMIC_RELAXED))
+		return more;
+	age_ns = age_of(__atomic_load_n(&others.since_ns, __ATOMIC_RELAXED), now_ns);
+	if (!is_due(age_ns, all))
+		return true;
+	n = __atomic_exchange_n(&others.n, 0, __ATOMIC_RELAXED);
+	tell("other objects", n, age_ns);
 	return more;
 }
 
