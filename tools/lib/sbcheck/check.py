@@ -20,7 +20,7 @@ from sbtools import host
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 LOGS = ROOT / "build" / "check-logs"
 LANES = 2
-TAIL_LINES = 40
+TAIL_LINES = 100
 HEARTBEAT_SECONDS = 60
 
 DESCRIPTION = """\
