@@ -9,6 +9,19 @@
 
 #define BIT(n) (1ull << (n))
 
+const struct vhost_feature_name blk_feature_names[] = {
+	{VIRTIO_BLK_F_SEG_MAX, "VIRTIO_BLK_F_SEG_MAX"},
+	{VIRTIO_BLK_F_RO, "VIRTIO_BLK_F_RO"},
+	{VIRTIO_BLK_F_BLK_SIZE, "VIRTIO_BLK_F_BLK_SIZE"},
+	{VIRTIO_BLK_F_FLUSH, "VIRTIO_BLK_F_FLUSH"},
+	{VIRTIO_BLK_F_TOPOLOGY, "VIRTIO_BLK_F_TOPOLOGY"},
+	{VIRTIO_BLK_F_CONFIG_WCE, "VIRTIO_BLK_F_CONFIG_WCE"},
+	{VIRTIO_BLK_F_MQ, "VIRTIO_BLK_F_MQ"},
+	{VIRTIO_BLK_F_DISCARD, "VIRTIO_BLK_F_DISCARD"},
+	{VIRTIO_BLK_F_WRITE_ZEROES, "VIRTIO_BLK_F_WRITE_ZEROES"},
+	{0},
+};
+
 /*
  * Not SIZE_MAX: segments have no limit here, and no number serves all drivers. SeaBIOS 1.16.2,
  * which multiplies it with seg_max, can't read a disk that says 1 GiB; FreeBSD 14 wants 1 MiB.

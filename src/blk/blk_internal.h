@@ -57,6 +57,7 @@ unsigned int blk_run_now(const struct virtio_now *now, unsigned int max);
 void blk_handle_ranges(struct blk_req *r, struct blk *blk, enum bdev_op op);
 
 /* blk_config.c */
+extern const struct vhost_feature_name blk_feature_names[];
 uint64_t blk_features(const struct blk *blk);
 int blk_get_config(void *arg, uint32_t offset, uint32_t size, void *buf);
 int blk_set_config(void *arg, uint32_t offset, uint32_t size, const void *buf);

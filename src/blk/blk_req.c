@@ -186,6 +186,7 @@ static void session(void *arg, bool begins)
 }
 
 const struct virtio_ops blk_virtio_ops = {
+	.feature_names = blk_feature_names,
 	.req_size = sizeof(struct blk_req),
 	.handle = handle,
 	.cancel = cancel,

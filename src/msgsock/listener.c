@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "msgsock/passed.h"
@@ -83,6 +84,22 @@ static void no_descriptors(struct listener *l, int err)
 	pause_for(l, PAUSE_NS);
 }
 
+static struct session_peer peer_of(int fd)
+{
+	struct ucred cred = {.uid = (uid_t)-1};
+	socklen_t len = sizeof(cred);
+	struct timespec now;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
+		log_debug("a front-end's credentials: %s", strerror(errno));
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (struct session_peer){
+		.pid = cred.pid,
+		.uid = cred.uid,
+		.since_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / NS_PER_MS,
+	};
+}
+
 static void on_connection(void *arg)
 {
 	struct listener *l = arg;
@@ -122,6 +139,7 @@ static void on_connection(void *arg)
 		return;
 	}
 	COUNTER_ADD(l->stats.sessions, 1);
+	l->peer = peer_of(fd);
 	l->ops->accepted(l->arg, fd);
 	session_stats_connected(&l->stats, l->ops->busy(l->arg));
 }
@@ -237,6 +255,43 @@ void listener_visit(void (*fn)(void *arg, const char *name, const struct session
 		read_stats(&copy, &l->stats);
 		fn(arg, l->name, &copy);
 	}
+}
+
+struct sessions_visit {
+	void (*fn)(void *arg, const char *name, const struct session_info *s);
+	void *arg;
+};
+
+/* On the loop, while the main thread, whose list this is, waits. */
+static void visit_sessions(void *arg)
+{
+	const struct sessions_visit *v = arg;
+	struct listener *l;
+
+	for (l = listeners; l; l = l->next) {
+		struct session_info info = {
+			.peer = l->peer,
+			.memory_bytes = l->stats.mapped_bytes,
+			.regions = l->stats.regions,
+			.descriptors = l->fds.n,
+			.descriptors_max = l->fds.limit ? l->fds.limit : SESSION_FDS,
+		};
+
+		if (!l->ops->busy(l->arg))
+			continue;
+		l->ops->describe(l->arg, &info);
+		v->fn(v->arg, l->name, &info);
+	}
+}
+
+void listener_sessions_visit(struct loop *loop,
+			     void (*fn)(void *arg, const char *name, const struct session_info *s),
+			     void *arg)
+{
+	struct sessions_visit v = {.fn = fn, .arg = arg};
+
+	if (listeners)
+		loop_call(loop, visit_sessions, &v);
 }
 
 int listener_open(struct listener *l, const struct socket_params *p, const struct listener_ops *ops,

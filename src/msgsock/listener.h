@@ -12,6 +12,7 @@
 #include "loop/loop.h"
 #include "msgsock/rate.h"
 #include "msgsock/session_fds.h"
+#include "msgsock/session_info.h"
 #include "msgsock/session_stats.h"
 #include "util/fd_closer.h"
 #include "util/log.h"
@@ -26,6 +27,8 @@ struct listener_ops {
 	bool (*busy)(void *arg);
 	/* Begins to end the session, if there is one. */
 	void (*end)(void *arg);
+	/* There is a session: says what only its owner knows. */
+	void (*describe)(void *arg, struct session_info *info);
 };
 
 struct listener {
@@ -49,6 +52,7 @@ struct listener {
 	struct loop *end_on;
 	uint64_t told_ns; /* when there last was no descriptor for a peer */
 	struct session_stats stats;
+	struct session_peer peer;	/* of the session */
 	struct session_fds fds;		/* of the session; its owner counts them */
 	struct fd_closer *closer;	/* of what came from the controller's front-ends */
 	struct listener *next, **prevp; /* in the list of all; main thread */
@@ -77,6 +81,13 @@ bool listener_is_connected(const char *name);
 void listener_end_begin(struct listener *l, struct loop *on, struct loop_work *over);
 /* When it has stopped, or was never watched. Main thread. */
 void listener_close(struct listener *l);
+/*
+ * Calls fn for each session that there is, in the order in which their listeners were opened. The
+ * loop, on which all of that happens, is waited for; it waits for nobody. Main thread.
+ */
+void listener_sessions_visit(struct loop *loop,
+			     void (*fn)(void *arg, const char *name, const struct session_info *s),
+			     void *arg);
 /* Of all listeners, in the order in which they were opened. Main thread. */
 void listener_visit(void (*fn)(void *arg, const char *name, const struct session_stats *s),
 		    void *arg);

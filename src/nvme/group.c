@@ -330,7 +330,7 @@ void vnvme_group_add_sq(struct vnvme_group *g, struct vnvme_sq *sq)
 {
 	sq->group = g;
 	g->sqs[g->nsqs++] = sq;
-	queue_stats_place(sq->stats, reactor_cpu(g->reactor));
+	queue_stats_here(sq->stats, reactor_cpu(g->reactor), sq->size);
 }
 
 void vnvme_group_remove_cq(struct vnvme_group *g, struct vnvme_cq *cq)

@@ -19,6 +19,7 @@
 	M(namespace_remove) \
 	M(lun_add) \
 	M(lun_remove) \
+	M(session_list) \
 	M(reactor_list) \
 	M(stats_get)
 /* clang-format on */

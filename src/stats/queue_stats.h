@@ -26,6 +26,7 @@ struct queue_stats {
 	uint64_t held_back;	   /* rounds whose share was used up before its turn */
 	uint64_t latency_ns[LATENCY_BUCKETS];
 	uint64_t place;		/* 1 + the CPU of the reactor that polls it now; 0: none does */
+	uint64_t size;		/* entries; of one that does not run as of the last one */
 } __attribute__((aligned(64))); /* no two queues share a cache line */
 
 #define QUEUE_NOWHERE (-1)
@@ -33,6 +34,13 @@ struct queue_stats {
 static inline void queue_stats_place(struct queue_stats *stats, int cpu)
 {
 	__atomic_store_n(&stats->place, (uint64_t)(cpu + 1), __ATOMIC_RELAXED);
+}
+
+/* Which CPU's reactor polls the queue, of `size` entries, from now on. On that reactor. */
+static inline void queue_stats_here(struct queue_stats *stats, int cpu, uint32_t size)
+{
+	COUNTER_SET(stats->size, size);
+	queue_stats_place(stats, cpu);
 }
 
 /*

@@ -394,6 +394,11 @@ void target_remove_controller(struct target *t, const char *name, target_done_fn
 	listener_end_begin(listener_find(name), t->main, &o->ended);
 }
 
+bool target_has_controller(const struct target *t, const char *name)
+{
+	return object_find(&t->controllers, name);
+}
+
 bool target_controller_is_connected(const struct target *t, const char *name)
 {
 	return listener_is_connected(name);

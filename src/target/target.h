@@ -134,6 +134,7 @@ void target_visit_bdevs(const struct target *t, target_bdev_fn fn, void *arg);
 typedef void (*target_controller_fn)(void *arg, const char *state, unsigned int number,
 				     const struct config_controller *controller);
 void target_visit_controllers(const struct target *t, target_controller_fn fn, void *arg);
+bool target_has_controller(const struct target *t, const char *name);
 bool target_controller_is_connected(const struct target *t, const char *name);
 /* Calls fn for the bdev of each disk that it has now. */
 void target_visit_disks(const struct target *t, const char *controller,

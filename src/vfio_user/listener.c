@@ -36,11 +36,24 @@ static void end(void *arg)
 	vfio_user_session_end(arg);
 }
 
+static void describe(void *arg, struct session_info *info)
+{
+	const struct vfio_user *vu = arg;
+
+	info->transport = "vfio-user";
+	/* All else that is negotiated are numbers. */
+	if (vu->negotiated && vu->client_takes_fds)
+		session_info_feature(info, "max_msg_fds");
+	info->memory_bytes_max = vu->share.mapped_memory;
+	info->regions_max = vu->share.regions;
+}
+
 static const struct listener_ops listener_ops = {
 	.accepted = on_accepted,
 	.session_fd = session_fd,
 	.busy = is_busy,
 	.end = end,
+	.describe = describe,
 };
 
 void vfio_user_session_over(struct vfio_user *vu)

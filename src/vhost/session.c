@@ -68,6 +68,7 @@ static enum vhost_result over(struct vhost_socket *sock)
 	session_fds_clear(&sock->listener.fds, &sock->listener.stats);
 	vhost_memory_drop(sock);
 	sock->features = 0;
+	sock->protocol_features = 0;
 	sock->open = false;
 	sock->ending = false;
 	sock->end_begun = false;
@@ -207,6 +208,8 @@ static void library_answered(struct vhost_socket *sock, enum vhost_result result
 
 	if (result == VHOST_OK && msg->request == VHOST_USER_SET_FEATURES)
 		sock->features = msg->payload.u64;
+	if (result == VHOST_OK && msg->request == VHOST_USER_SET_PROTOCOL_FEATURES)
+		sock->protocol_features = msg->payload.u64;
 	if (result == VHOST_REPLY) {
 		msg->payload.u64 = value;
 		msg->size = sizeof(value);
@@ -393,4 +396,5 @@ const struct listener_ops vhost_listener_ops = {
 	.session_fd = session_fd,
 	.busy = is_busy,
 	.end = end,
+	.describe = vhost_describe,
 };

@@ -77,6 +77,12 @@ static inline void vhost_ended(struct vhost_ended ended)
 	ended.fn(ended.arg);
 }
 
+/* A feature bit of a device, and what its specification calls it; a table ends with no name. */
+struct vhost_feature_name {
+	unsigned int bit;
+	const char *name;
+};
+
 /*
  * What a personality does with a session. `arg` is from vhost_socket_create(). What has an `ended`
  * is begun, does not wait for reactors or I/O, and ends when that is called, perhaps before the
@@ -87,6 +93,8 @@ struct vhost_ops {
 	/* Feature bits offered (VHOST_USER_F_PROTOCOL_FEATURES is added). */
 	uint64_t features;
 	uint64_t protocol_features;
+	/* Of the device's own among them. Optional. */
+	const struct vhost_feature_name *feature_names;
 	/* Standard requests below 64 that this personality takes, as a bit mask; the rest ends the
 	 * session. */
 	uint64_t allowed_requests;

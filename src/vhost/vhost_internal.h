@@ -94,7 +94,7 @@ struct vhost_socket {
 	vhost_step next_step; /* when there are no more */
 	struct vhost_own_msg own_msg;
 	struct vhost_wire_msg msg;
-	uint64_t features;
+	uint64_t features, protocol_features; /* negotiated */
 
 	struct vhost_channel channel; /* config_space.c */
 
@@ -128,6 +128,8 @@ struct vhost_ended vhost_begin(struct vhost_socket *sock, struct vhost_wait *wai
 void vhost_not_begun(struct vhost_socket *sock);
 /* When all that has been begun has ended, perhaps now: `next`. */
 enum vhost_result vhost_wait(struct vhost_socket *sock, vhost_step next);
+/* describe.c */
+void vhost_describe(void *arg, struct session_info *info);
 /* socket.c: the session is over. */
 void vhost_session_over(struct vhost_socket *sock);
 

@@ -114,6 +114,7 @@ static void fill_ops(struct virtio_dev *dev, const struct virtio_params *p)
 	dev->vhost_ops = (struct vhost_ops){
 		.features = p->features | 1ull << VIRTIO_F_VERSION_1_BIT |
 			    1ull << VIRTIO_F_EVENT_IDX | 1ull << VIRTIO_F_INDIRECT,
+		.feature_names = p->ops->feature_names,
 		.protocol_features =
 			1ull << PROTOCOL_F_MQ | 1ull << PROTOCOL_F_REPLY_ACK |
 			1ull << PROTOCOL_F_INFLIGHT_SHMFD | 1ull << PROTOCOL_F_MEM_SLOTS |

@@ -92,6 +92,8 @@ static inline unsigned int virtio_now_end(const struct virtio_now *now,
 }
 
 struct virtio_ops {
+	/* Of its features: as of struct vhost_ops. */
+	const struct vhost_feature_name *feature_names;
 	/* Bytes of the personality's request. */
 	size_t req_size;
 	/* Queues, as a bit mask, that the guest fills in advance: nothing is fetched from them but

@@ -103,7 +103,7 @@ static int group_add(struct virtio_group *g, struct virtio_vq *vq)
 	}
 	vq->kick_watched = vq->kick_fd >= 0 && !reactor_wake_fd_add(g->reactor, vq->kick_fd);
 	g->vqs[g->nvqs++] = vq;
-	queue_stats_place(vq->stats, reactor_cpu(g->reactor));
+	queue_stats_here(vq->stats, reactor_cpu(g->reactor), vq->ring.size);
 	if (g->nvqs == 1) {
 		g->poller = (struct reactor_poller){
 			.name = g->dev->name,

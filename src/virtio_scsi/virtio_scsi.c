@@ -183,7 +183,14 @@ static void session(void *arg, bool begins)
 	vs_notice_renew(arg);
 }
 
+static const struct vhost_feature_name feature_names[] = {
+	{VIRTIO_SCSI_F_HOTPLUG, "VIRTIO_SCSI_F_HOTPLUG"},
+	{VIRTIO_SCSI_F_CHANGE, "VIRTIO_SCSI_F_CHANGE"},
+	{0},
+};
+
 static const struct virtio_ops virtio_scsi_ops = {
+	.feature_names = feature_names,
 	.req_size = sizeof(struct vs_req),
 	.handle = handle,
 	.cancel = cancel,

@@ -15,13 +15,13 @@ sys.dont_write_bytecode = True
 # pylint: disable=wrong-import-position
 import case_runner  # noqa: E402
 from case_runner import check, equal  # noqa: E402
+from control_client import (  # noqa: E402
+    BUSY, EXISTS, FAILED, METHOD, NOT_FOUND, PARAMS, PARSE, REQUEST, TOO_MANY, Client,
+    answers_as_told)
 from daemon_case import BUILD, WAIT, DaemonCase, await_  # noqa: E402
 
 REQUEST_MAX = 1024 * 1024
 CLIENTS_MAX = 64
-PARSE, REQUEST, METHOD, PARAMS = -32700, -32600, -32601, -32602
-FAILED, NOT_FOUND, EXISTS, BUSY = -32000, -32001, -32002, -32003
-TOO_MANY = -32006
 
 CONFIG = """\
 target: {{socket_dir: {sockets}{target}}}
@@ -30,72 +30,6 @@ bdevs:
 controllers:
   - {{name: nvme0, type: nvme, namespaces: [{{bdev: "null"}}]{controller}}}
 """
-
-
-class Client:
-    """One who keeps to the protocol, unless told otherwise."""
-
-    def __init__(self, path):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(WAIT)
-        await_(lambda: self.connects(str(path)), "a place in the queue")
-        self.read = b""
-        self.last = 0
-
-    def connects(self, path):
-        """With a time-out Python does not wait where more connect than are accepted."""
-        try:
-            self.sock.connect(path)
-        except BlockingIOError:
-            return False
-        return True
-
-    def send(self, data):
-        self.sock.sendall(data if isinstance(data, bytes) else json.dumps(data).encode() + b"\n")
-
-    def line(self):
-        """The next answer; None: the daemon has ended the connection."""
-        while b"\n" not in self.read:
-            try:
-                part = self.sock.recv(65536)
-            except (ConnectionResetError, BrokenPipeError):
-                part = b""
-            if not part:
-                check(not self.read, f"half an answer: {self.read[:200]}")
-                return None
-            self.read += part
-        line, self.read = self.read.split(b"\n", 1)
-        return json.loads(line)
-
-    def request(self, method, params=None):
-        self.last += 1
-        made = {"jsonrpc": "2.0", "id": self.last, "method": method}
-        return made if params is None else dict(made, params=params)
-
-    def ask(self, method, **params):
-        """The whole answer."""
-        self.send(self.request(method, params or None))
-        answer = self.line()
-        check(answer is not None, f"{method}: no answer")
-        equal((answer["jsonrpc"], answer["id"]), ("2.0", self.last), method)
-        return answer
-
-    def call(self, method, **params):
-        """The result."""
-        answer = self.ask(method, **params)
-        check("result" in answer, f"{method}: {answer}")
-        return answer["result"]
-
-    def refused(self, code, method, *words, **params):
-        error = self.ask(method, **params).get("error")
-        check(error, f"{method} was not refused")
-        equal(error["code"], code, f"{method}: {error}")
-        for word in words:
-            check(word in error["message"], f"{method}: '{word}' is not in: {error['message']}")
-        return error
-
-    def close(self):
-        self.sock.close()
 
 
 class Case(DaemonCase):
@@ -307,19 +241,6 @@ def shutdown(case):
 
 
 # --- objects ---
-
-def answers_as_told(client, method, **params):
-    """Its members are those that rpc.discover tells of, in lists of mappings, too."""
-    methods = {m["name"]: m for m in client.call("rpc.discover")["methods"]}
-    result = client.call(method, **params)
-    members = methods[method]["result"]
-    equal(sorted(result), sorted(m["name"] for m in members), method)
-    for member in members:
-        for element in result[member["name"]] if "members" in member else []:
-            equal(sorted(element), sorted(m["name"] for m in member["members"]),
-                  f"{method}: {member['name']}")
-    return result
-
 
 def bdevs(case):
     daemon, client = case.begin()
