@@ -22,11 +22,11 @@ CFLAGS  ?= -O2 -g
 LTO     ?= $(if $(SANITIZE)$(filter -O0 -Og,$(CFLAGS)),,-flto=auto)
 
 PKGS := libdpdk libnvme yaml-0.1 liburing uuid jansson
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+PKG_CFLAGS := $(shell pkg-config --exists libedit && pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 # The goals that build nothing themselves work without the libraries; tools/check installs them.
 ifeq ($(PKG_CFLAGS),)
 ifneq ($(filter-out check clean format uninstall,$(or $(MAKECMDGOALS),all)),)
-$(error pkg-config cannot find all of "$(PKGS)": run 'sudo tools/install-deps build test')
+$(error pkg-config cannot find all of "$(PKGS) libedit": run 'sudo tools/install-deps build test')
 endif
 endif
 # DPDK is linked in, as far as librte_vhost needs it, where its static libraries are installed: the
@@ -57,6 +57,12 @@ BENCH_MAIN := $(BUILD)/tools/bench/main.o
 BENCH_OBJS := $(filter-out $(BENCH_MAIN),$(BENCH_SRCS:%.c=$(BUILD)/%.o))
 BENCH_LIBS := $(if $(DPDK_STATIC),$(DPDK_LIBS),-lrte_eal) -lnuma -lm -lpthread
 
+# tools/ctl: shadowbellctl; of the daemon it has how YAML is read, and no more.
+CTL_SRCS := $(sort $(wildcard tools/ctl/*.c))
+CTL_MAIN := $(BUILD)/tools/ctl/main.o
+CTL_OBJS := $(filter-out $(CTL_MAIN),$(CTL_SRCS:%.c=$(BUILD)/%.o))
+CTL_LIBS := -lyaml -ljansson -ledit
+
 # tests/unit/<folder>/test_<file>.c: one CUnit program each, linked with everything but main.c.
 UNIT_SRCS := $(sort $(wildcard tests/unit/*/test_*.c))
 UNIT_BINS := $(UNIT_SRCS:%.c=$(BUILD)/%)
@@ -81,7 +87,7 @@ DOCS_PAGES := docs/configuration.md docs/control.md docs/man/shadowbell.yaml.5
 	print-flags FORCE
 .SECONDARY:
 
-all: $(BUILD)/shadowbell $(BUILD)/shadowbell-bench
+all: $(BUILD)/shadowbell $(BUILD)/shadowbell-bench $(BUILD)/shadowbellctl
 
 # Loads for tests and tools/measure-limits.
 hostile: $(HOSTILE_BINS)
@@ -99,6 +105,10 @@ $(BUILD)/shadowbell-bench: $(BENCH_MAIN) $(BENCH_OBJS)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(BENCH_LIBS)
 
+$(BUILD)/shadowbellctl: $(CTL_MAIN) $(CTL_OBJS) $(LIB)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CTL_LIBS)
+
 $(BUILD)/config-docs: $(DOCS_OBJS) $(LIB)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
@@ -110,6 +120,10 @@ $(LIB): $(OBJS)
 $(BUILD)/tests/unit/bench/%: $(BUILD)/tests/unit/bench/%.o $(BENCH_OBJS)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcunit $(BENCH_LIBS)
+
+$(BUILD)/tests/unit/ctl/%: $(BUILD)/tests/unit/ctl/%.o $(CTL_OBJS) $(LIB)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcunit $(CTL_LIBS)
 
 # Guests beside what they make, remove and resize.
 $(addprefix $(BUILD)/tests/unit/target/test_,disks objects payers resize running) \
@@ -150,7 +164,7 @@ $(BUILD)/lto/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LTO) -MMD -MP -c -o $@ $<
 
--include $(OBJS:.o=.d) $(DAEMON_OBJS:.o=.d) $(BENCH_SRCS:%.c=$(BUILD)/%.d) $(DOCS_SRCS:%.c=$(BUILD)/%.d) $(FE_OBJS:.o=.d) $(UNIT_BINS:=.d) $(INT_BINS:=.d) $(DRIVE).d $(HOSTILE_SRCS:%.c=$(BUILD)/%.d)
+-include $(OBJS:.o=.d) $(DAEMON_OBJS:.o=.d) $(BENCH_SRCS:%.c=$(BUILD)/%.d) $(CTL_SRCS:%.c=$(BUILD)/%.d) $(DOCS_SRCS:%.c=$(BUILD)/%.d) $(FE_OBJS:.o=.d) $(UNIT_BINS:=.d) $(INT_BINS:=.d) $(DRIVE).d $(HOSTILE_SRCS:%.c=$(BUILD)/%.d)
 
 # What needs no QEMU; tools/check runs the rest.
 RUN_TESTS := tests/run-tests --exclude qemu-device
@@ -189,8 +203,8 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/include/shadowbell \
 		$(DESTDIR)$(PREFIX)/share/doc/shadowbell/examples
-	install -m 755 $(BUILD)/shadowbell $(BUILD)/shadowbell-bench $(DESTDIR)$(PREFIX)/bin/
-	install -m 644 docs/man/shadowbell-bench.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 755 $(BUILD)/shadowbell $(BUILD)/shadowbell-bench $(BUILD)/shadowbellctl $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 docs/man/shadowbell-bench.1 docs/man/shadowbellctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 docs/man/shadowbell.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 644 docs/man/shadowbell.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 644 include/shadowbell/vhost_user_nvme.h $(DESTDIR)$(PREFIX)/include/shadowbell/
@@ -199,6 +213,7 @@ install: all
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/shadowbell $(DESTDIR)$(PREFIX)/bin/shadowbell-bench \
+		$(DESTDIR)$(PREFIX)/bin/shadowbellctl $(DESTDIR)$(PREFIX)/share/man/man1/shadowbellctl.1 \
 		$(DESTDIR)$(PREFIX)/share/man/man1/shadowbell-bench.1 $(DESTDIR)$(PREFIX)/share/man/man8/shadowbell.8 \
 		$(DESTDIR)$(PREFIX)/share/man/man5/shadowbell.yaml.5
 	rm -rf $(DESTDIR)$(PREFIX)/include/shadowbell $(DESTDIR)$(PREFIX)/share/doc/shadowbell
