@@ -126,7 +126,7 @@ $(BUILD)/tests/unit/ctl/%: $(BUILD)/tests/unit/ctl/%.o $(CTL_OBJS) $(LIB)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcunit $(CTL_LIBS)
 
 # Guests beside what they make, remove and resize.
-$(addprefix $(BUILD)/tests/unit/target/test_,disks objects payers resize running) \
+$(addprefix $(BUILD)/tests/unit/target/test_,disks lost_disks objects payers resize running) \
 		$(BUILD)/tests/unit/blk/test_config_change \
 		$(BUILD)/tests/unit/virtio_scsi/test_events: $(FE_OBJS)
 

@@ -69,6 +69,7 @@ int blk_create(const struct blk_params *p, struct blk **out)
 		return -ENOMEM;
 	snprintf(blk->name, sizeof(blk->name), "%s", p->name);
 	memcpy(blk->serial, p->serial, strnlen(p->serial, sizeof(blk->serial)));
+	pthread_mutex_init(&blk->lock, NULL);
 	blk->queues = p->queues;
 	blk->default_cache = p->write_cache;
 	rc = open_disk(blk, p);
@@ -86,8 +87,33 @@ int blk_create(const struct blk_params *p, struct blk **out)
 close_disk:
 	bdev_close(blk->desc);
 free_blk:
+	pthread_mutex_destroy(&blk->lock);
 	free(blk);
 	return rc;
+}
+
+bool blk_drop_disk_begin(struct blk *blk, void (*ended)(void *arg), void *arg)
+{
+	if (!atomic_load(&blk->removed) || blk->dropped)
+		return false;
+	blk->dropped = true;
+	virtio_dev_drop_disks_begin(blk->dev, ended, arg);
+	return true;
+}
+
+void blk_drop_disk_end(struct blk *blk)
+{
+	pthread_mutex_lock(&blk->lock);
+	blk->past = *blk->bdev;
+	blk->bdev = &blk->past;
+	pthread_mutex_unlock(&blk->lock);
+	bdev_close(blk->desc);
+	blk->desc = NULL;
+}
+
+const char *blk_bdev(const struct blk *blk)
+{
+	return blk->desc ? blk->bdev->name : NULL;
 }
 
 int blk_move_queue(struct blk *blk, unsigned int queue, const struct reactor *to)
@@ -101,5 +127,6 @@ void blk_destroy(struct blk *blk)
 		return;
 	virtio_dev_destroy(blk->dev);
 	bdev_close(blk->desc);
+	pthread_mutex_destroy(&blk->lock);
 	free(blk);
 }

@@ -34,6 +34,15 @@ struct blk_params {
 /* 0 or -errno, having logged the reason. */
 int blk_create(const struct blk_params *params, struct blk **out);
 void blk_destroy(struct blk *blk);
+/*
+ * Gives up the disk, if its bdev was removed and this was not called before: false, if not. What is
+ * in flight ends, then ended(arg) is called on a reactor, after which blk_drop_disk_end() closes
+ * the bdev; blk_destroy() comes after that. All I/O fails.
+ */
+bool blk_drop_disk_begin(struct blk *blk, void (*ended)(void *arg), void *arg);
+void blk_drop_disk_end(struct blk *blk);
+/* Its bdev's name; NULL: it has been given up. */
+const char *blk_bdev(const struct blk *blk);
 /* As virtio_dev_move_queue(). */
 int blk_move_queue(struct blk *blk, unsigned int queue, const struct reactor *to);
 

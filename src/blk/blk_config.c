@@ -96,6 +96,7 @@ static void fill_config(const struct blk *blk, struct virtio_blk_config *c)
 
 int blk_get_config(void *arg, uint32_t offset, uint32_t size, void *buf)
 {
+	struct blk *blk = arg;
 	/* Front-ends may know a longer structure: what this device does not have is 0. */
 	union {
 		struct virtio_blk_config c;
@@ -104,7 +105,9 @@ int blk_get_config(void *arg, uint32_t offset, uint32_t size, void *buf)
 
 	if (offset > sizeof(space) || size > sizeof(space) - offset)
 		return -EINVAL;
-	fill_config(arg, &space.c);
+	pthread_mutex_lock(&blk->lock);
+	fill_config(blk, &space.c);
+	pthread_mutex_unlock(&blk->lock);
 	memcpy(buf, space.bytes + offset, size);
 	return 0;
 }

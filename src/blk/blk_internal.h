@@ -3,6 +3,7 @@
 #define BLK_INTERNAL_H
 
 #include <linux/virtio_blk.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "blk/blk.h"
@@ -22,14 +23,18 @@
 struct blk {
 	char name[64];
 	char serial[BLK_SERIAL_MAX];
-	struct bdev_desc *desc;
-	struct bdev *bdev;
+	struct bdev_desc *desc; /* NULL: it has been given up. The main thread's */
+	/* What the configuration space tells of; requests use their channel's. */
+	const struct bdev *bdev;
+	struct bdev past;     /* `bdev`, when the disk has been given up: what it was */
+	pthread_mutex_t lock; /* of `bdev`: for the control thread, and the main thread */
 	struct virtio_dev *dev;
 	unsigned int queues;
 	bool read_only;
 	bool default_cache;  /* what a guest finds */
 	atomic_bool cache;   /* write-back; written on the control thread */
 	atomic_bool removed; /* the bdev is; written on the main thread */
+	bool dropped;	     /* and the disk is being given up, or has been. The main thread's */
 };
 
 struct blk_req {

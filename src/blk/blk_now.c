@@ -66,19 +66,21 @@ static inline bool run(const struct virtio_now *now, struct batch *batch, uint16
 unsigned int blk_run_now(const struct virtio_now *now, unsigned int max)
 {
 	const struct blk *blk = now->arg;
+	struct bdev_channel *ch = now->disk;
 	struct virtq *ring = now->ring;
-	struct batch batch = {
+	struct batch batch;
+	unsigned int n;
+
+	if (unlikely(!ch || !ch->now))
+		return 0;
+	batch = (struct batch){
 		.ring = ring,
-		.ch = now->disk,
-		.block_shift = now->disk->bdev->block_shift,
-		.block_mask = now->disk->bdev->block_size - 1,
+		.ch = ch,
+		.block_shift = ch->bdev->block_shift,
+		.block_mask = ch->bdev->block_size - 1,
 		.read_only = blk->read_only,
 		.now.max = max,
 	};
-	unsigned int n;
-
-	if (unlikely(!now->disk->now))
-		return 0;
 	for (n = 0; n < batch.now.max && ring->last_avail != ring->seen_avail; n++) {
 		if (unlikely(!run(now, &batch, virtq_next_head(ring))))
 			break;

@@ -57,20 +57,22 @@ static bool has_range(struct blk_req *r, const struct bdev *bdev)
 static bool next_range(void *arg)
 {
 	struct blk_req *r = arg;
+	struct bdev_channel *ch = virtio_req_channel(&r->req, 0);
 	struct bdev_io *io = &r->req.io;
-	const struct bdev *bdev = ((const struct blk *)virtio_req_arg(&r->req))->bdev;
 
-	for (; has_range(r, bdev); r->range++) {
+	if (!ch)
+		r->result = VIRTIO_BLK_S_IOERR;
+	for (; ch && has_range(r, ch->bdev); r->range++) {
 		const struct virtio_blk_discard_write_zeroes *range = range_of(r);
 
-		if (!set_blocks(io, bdev, le64toh(range->sector), le32toh(range->num_sectors)))
+		if (!set_blocks(io, ch->bdev, le64toh(range->sector), le32toh(range->num_sectors)))
 			continue;
 		if (io->op == BDEV_OP_WRITE_ZEROES && le32toh(range->flags) & RANGE_UNMAP)
 			io->flags |= BDEV_IO_UNMAP;
 		else
 			io->flags &= (uint8_t)~BDEV_IO_UNMAP;
 		r->range++;
-		bdev_submit(virtio_req_channel(&r->req, 0), io);
+		bdev_submit(ch, io);
 		return true;
 	}
 	blk_complete(r, r->result);
@@ -125,15 +127,16 @@ static uint8_t check_all(const struct virtio_req *req, unsigned int n, const str
 void blk_handle_ranges(struct blk_req *r, struct blk *blk, enum bdev_op op)
 {
 	struct virtio_req *req = &r->req;
+	const struct bdev_channel *ch = virtio_req_channel(req, 0);
 	uint64_t bytes = req->out_len - sizeof(struct virtio_blk_outhdr);
 
-	if (!bytes || bytes % sizeof(r->ranges[0]) ||
+	if (!ch || !bytes || bytes % sizeof(r->ranges[0]) ||
 	    bytes > BLK_MAX_RANGES * sizeof(r->ranges[0]) || blk->read_only) {
 		blk_complete(r, VIRTIO_BLK_S_IOERR);
 		return;
 	}
 	r->left = (unsigned int)(bytes / sizeof(r->ranges[0]));
-	r->result = check_all(req, r->left, blk->bdev, op);
+	r->result = check_all(req, r->left, ch->bdev, op);
 	if (r->result != VIRTIO_BLK_S_OK) {
 		blk_complete(r, r->result);
 		return;

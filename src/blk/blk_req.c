@@ -68,7 +68,7 @@ static void transfer(struct blk_req *r, struct blk *blk, enum bdev_op op, uint64
 	uint64_t bytes = op == BDEV_OP_READ ? req->in_len - 1
 					    : req->out_len - sizeof(struct virtio_blk_outhdr);
 
-	if (unlikely(n > BLK_MAX_DATA_IOV || !set_range(&req->io, blk->bdev, sector, bytes) ||
+	if (unlikely(!ch || n > BLK_MAX_DATA_IOV || !set_range(&req->io, ch->bdev, sector, bytes) ||
 		     (op == BDEV_OP_WRITE && blk->read_only))) {
 		blk_complete(r, VIRTIO_BLK_S_IOERR);
 		return;
@@ -99,8 +99,13 @@ static void transfer(struct blk_req *r, struct blk *blk, enum bdev_op op, uint64
 
 static void flush(struct blk_req *r)
 {
+	struct bdev_channel *ch = virtio_req_channel(&r->req, 0);
 	struct bdev_io *io = &r->req.io;
 
+	if (!ch) {
+		blk_complete(r, VIRTIO_BLK_S_IOERR);
+		return;
+	}
 	io->op = BDEV_OP_FLUSH;
 	io->flags = 0;
 	io->iov = NULL;
@@ -108,7 +113,7 @@ static void flush(struct blk_req *r)
 	io->lba = 0;
 	io->nblocks = 0;
 	io->done = io_done;
-	bdev_submit(virtio_req_channel(&r->req, 0), io);
+	bdev_submit(ch, io);
 }
 
 static void get_id(struct blk_req *r, const struct blk *blk)

@@ -62,12 +62,17 @@ struct controller_type {
 	/* Main thread: as blk_move_queue(). */
 	int (*move_queue)(void *controller, unsigned int queue, const struct reactor *to);
 	/*
-	 * Optional, all of them or none: disks come and go while the controller is there. Its keys,
+	 * Optional, all three or none: disks come and go while the controller is there. Its keys,
 	 * and those that say which one it is; main thread: begins what ends in disk_op_end().
 	 */
 	const struct schema_section *disk, *disk_address;
 	void (*add_disk)(struct disk_op *op);
 	void (*remove_disk)(struct disk_op *op);
+	/*
+	 * Main thread: begins to take away a disk whose bdev has been removed, as by remove_disk();
+	 * op->params is NULL. False: there is none that is not just coming or going.
+	 */
+	bool (*drop_disk)(struct disk_op *op);
 	/* Main thread: calls fn for the bdev of each disk, those that come and go included. */
 	void (*bdevs)(const void *controller, void (*fn)(void *arg, const char *name), void *arg);
 };

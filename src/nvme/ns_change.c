@@ -315,6 +315,15 @@ bool vnvme_ns_has(const struct vnvme_ctrl *ctrl, uint32_t nsid, bool *busy)
 	return ns;
 }
 
+uint32_t vnvme_ns_lost(const struct vnvme_ctrl *ctrl)
+{
+	const struct vnvme_ns *ns;
+
+	for (ns = ctrl->namespaces; ns && (ns->busy || !atomic_load(&ns->removed)); ns = ns->next)
+		;
+	return ns ? ns->nsid : 0;
+}
+
 bool vnvme_ns_has_uuid(const struct vnvme_ctrl *ctrl, const uint8_t uuid[16])
 {
 	const struct vnvme_ns *ns;

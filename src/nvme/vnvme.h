@@ -107,6 +107,8 @@ void vnvme_ns_remove_end(struct vnvme_ns *ns);
 /* Main thread. Of all, those that come or go (*busy) included. */
 bool vnvme_ns_has(const struct vnvme_ctrl *ctrl, uint32_t nsid, bool *busy);
 bool vnvme_ns_has_uuid(const struct vnvme_ctrl *ctrl, const uint8_t uuid[16]);
+/* The id of one whose bdev was removed, and that is not just coming or going; 0: there is none. */
+uint32_t vnvme_ns_lost(const struct vnvme_ctrl *ctrl);
 /* One after the other, in no order: what it was made with. `last` is NULL at first. */
 const struct vnvme_ns *vnvme_ns_list(const struct vnvme_ctrl *ctrl, const struct vnvme_ns *last,
 				     struct vnvme_ns_params *params);

@@ -121,8 +121,10 @@ static void lu_removed(struct scsi_lu *lu)
 	struct scsi_target *owner = owner_of(lu);
 
 	set_gone(lu);
+	lu->lost = true;
 	if (!owner)
 		return;
+	lu->told = true;
 	pthread_mutex_lock(&owner->dev->lock);
 	luns_changed(owner, lu);
 	pthread_mutex_unlock(&owner->dev->lock);
@@ -332,7 +334,8 @@ int scsi_target_hide(struct scsi_device *dev, unsigned int id, unsigned int lun,
 		(*target)->lus[lun] = NULL;
 		(*target)->changing[lun] = lu;
 		lu->goes = true;
-		luns_changed(*target, NULL);
+		if (!lu->told)
+			luns_changed(*target, NULL);
 	}
 	pthread_mutex_unlock(&dev->lock);
 	if (!lu) {
@@ -343,10 +346,33 @@ int scsi_target_hide(struct scsi_device *dev, unsigned int id, unsigned int lun,
 		return rc;
 	}
 	set_gone(lu);
-	tell(lu, SCSI_LU_REMOVED);
+	if (!lu->told)
+		tell(lu, SCSI_LU_REMOVED);
 	set_owner(lu, NULL);
 	*out = lu;
 	return 0;
+}
+
+static bool find_lost(const struct scsi_target *target, unsigned int *lun)
+{
+	for (*lun = 0; *lun < SCSI_MAX_LUNS; ++*lun)
+		if (target->lus[*lun] && target->lus[*lun]->lost)
+			return true;
+	return false;
+}
+
+bool scsi_device_lost_lu(struct scsi_device *dev, unsigned int *target, unsigned int *lun)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&dev->lock);
+	for (*target = 0; *target < SCSI_MAX_TARGETS; ++*target) {
+		found = dev->targets[*target] && find_lost(dev->targets[*target], lun);
+		if (found)
+			break;
+	}
+	pthread_mutex_unlock(&dev->lock);
+	return found;
 }
 
 void scsi_target_settle(struct scsi_target *target, unsigned int lun)

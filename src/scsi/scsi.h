@@ -105,6 +105,11 @@ int scsi_device_remove_lu_begin(struct scsi_device *dev, unsigned int target, un
 				char err[SCSI_ERR_MAX]);
 /* Not on a reactor. 0, or -ENOMEM: it was not added. */
 int scsi_lu_op_end(struct scsi_lu_op *op);
+/*
+ * A unit whose bdev was removed, and that is not just coming or going. False: there is none. On the
+ * thread that removes bdevs.
+ */
+bool scsi_device_lost_lu(struct scsi_device *dev, unsigned int *target, unsigned int *lun);
 /* The bdevs of all units, those that come or go included. Not on a reactor. */
 void scsi_device_bdevs(struct scsi_device *dev, void (*fn)(void *arg, const char *name), void *arg);
 

@@ -90,6 +90,8 @@ struct scsi_lu {
 	uint16_t target, lun;
 	uint16_t rel_port; /* relative target port identifier: unique on the disk */
 	bool read_only;
+	/* The bdev was removed; and the guest was told. Of the thread that removes bdevs. */
+	bool lost, told;
 	bool goes; /* guarded by the device's lock: it is in its target's table of those that change
 		    */
 	atomic_uint special, modes;

@@ -265,6 +265,7 @@ static void begin_removal(struct target_bdev *b)
 		bdev_remove(bdev, gone, b);
 	}
 	gone(b);
+	target_drop_disks(b->object.target);
 }
 
 static void begin_end(struct target_bdev *b, target_done_fn done, void *arg)

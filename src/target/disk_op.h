@@ -15,7 +15,8 @@
 /* Lives until disk_op_end(). */
 struct disk_op {
 	void *controller; /* what create() of its type made; there until the end of this */
-	void *params;	  /* filled by the keys of the type's `disk` or `disk_address` */
+	void *params;	  /* NULL for drop_disk(); filled by the keys of the type's `disk` or
+			     `disk_address` */
 	/* Reports what is wrong with these; only inside add_disk() and remove_disk(). */
 	struct object_check *check;
 	/* The type's to use: the main thread's loop, to which any thread may post `work`. */

@@ -64,6 +64,8 @@ static void report(struct request *r, int rc)
 	free(text);
 }
 
+static void drop_disks(struct target_controller *c);
+
 void disk_op_end(struct disk_op *op, int rc)
 {
 	struct request *r = container_of(op, struct request, op);
@@ -74,11 +76,87 @@ void disk_op_end(struct disk_op *op, int rc)
 	/* It may begin other things, but not remove the controller under us: see the last line. */
 	report(r, rc);
 	free_request(r);
+	drop_disks(c);
 	target_controller_settled(c);
 	object_leave(t);
 }
 
 /* --- the beginning --- */
+
+/* NULL: out of memory. */
+static struct request *new_request(struct target_controller *c, bool adds,
+				   struct schema_errors *errors)
+{
+	const struct controller_type *type = controller_type_of(c->object.type);
+	struct request *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->controller = c;
+	r->adds = adds;
+	r->section = adds ? type->disk : type->disk_address;
+	r->own_errors.path = r->section ? r->section->noun : "disk";
+	r->errors = errors ? errors : &r->own_errors;
+	r->check = (struct object_check){
+		.errors = r->errors,
+		.places = &r->places,
+		.noun = "controller",
+		.name = c->object.name,
+	};
+	r->op.controller = c->made;
+	r->op.check = &r->check;
+	r->op.loop = c->object.target->main;
+	return r;
+}
+
+/* --- disks whose bdevs have been removed --- */
+
+static void dropped(void *arg, int rc, const char *text)
+{
+	const struct target_controller *c = arg;
+
+	log_info("%s: a disk whose bdev was removed is gone", c->object.name);
+}
+
+/* False: there is none, or no memory for it. */
+static bool drop_disk(struct target_controller *c)
+{
+	struct request *r = new_request(c, false, NULL);
+
+	if (!r) {
+		log_error("%s: a disk whose bdev was removed keeps that one's name: out of memory",
+			  c->object.name);
+		return false;
+	}
+	r->done = dropped;
+	r->arg = c;
+	if (!controller_type_of(c->object.type)->drop_disk(&r->op)) {
+		free_request(r);
+		return false;
+	}
+	c->disk_ops++;
+	object_enter(c->object.target);
+	return true;
+}
+
+/* A controller that goes, as all do when the target stops, closes all that it has. */
+static void drop_disks(struct target_controller *c)
+{
+	if (c->object.state != OBJECT_LIVES || c->object.target->stopping)
+		return;
+	while (drop_disk(c))
+		;
+}
+
+void target_drop_disks(struct target *t)
+{
+	struct object *o;
+
+	for (o = t->controllers.first; o; o = o->next)
+		drop_disks(container_of(o, struct target_controller, object));
+}
+
+/* --- disks by request --- */
 
 /* Types whose disks come and go, for messages. */
 static void list_types(struct schema_words *words)
@@ -126,32 +204,6 @@ static int read_params(struct request *r, const struct schema_node *node)
 	if (r->arena.failed || r->errors->no_memory)
 		return -ENOMEM;
 	return r->errors->total ? -EINVAL : 0;
-}
-
-/* NULL: out of memory. */
-static struct request *new_request(struct target_controller *c, bool adds,
-				   struct schema_errors *errors)
-{
-	const struct controller_type *type = controller_type_of(c->object.type);
-	struct request *r = calloc(1, sizeof(*r));
-
-	if (!r)
-		return NULL;
-	r->controller = c;
-	r->adds = adds;
-	r->section = adds ? type->disk : type->disk_address;
-	r->own_errors.path = r->section->noun;
-	r->errors = errors ? errors : &r->own_errors;
-	r->check = (struct object_check){
-		.errors = r->errors,
-		.places = &r->places,
-		.noun = "controller",
-		.name = c->object.name,
-	};
-	r->op.controller = c->made;
-	r->op.check = &r->check;
-	r->op.loop = c->object.target->main;
-	return r;
 }
 
 void target_request_disk(struct target *t, const char *name, const struct schema_node *node,

@@ -187,15 +187,29 @@ void nvme_add_disk(struct disk_op *op)
 
 /* --- one that goes --- */
 
-void nvme_remove_disk(struct disk_op *op)
+static int begin_removal(struct disk_op *op, uint32_t nsid)
 {
-	uint32_t nsid = ((const struct nvme_namespace *)op->params)->ns.nsid;
 	struct vnvme_ns *going = NULL;
 	int rc;
 
 	op->work = (struct loop_work){.fn = removed, .arg = op};
 	rc = vnvme_ns_remove_begin(ctrl_of(op->controller), nsid, ended, op, &going);
 	op->ctx = going;
+	return rc;
+}
+
+bool nvme_drop_disk(struct disk_op *op)
+{
+	uint32_t nsid = vnvme_ns_lost(ctrl_of(op->controller));
+
+	return nsid && !begin_removal(op, nsid);
+}
+
+void nvme_remove_disk(struct disk_op *op)
+{
+	uint32_t nsid = ((const struct nvme_namespace *)op->params)->ns.nsid;
+	int rc = begin_removal(op, nsid);
+
 	if (!rc)
 		return;
 	object_error(op->check, &((struct nvme_namespace *)op->params)->ns.nsid,

@@ -35,6 +35,7 @@ void nvme_identify(const char *controller, const uint8_t own[16], struct vnvme_n
 /* config/controller_type.h */
 void nvme_add_disk(struct disk_op *op);
 void nvme_remove_disk(struct disk_op *op);
+bool nvme_drop_disk(struct disk_op *op);
 void nvme_bdevs(const void *controller, void (*fn)(void *arg, const char *name), void *arg);
 
 #endif

@@ -118,6 +118,8 @@ static void show(struct target_bdev *b)
 		return;
 	}
 	rc = bdev_resize(bdev, nblocks);
+	/* Parts behind its end are removed. */
+	target_drop_disks(b->object.target);
 	if (rc)
 		snprintf(b->object.err, sizeof(b->object.err), "%s",
 			 rc == -EBUSY ? "it is being removed" : strerror(-rc));

@@ -73,16 +73,30 @@ void scsi_add_disk(struct disk_op *op)
 	disk_op_end(op, result(rc));
 }
 
-void scsi_remove_disk(struct disk_op *op)
+static int begin_removal(struct disk_op *op, unsigned int target, unsigned int lun)
 {
-	const struct scsi_lun *lun = op->params;
 	struct scsi_lu_op *lu_op = NULL;
 	int rc;
 
 	op->work = (struct loop_work){.fn = ended_on_main, .arg = op};
-	rc = virtio_scsi_remove_lun_begin(op->controller, lun->lun.target, lun->lun.lun, ended, op,
-					  &lu_op, op->err);
+	rc = virtio_scsi_remove_lun_begin(op->controller, target, lun, ended, op, &lu_op, op->err);
 	op->ctx = lu_op;
+	return rc;
+}
+
+bool scsi_drop_disk(struct disk_op *op)
+{
+	unsigned int target, lun;
+
+	return virtio_scsi_lost_lun(op->controller, &target, &lun) &&
+	       !begin_removal(op, target, lun);
+}
+
+void scsi_remove_disk(struct disk_op *op)
+{
+	const struct scsi_lun *lun = op->params;
+	int rc = begin_removal(op, lun->lun.target, lun->lun.lun);
+
 	if (!rc)
 		return;
 	object_error(op->check, &lun->lun.lun, "%s", op->err);

@@ -5,10 +5,13 @@
 /* LUNs of the controllers of type "scsi" that come and go: config/controller_type.h. Main thread.
  */
 
+#include <stdbool.h>
+
 struct disk_op;
 
 void scsi_add_disk(struct disk_op *op);
 void scsi_remove_disk(struct disk_op *op);
+bool scsi_drop_disk(struct disk_op *op);
 void scsi_bdevs(const void *controller, void (*fn)(void *arg, const char *name), void *arg);
 
 #endif

@@ -145,6 +145,9 @@ void target_balance_stop(struct target *t);
 /* Another controller is there, or one is not any more: the queues are looked at anew. */
 void target_balance_restart(struct target *t);
 
+/* disks.c: bdevs have been removed; controllers give up the disks that these were. */
+void target_drop_disks(struct target *t);
+
 /* controllers.c */
 /* Takes over `cfg`, which has one controller. */
 void target_create_own_controller(struct target *t, struct config *cfg, target_done_fn done,

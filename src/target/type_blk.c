@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The type of controller "blk". */
+#include "target/disk_op.h"
 #include "target/type_params.h"
 #include "util/log.h"
 
@@ -63,6 +64,38 @@ static int move_queue(void *controller, unsigned int queue, const struct reactor
 	return blk_move_queue(controller, queue, to);
 }
 
+/* --- the bdev is removed --- */
+
+static void dropped(void *arg)
+{
+	struct disk_op *op = arg;
+
+	blk_drop_disk_end(op->controller);
+	disk_op_end(op, 0);
+}
+
+/* On a reactor. */
+static void ended(void *arg)
+{
+	struct disk_op *op = arg;
+
+	loop_post(op->loop, &op->work);
+}
+
+static bool drop_disk(struct disk_op *op)
+{
+	op->work = (struct loop_work){.fn = dropped, .arg = op};
+	return blk_drop_disk_begin(op->controller, ended, op);
+}
+
+static void bdevs(const void *controller, void (*fn)(void *arg, const char *name), void *arg)
+{
+	const char *name = blk_bdev(controller);
+
+	if (name)
+		fn(arg, name);
+}
+
 #define FIELD(member) .offset = offsetof(struct blk_type_params, member)
 
 static const struct schema_key keys[] = {
@@ -92,4 +125,6 @@ const struct controller_type controller_blk_type = {
 	.create = create,
 	.destroy = destroy,
 	.move_queue = move_queue,
+	.drop_disk = drop_disk,
+	.bdevs = bdevs,
 };

@@ -344,5 +344,6 @@ const struct controller_type controller_nvme_type = {
 	.disk_address = &address_section,
 	.add_disk = nvme_add_disk,
 	.remove_disk = nvme_remove_disk,
+	.drop_disk = nvme_drop_disk,
 	.bdevs = nvme_bdevs,
 };

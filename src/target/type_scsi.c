@@ -302,5 +302,6 @@ const struct controller_type controller_scsi_type = {
 	.disk_address = &address_section,
 	.add_disk = scsi_add_disk,
 	.remove_disk = scsi_remove_disk,
+	.drop_disk = scsi_drop_disk,
 	.bdevs = scsi_bdevs,
 };

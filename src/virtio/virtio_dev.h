@@ -163,6 +163,13 @@ void virtio_dev_destroy(struct virtio_dev *dev);
 /* The guest gets a configuration change notification (VIRTIO 1.2, 2.3). Main thread. */
 void virtio_dev_config_changed(struct virtio_dev *dev);
 
+/*
+ * The disks are no more, as their bdevs were removed: from now on virtio_req_channel() is NULL.
+ * What is in flight ends, early if it takes long; then their channels go, and dropped(arg) is
+ * called on a reactor, or inside virtio_dev_destroy(). Once at most. Main thread.
+ */
+void virtio_dev_drop_disks_begin(struct virtio_dev *dev, void (*dropped)(void *arg), void *arg);
+
 /* notice() has something to tell in queue `index`. Any thread, as long as the device is there. */
 void virtio_dev_notice(struct virtio_dev *dev, unsigned int index);
 
@@ -219,7 +226,7 @@ static inline void virtio_req_count(const struct virtio_req *req, unsigned int o
 	COUNTER_ADD(req->stats->bytes[op], bytes);
 }
 
-/* The channel of disks[i]. */
+/* The channel of disks[i]; NULL: virtio_dev_drop_disks_begin(). */
 struct bdev_channel *virtio_req_channel(const struct virtio_req *req, size_t i);
 /* What group_start() made. */
 void *virtio_req_group_ctx(const struct virtio_req *req);

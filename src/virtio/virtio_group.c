@@ -180,7 +180,7 @@ static void stop_on_reactor(void *arg)
 
 	if (g->has_ctx)
 		g->dev->ops->group_stop(g->ctx);
-
+	virtio_group_drop_end(g);
 	for (i = 0; i < g->dev->ndisks; i++)
 		if (g->channels[i])
 			bdev_channel_put(g->channels[i]);
@@ -204,11 +204,12 @@ static struct virtio_group *create_group(struct virtio_dev *dev, struct reactor 
 		return NULL;
 	g->dev = dev;
 	g->reactor = reactor;
-	g->channels = calloc(dev->ndisks + 1, sizeof(struct bdev_channel *));
+	g->channels = calloc(2 * dev->ndisks + 1, sizeof(struct bdev_channel *));
 	if (!g->channels) {
 		free(g);
 		return NULL;
 	}
+	g->dropped = g->channels + dev->ndisks;
 	reactor_call(reactor, start_on_reactor, &call);
 	if (call.ok)
 		return g;

@@ -75,6 +75,15 @@ struct virtio_vq {
 	uint16_t made_reqs; /* of these: the others are memory that was never touched */
 };
 
+/* The end of a group's channels, while requests are waited for: virtio_drop.c. */
+struct virtio_drop {
+	bool waits;
+	uint64_t since_ns;
+	struct reactor_msg msg;
+	struct timer timer;
+	unsigned int queue, req; /* where ending them early goes on */
+};
+
 /* A device's queues on one reactor. */
 struct virtio_group {
 	struct virtio_dev *dev;
@@ -87,7 +96,9 @@ struct virtio_group {
 	struct virtio_vq *held;
 	unsigned int first;		/* the queue that the next round begins with */
 	struct iov_pool lists;		/* of segments, of requests that have many */
-	struct bdev_channel **channels; /* as dev->disks */
+	struct bdev_channel **channels; /* as dev->disks; NULL: that one is no more */
+	struct bdev_channel **dropped;	/* likewise: those that are being given back */
+	struct virtio_drop drop;
 	bool has_ctx;
 	void *ctx; /* the personality's */
 };
@@ -103,6 +114,10 @@ struct virtio_dev {
 	size_t ndisks;
 	struct virtio_group **groups;
 	size_t ngroups;
+	/* Whom to tell when all groups have given the disks' channels back. */
+	atomic_size_t dropping; /* groups that have not */
+	void (*dropped)(void *arg);
+	void *dropped_arg;
 	struct vhost_ops vhost_ops;
 	struct vhost_socket *socket;
 	atomic_bool wary;	   /* an eventfd of the VMM's has blocked */
@@ -173,6 +188,9 @@ void virtio_vq_take_left(struct virtio_vq *vq, struct virtio_vq *before);
 
 /* virtio_move.c, on the reactor: likewise of a queue that stops to go to another group. */
 bool virtio_vq_move_if_drained(struct virtio_vq *vq);
+
+/* virtio_drop.c, on the reactor: nothing is in flight, and what is being dropped goes now. */
+void virtio_group_drop_end(struct virtio_group *g);
 
 /* virtio_group.c */
 int virtio_groups_create(struct virtio_dev *dev, struct reactor *const *reactors, size_t n);

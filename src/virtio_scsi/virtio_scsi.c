@@ -301,6 +301,11 @@ int virtio_scsi_remove_lun_begin(struct virtio_scsi *vs, unsigned int target, un
 	return scsi_device_remove_lu_begin(vs->scsi, target, lun, done, arg, out, err);
 }
 
+bool virtio_scsi_lost_lun(const struct virtio_scsi *vs, unsigned int *target, unsigned int *lun)
+{
+	return scsi_device_lost_lu(vs->scsi, target, lun);
+}
+
 void virtio_scsi_bdevs(const struct virtio_scsi *vs, void (*fn)(void *arg, const char *name),
 		       void *arg)
 {

@@ -50,6 +50,7 @@ int virtio_scsi_add_lun_begin(struct virtio_scsi *vs, const struct virtio_scsi_l
 int virtio_scsi_remove_lun_begin(struct virtio_scsi *vs, unsigned int target, unsigned int lun,
 				 void (*done)(void *arg), void *arg, struct scsi_lu_op **out,
 				 char *err);
+bool virtio_scsi_lost_lun(const struct virtio_scsi *vs, unsigned int *target, unsigned int *lun);
 void virtio_scsi_bdevs(const struct virtio_scsi *vs, void (*fn)(void *arg, const char *name),
 		       void *arg);
 /* As virtio_dev_move_queue(): request queues, from 2 on. */

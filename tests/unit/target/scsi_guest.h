@@ -49,7 +49,7 @@ struct scsi_guest {
 };
 
 /* READ or WRITE (10) of SCSI_GUEST_BYTES: 0, 1: refused, or negative: no answer as it may be. */
-static inline int scsi_guest_rw(struct scsi_guest *g, bool write, uint8_t target, uint8_t lun,
+static inline int scsi_guest_rw(struct scsi_guest *g, bool write, uint8_t id, uint8_t lun,
 				uint8_t lba)
 {
 	struct fe_seg req = {g->req_gpa, sizeof(*g->req), false};
@@ -59,7 +59,7 @@ static inline int scsi_guest_rw(struct scsi_guest *g, bool write, uint8_t target
 	int head;
 
 	memset(g->req, 0, sizeof(*g->req));
-	memcpy(g->req->lun, (uint8_t[]){1, target, 0, lun}, 4);
+	memcpy(g->req->lun, (uint8_t[]){1, id, 0, lun}, 4);
 	memcpy(g->req->cdb, (uint8_t[]){write ? 0x2a : 0x28, 0, 0, 0, 0, lba, 0, 0, 8}, 9);
 	g->resp->response = g->resp->status = 0xee;
 	head = fe_vq_chain(g->q, segs, 3);
