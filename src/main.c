@@ -313,6 +313,7 @@ int main(int argc, char **argv)
 	parse_options(argc, argv, &o);
 	set_log_level(o.verbose);
 	fd_raise_limit();
+	fd_reserve_table();
 	watch = target_start_watch_begin();
 	rc = load_config(&o, &cfg);
 	if (rc || o.check)

@@ -12,6 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "util/util.h"
+
 bool fd_is_eventfd(int fd)
 {
 	static const char kind[] = "anon_inode:[eventfd]";
@@ -67,6 +69,19 @@ void fd_raise_limit(void)
 
 	l.rlim_cur = l.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &l);
+}
+
+void fd_reserve_table(void)
+{
+	int last = (int)min_t(uint64_t, fd_limit(), FD_TABLE_SIZE) - 1;
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, last);
+
+	/* The table keeps its size. */
+	if (high >= 0)
+		close(high);
+	if (fd >= 0)
+		close(fd);
 }
 
 uint64_t fd_limit(void)

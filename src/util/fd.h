@@ -27,6 +27,16 @@ bool fd_is_unix_pair(int fd);
 
 /* Raises the limit of open files as far as it goes. Main thread, before others start. */
 void fd_raise_limit(void);
+/*
+ * Makes room in the process' table of descriptors for as many as it may have, up to
+ * FD_TABLE_SIZE. The kernel makes the table larger when one more descriptor finds no place, and in
+ * a process with several threads it then waits until each CPU has passed a quiet point
+ * (synchronize_rcu()): milliseconds, or many seconds where CPUs are lent to virtual machines that
+ * have to share them. accept(2), recvmsg(2) and eventfd(2) would wait for that. Main thread, before
+ * others start, and after fd_raise_limit().
+ */
+#define FD_TABLE_SIZE 65536
+void fd_reserve_table(void);
 /* RLIMIT_NOFILE: what the process may have, and how far it may raise that. */
 uint64_t fd_limit(void);
 uint64_t fd_limit_hard(void);

@@ -616,6 +616,8 @@ def limit_of_files(case):
     daemon = case.start("-c", case.config(), **limits(30, 1000))
     has = pathlib.Path(f"/proc/{daemon.pid}/limits").read_text(encoding="utf-8")
     check(re.search(r"^Max open files +1000 +1000 ", has, re.M), has)
+    status = pathlib.Path(f"/proc/{daemon.pid}/status").read_text(encoding="utf-8")
+    check(int(re.search(r"^FDSize:\s+(\d+)", status, re.M)[1]) >= 1000, "room for all of them")
     equal(case.end(daemon), 0, "the status")
     config = case.config("few.yaml", controller=", io_queues: 64")
     status, out, err = case.run("--check", "-c", config, **limits(100, 100))

@@ -9,9 +9,11 @@
 
 #include <CUnit/CUnit.h>
 #include <CUnit/TestRun.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct test_case {
 	const char *name;
@@ -53,6 +55,18 @@ static inline int test_report_case(CU_pTest test, const char *suite)
 }
 
 /*
+ * The kernel's table of descriptors gets its size while there are no threads: later a call that
+ * finds it full may wait for seconds on a busy machine (fd_reserve_table()).
+ */
+static inline void test_reserve_descriptors(void)
+{
+	int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 1000);
+
+	if (fd >= 0)
+		close(fd);
+}
+
+/*
  * Runs the cases in order; argv[1], if given, selects those whose name contains it.
  * Returns the exit status of the program: 0, or 1 when a case failed or none was run.
  */
@@ -63,6 +77,7 @@ static inline int test_main(const char *suite, const struct test_case *cases, si
 	int failed = 0, run = 0;
 	size_t i;
 
+	test_reserve_descriptors();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (CU_initialize_registry() != CUE_SUCCESS)
 		return 1;

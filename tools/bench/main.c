@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* shadowbell-bench: plays the guest of a vhost-user target and measures it. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "device.h"
 #include "machine.h"
@@ -115,15 +117,26 @@ static int open_all(const struct options *o, struct device **d)
 	return 0;
 }
 
-/* Each target takes some descriptors. It fails where they are needed, if it does. */
+/* More than a load needs. */
+#define TABLE_SIZE 16384
+
+/*
+ * Each target takes some descriptors. It fails where they are needed, if it does. The kernel's
+ * table of them gets its size now: a process with threads waits for all CPUs when it grows.
+ */
 static void raise_limit(void)
 {
 	struct rlimit limit;
+	int fd;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC,
+		   (int)(limit.rlim_max < TABLE_SIZE ? limit.rlim_max : TABLE_SIZE) - 1);
+	if (fd >= 0)
+		close(fd);
 }
 
 static int report(struct report *r, const struct options *o, const struct device *d)

@@ -102,11 +102,55 @@ static void does_not_wait(void)
 	fuse_disk_unmount(d);
 }
 
+static unsigned int table_size(void)
+{
+	FILE *f = fopen("/proc/self/status", "re");
+	unsigned int size = 0;
+	char line[256];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "FDSize: %u", &size) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return size;
+}
+
+/* Of a child: the table never gets smaller. */
+static void reserve(rlim_t limit, unsigned int least, unsigned int most)
+{
+	struct rlimit l = {limit, limit};
+	int status = -1;
+	pid_t child;
+
+	fflush(stdout);
+	child = fork();
+	if (!child) {
+		unsigned int size, first = (unsigned int)dup(0);
+
+		setrlimit(RLIMIT_NOFILE, &l);
+		fd_reserve_table();
+		size = table_size();
+		/* Nothing stays open. */
+		_exit(size < least || size > most || (unsigned int)dup(0) != first + 1);
+	}
+	waitpid(child, &status, 0);
+	CU_ASSERT_EQUAL(status, 0);
+}
+
+static void reserved(void)
+{
+	struct rlimit l;
+
+	getrlimit(RLIMIT_NOFILE, &l);
+	reserve(1500, 1500, 2048);
+	if (l.rlim_max >= 2 * FD_TABLE_SIZE)
+		reserve(2 * FD_TABLE_SIZE, FD_TABLE_SIZE, FD_TABLE_SIZE);
+}
+
 static const struct test_case cases[] = {
-	{"memory", memory},
-	{"does_not_wait", does_not_wait},
-	{"raised", raised},
-	{"errors", errors},
+	{"memory", memory}, {"does_not_wait", does_not_wait}, {"raised", raised},
+	{"errors", errors}, {"reserved", reserved},
 };
 
 TEST_MAIN("fd", cases)
