@@ -25,6 +25,13 @@ exec {qemu} "$@"
 # A run that is asked to end just when it removes its folder.
 ENDED = """
 import os, shutil, signal
+
+def remove(*args, really=shutil.rmtree, **options):
+    os.kill(os.getpid(), signal.SIGTERM)
+    really(*args, **options)
+
+shutil.rmtree = remove  # before others keep a reference to it
+
 from sbtools import guest, session
 
 class Run(session.Session):
@@ -37,11 +44,6 @@ class Run(session.Session):
     def _stop(self):
         pass
 
-def remove(*args, really=shutil.rmtree, **options):
-    os.kill(os.getpid(), signal.SIGTERM)
-    really(*args, **options)
-
-shutil.rmtree = remove
 signal.signal(signal.SIGTERM, guest.on_signal)
 Run().run()
 """
@@ -71,7 +73,8 @@ def ended(group):
     folder.mkdir()
     done = subprocess.run([sys.executable, "-c", ENDED], check=False, capture_output=True, text=True,
                           env=dict(os.environ, TMPDIR=str(folder), PYTHONPATH=":".join(sys.path)))
-    group.check("ended-status", done.returncode == 128 + signal.SIGTERM, done.stderr)
+    group.check("ended-status", done.returncode == 128 + signal.SIGTERM,
+                f"{done.returncode}: {done.stderr}")
     left = os.listdir(folder)
     group.check("ended-removes-its-files", not left, left)
 
