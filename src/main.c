@@ -25,6 +25,7 @@ struct options {
 	const char *socket_dir;
 	bool check;
 	int verbose;
+	bool verbosity_is_given;
 };
 
 static void print_help(FILE *to)
@@ -50,6 +51,12 @@ static void usage_error(const char *what)
 {
 	fprintf(stderr, "shadowbell: %s; see shadowbell --help\n", what);
 	exit(EXIT_USAGE);
+}
+
+static void be_verbose(struct options *o, int more)
+{
+	o->verbose += more;
+	o->verbosity_is_given = true;
 }
 
 static void parse_options(int argc, char **argv, struct options *o)
@@ -81,10 +88,10 @@ static void parse_options(int argc, char **argv, struct options *o)
 			o->socket_dir = optarg;
 			break;
 		case 'v':
-			o->verbose++;
+			be_verbose(o, 1);
 			break;
 		case 'q':
-			o->verbose--;
+			be_verbose(o, -1);
 			break;
 		case OPT_VERSION:
 			puts("shadowbell " SB_VERSION);
@@ -252,9 +259,20 @@ static int start(const struct config *cfg, struct target_start_watch *watch, str
 	return rc;
 }
 
-static int run(struct config *cfg, struct target_start_watch *watch, bool verbose)
+static void set_log(struct config *cfg, bool verbosity_is_given)
 {
-	const struct config_log *log = &cfg->target.log;
+	struct config_log *log = &cfg->target.log;
+
+	log->otherwise = log_get_level();
+	if (log->level && !verbosity_is_given)
+		log_set_level(config_log_level(log->level));
+	log_limit_set((struct log_budget){log->object_burst, log->object_rate},
+		      (struct log_budget){log->burst, log->rate});
+}
+
+static int run(struct config *cfg, struct target_start_watch *watch, bool verbosity_is_given,
+	       bool verbose)
+{
 	struct target_deadline *deadline;
 	struct target *target = NULL;
 	int rc, status = EXIT_SUCCESS;
@@ -264,8 +282,7 @@ static int run(struct config *cfg, struct target_start_watch *watch, bool verbos
 	block_signals(&set);
 	/* What is made has the mode that is said where it is made, and never a wider one before. */
 	umask(0077);
-	log_limit_set((struct log_budget){log->object_burst, log->object_rate},
-		      (struct log_budget){log->burst, log->rate});
+	set_log(cfg, verbosity_is_given);
 	/* For all threads; a reactor goes back to its CPU. */
 	cpu_use_leave(cfg->target.cpus.cpu, cfg->target.cpus.n);
 	cpu_use_short_turns();
@@ -321,7 +338,7 @@ int main(int argc, char **argv)
 	if (!rc && o.check)
 		status = check_limits(&o, cfg);
 	else if (!rc)
-		status = run(cfg, watch, o.verbose > 0);
+		status = run(cfg, watch, o.verbosity_is_given, o.verbose > 0);
 	config_free(cfg);
 	return status;
 }

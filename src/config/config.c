@@ -48,6 +48,7 @@ void config_free(struct config *cfg)
 	if (cfg->priv) {
 		schema_arena_free(&cfg->priv->arena);
 		schema_places_free(&cfg->priv->places);
+		free(cfg->priv->text);
 		free(cfg->priv);
 	}
 	free(cfg);
@@ -88,18 +89,19 @@ static void read_text(struct config *cfg, struct schema_errors *errors, config_p
 	schema_arena_free(&tree);
 }
 
-int config_load_text(const char *path, config_parse_fn parse, const char *text, size_t len,
+static int load_text(const struct config_again *how, config_parse_fn parse,
 		     const struct config_host *host, struct config **out, char **errors_out)
 {
-	struct schema_errors errors = {.path = path};
-	struct config *cfg = config_new(path);
+	struct schema_errors errors = {.path = how->path};
+	struct config *cfg = config_new(how->path);
 	int rc = 0;
 
 	*out = NULL;
 	*errors_out = NULL;
 	if (!cfg)
 		return -ENOMEM;
-	read_text(cfg, &errors, parse, text, len, host);
+	cfg->priv->no_looks = how->no_looks;
+	read_text(cfg, &errors, parse, how->text, how->len, host);
 	if (cfg->priv->arena.failed || errors.no_memory) {
 		rc = -ENOMEM;
 	} else if (errors.total) {
@@ -112,6 +114,53 @@ int config_load_text(const char *path, config_parse_fn parse, const char *text, 
 	else
 		*out = cfg;
 	return rc;
+}
+
+int config_load_text(const char *path, config_parse_fn parse, const char *text, size_t len,
+		     const struct config_host *host, struct config **out, char **errors_out)
+{
+	const struct config_again how = {.path = path, .text = text, .len = len};
+
+	return load_text(&how, parse, host, out, errors_out);
+}
+
+int config_load_again(const struct config *running, const struct config_again *how,
+		      struct config **out, char **errors_out)
+{
+	const struct config_private *priv = running->priv;
+	int rc = load_text(how, schema_tree_from_yaml, priv->host, out, errors_out);
+
+	if (!rc && priv->socket_dir_instead)
+		rc = config_set_socket_dir(*out, priv->socket_dir_instead, errors_out);
+	if (rc) {
+		config_free(*out);
+		*out = NULL;
+	}
+	return rc;
+}
+
+const char *config_text(const struct config *cfg, size_t *len)
+{
+	*len = cfg->priv->len;
+	return cfg->priv->text;
+}
+
+/* Takes the text over. */
+static int keep_origin(struct config **cfg, char **text, size_t len, const struct config_host *host)
+{
+	struct config_private *priv = (*cfg)->priv;
+
+	priv->host = schema_arena_alloc(&priv->arena, 1, sizeof(*priv->host));
+	if (!priv->host) {
+		config_free(*cfg);
+		*cfg = NULL;
+		return -ENOMEM;
+	}
+	*priv->host = *host;
+	priv->text = *text;
+	priv->len = len;
+	*text = NULL;
+	return 0;
 }
 
 int config_load(const char *path, struct config **out, char **errors_out)
@@ -132,10 +181,12 @@ int config_load(const char *path, struct config **out, char **errors_out)
 					  "the CPUs of this machine can't be found out: %s",
 					  strerror(-rc));
 	}
-	if (rc == 0)
+	if (rc == 0) {
 		rc = config_load_text(path, schema_tree_from_yaml, text, len, &host, out,
 				      errors_out);
-	else if (errors.total)
+		if (rc == 0)
+			rc = keep_origin(out, &text, len, &host);
+	} else if (errors.total)
 		*errors_out = schema_errors_text(&errors);
 	schema_errors_free(&errors);
 	free(text);
@@ -157,8 +208,10 @@ int config_set_socket_dir(struct config *cfg, const char *dir, char **errors_out
 	else
 		schema_errors_add(&errors, (struct schema_pos){0},
 				  "the directory of the sockets is an empty text; allowed: a path");
-	if (!errors.total && !cfg->priv->arena.failed)
+	if (!errors.total && !cfg->priv->arena.failed) {
+		cfg->priv->socket_dir_instead = copy;
 		return 0;
+	}
 	*errors_out = errors.total ? schema_errors_text(&errors) : NULL;
 	schema_errors_free(&errors);
 	cfg->target.socket_dir = old;
@@ -167,10 +220,17 @@ int config_set_socket_dir(struct config *cfg, const char *dir, char **errors_out
 	return *errors_out ? -EINVAL : -ENOMEM;
 }
 
+struct schema_node *config_dump_tree(const struct config *cfg, struct schema_arena *arena,
+				     bool brief)
+{
+	return brief ? schema_object_dump_brief(arena, &config_root_section, cfg, cfg)
+		     : schema_object_dump(arena, &config_root_section, cfg);
+}
+
 char *config_dump(const struct config *cfg)
 {
 	struct schema_arena arena = {0};
-	const struct schema_node *root = schema_object_dump(&arena, &config_root_section, cfg);
+	const struct schema_node *root = config_dump_tree(cfg, &arena, false);
 	char *text = root ? schema_tree_to_yaml(root) : NULL;
 
 	schema_arena_free(&arena);

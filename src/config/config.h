@@ -23,6 +23,7 @@
 #include "guest_mem/guest_mem.h"
 #include "reactor/reactor.h"
 #include "schema/schema.h"
+#include "util/log.h"
 #include "util/socket_file.h"
 
 /* Limits of the file; each is named in the error message of the value that breaks it. */
@@ -64,9 +65,19 @@ struct config_socket {
 	gid_t group; /* (gid_t)-1: likewise */
 };
 
+/* Which messages the log has. */
+enum config_log_level {
+	CONFIG_LOG_ERROR = 1,
+	CONFIG_LOG_WARNING,
+	CONFIG_LOG_INFO,
+	CONFIG_LOG_DEBUG,
+};
+
 /* Lines about guests: so many at once, and then so many a second; of all, and of one object. */
 struct config_log {
-	struct schema_pos pos; /* line 0 if the file has no "log" */
+	struct schema_pos pos;	     /* line 0 if the file has no "log" */
+	enum config_log_level level; /* 0: none is given */
+	enum log_level otherwise;    /* no key: then this one; main() says which */
 	uint32_t burst, rate;
 	uint32_t object_burst, object_rate;
 };
@@ -152,7 +163,7 @@ struct config {
 	/* The same, each behind what it stands on. */
 	const struct config_bdev **bdevs_in_order;
 	const struct config_controller *controllers;
-	size_t ncontrollers; /* never 0 */
+	size_t ncontrollers; /* may be 0 */
 	struct config_private *priv;
 };
 
@@ -166,6 +177,24 @@ struct config {
  * "file:line:column: what, the value, what is allowed". It is NULL only if memory ran out.
  */
 int config_load(const char *path, struct config **out, char **errors);
+
+/* The text that it was read from by config_load(). */
+const char *config_text(const struct config *cfg, size_t *len);
+
+struct config_again {
+	const char *path; /* for messages */
+	const char *text;
+	size_t len;
+	bool no_looks; /* at disks, which may be gone */
+};
+
+/*
+ * Another text, or the same one, while a daemon runs that was started with `running`: it is taken
+ * for a file of that daemon, on the CPUs that it found then, and with its --socket-dir. Any thread.
+ * As config_load().
+ */
+int config_load_again(const struct config *running, const struct config_again *how,
+		      struct config **out, char **errors);
 
 /* Of what runs already: what one more object has to get along with. */
 struct config_others {
@@ -225,6 +254,20 @@ struct schema_pos config_locate(const struct config *cfg, const void *field,
  * out; the caller frees it. NULL: no memory.
  */
 char *config_dump(const struct config *cfg);
+
+/*
+ * Likewise as a tree; `brief`: without what a file need not say. `cfg` may be one of one's own that
+ * has nothing but a target, bdevs and controllers. NULL: no memory.
+ */
+struct schema_node *config_dump_tree(const struct config *cfg, struct schema_arena *arena,
+				     bool brief);
+
+/* For keys that are a level of the log. */
+extern const struct schema_choice config_log_levels[];
+static inline enum log_level config_log_level(enum config_log_level level)
+{
+	return (enum log_level)(level - CONFIG_LOG_ERROR);
+}
 
 /* The word of the file, for messages. Never NULL. */
 const char *config_poll_name(enum config_poll poll);

@@ -31,6 +31,15 @@ struct config_serial {
 	const char *where; /* "serial", which is a constant; of a LUN "targets[0]: ..." */
 };
 
+/* What becomes of a controller's disks. */
+struct controller_disks {
+	const void *added;   /* what `disk` has filled; NULL: none comes */
+	const void *removed; /* what `disk_address` has filled; NULL: none goes */
+	/* Optional: whether those on this bdev stay. */
+	bool (*keeps)(void *arg, const char *bdev);
+	void *arg;
+};
+
 typedef void (*config_ref_fn)(void *arg, const struct config_ref *ref);
 typedef void (*config_serial_fn)(void *arg, const struct config_serial *serial);
 
@@ -73,6 +82,12 @@ struct controller_type {
 	 * op->params is NULL. False: there is none that is not just coming or going.
 	 */
 	bool (*drop_disk)(struct disk_op *op);
+	/*
+	 * A copy of the params with other disks, in the arena, but for texts that are not a
+	 * disk's. NULL: no memory.
+	 */
+	void *(*with_disks)(struct schema_arena *arena, const void *params,
+			    const struct controller_disks *change);
 	/* Main thread: calls fn for the bdev of each disk, those that come and go included. */
 	void (*bdevs)(const void *controller, void (*fn)(void *arg, const char *name), void *arg);
 };

@@ -7,11 +7,19 @@
 #include "config/config.h"
 #include "config/controller_type.h"
 
+struct config_host;
+
 struct config_private {
 	struct schema_arena arena; /* holds all of struct config */
 	struct schema_places places;
 	struct config_others others; /* while one more object is read beside them */
 	bool beside;
+	/* Of a file: what it had, from malloc(), and what it was read on. */
+	char *text;
+	size_t len;
+	struct config_host *host;	/* the arena's */
+	const char *socket_dir_instead; /* of the file's; or NULL */
+	bool no_looks;			/* at disks: they may take long, and may be gone */
 };
 
 /* The others' bdevs, and then the configuration's own, by number. */

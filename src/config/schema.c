@@ -23,7 +23,18 @@ const char *config_poll_name(enum config_poll poll)
 
 /* --- target --- */
 
+const struct schema_choice config_log_levels[] = {
+	{"error", CONFIG_LOG_ERROR},
+	{"warning", CONFIG_LOG_WARNING},
+	{"info", CONFIG_LOG_INFO},
+	{"debug", CONFIG_LOG_DEBUG},
+	{0},
+};
+
 static const struct schema_key log_keys[] = {
+	{"level", &schema_word, FIELD(config_log, level), .choices = config_log_levels,
+	 .dflt_doc = "`info`, or what `-v` and `-q` say",
+	 .doc = "The least important messages that are written; `-v` and `-q` come before it."},
 	{"burst", &schema_uint32, FIELD(config_log, burst), .dflt = "200", .min = 1,
 	 .max = CONFIG_LOG_LINES_MAX, .unit = "lines", .doc = "Of all guests at once."},
 	{"rate", &schema_uint32, FIELD(config_log, rate), .dflt = "50", .min = 1,
@@ -182,6 +193,20 @@ static bool bdev_follows(const void *object, const struct schema_key *key)
 	return memcmp(uuid, bdev->params->uuid, sizeof(uuid)) == 0;
 }
 
+/* The name comes before it. */
+static bool bdev_implied(const struct schema_node *bdev, const struct schema_node *value)
+{
+	const struct schema_node *name = schema_node_find(bdev, "name");
+	uint8_t uuid[16];
+	char text[37];
+
+	if (!name || strcmp(value->key->text, "uuid") != 0)
+		return false;
+	schema_uuid_from_name(name->text, uuid);
+	schema_uuid_format(uuid, text);
+	return !strcmp(text, value->text);
+}
+
 const struct schema_section config_bdev_section = {
 	.noun = "bdev",
 	.size = sizeof(struct config_bdev),
@@ -189,6 +214,7 @@ const struct schema_section config_bdev_section = {
 	.types = bdev_types,
 	.params_size = sizeof(struct bdev_params),
 	.follows = bdev_follows,
+	.implied = bdev_implied,
 };
 
 /* --- controllers --- */
@@ -251,7 +277,7 @@ static const struct schema_key root_keys[] = {
 	{"bdevs", &schema_list, FIELD(config, bdevs), .required = true, .max = CONFIG_BDEVS_MAX,
 	 .section = &config_bdev_section, .count_offset = offsetof(struct config, nbdevs),
 	 .doc = "Block devices, the parts of splits among them."},
-	{"controllers", &schema_list, FIELD(config, controllers), .required = true, .min = 1,
+	{"controllers", &schema_list, FIELD(config, controllers), .required = true,
 	 .max = CONFIG_CONTROLLERS_MAX, .section = &config_controller_section,
 	 .count_offset = offsetof(struct config, ncontrollers),
 	 .doc = "Controllers, each of which is a device that one guest attaches."},

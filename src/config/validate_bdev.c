@@ -45,7 +45,7 @@ static void check_others(struct object_check *c, const struct config *cfg, size_
 /* Nobody waits for a disk while others run: see config_look(). */
 static bool looks_later(const struct config *cfg, const struct config_bdev *bdev)
 {
-	return cfg->priv->beside && bdev_type_of(bdev->type)->waits;
+	return (cfg->priv->beside || cfg->priv->no_looks) && bdev_type_of(bdev->type)->waits;
 }
 
 void config_look_at_disks(struct config *cfg, struct schema_errors *errors)

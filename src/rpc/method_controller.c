@@ -147,7 +147,8 @@ static const struct rpc_member controller_members[] = {
 	MEMBER("socket", "text", "Where it listens."),
 	MEMBER("connected", "boolean", "Whether a front-end is connected."),
 	MEMBER("bdevs", "list of texts", "The bdevs that are its disks now."),
-	MEMBER("config", "mapping", "What it was made of."),
+	MEMBER("config", "mapping",
+	       "What `controller.create` would make it of as it is now, with its disks."),
 	{0},
 };
 

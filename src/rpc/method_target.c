@@ -65,35 +65,29 @@ const struct rpc_method rpc_method_target_shutdown = {
 
 struct level_params {
 	struct schema_pos pos;
-	enum log_level level;
-};
-
-static const struct schema_choice levels[] = {
-	{"error", LOG_LEVEL_ERROR},
-	{"warning", LOG_LEVEL_WARN},
-	{"info", LOG_LEVEL_INFO},
-	{"debug", LOG_LEVEL_DEBUG},
-	{0},
+	enum config_log_level level;
 };
 
 static void set_level(struct rpc_call *call)
 {
-	const enum log_level level = ((const struct level_params *)call->params)->level;
-	enum log_level before = log_get_level();
-	const char *name = schema_choice_name(levels, level);
+	const enum config_log_level choice = ((const struct level_params *)call->params)->level;
+	struct target *target = call->rpc->params.target;
+	const enum log_level level = config_log_level(choice), before = log_get_level();
+	const char *name = schema_choice_name(config_log_levels, choice);
 
 	snprintf(call->subject, sizeof(call->subject), "%s", name);
 	/* So that this is told in any case, unless neither level has it. */
 	if (level > before)
 		log_set_level(level);
 	rpc_answer(call, json_pack("{s:s, s:s}", "level", name, "before",
-				   schema_choice_name(levels, before)));
-	log_set_level(level); /* the call, and its params, are gone */
+				   schema_choice_name(config_log_levels,
+						      CONFIG_LOG_ERROR + (int)before)));
+	target_set_log_level(target, level); /* the call, and its params, are gone */
 }
 
 static const struct schema_key level_keys[] = {
 	{"level", &schema_word, .offset = offsetof(struct level_params, level), .required = true,
-	 .choices = levels, .doc = "The least important messages that are written."},
+	 .choices = config_log_levels, .doc = "The least important messages that are written."},
 	{0},
 };
 

@@ -8,6 +8,8 @@
 	M(target_info) \
 	M(target_shutdown) \
 	M(log_set_level) \
+	M(config_get) \
+	M(config_save) \
 	M(bdev_create) \
 	M(bdev_delete) \
 	M(bdev_resize) \

@@ -4,6 +4,7 @@
 
 struct dump {
 	struct schema_arena *arena;
+	const struct object_type *type; /* or NULL */
 	/* Optional: whether it is not written. */
 	bool (*skips)(const void *object, const struct schema_key *key);
 	const void *object; /* what skips() takes */
@@ -17,7 +18,10 @@ static bool dump_keys(const struct dump *d, const struct schema_key *keys, const
 
 		if (d->skips && d->skips(d->object, key))
 			continue;
-		value = key->kind->dump(d->arena, key, (const char *)fields + key->offset);
+		value = key->kind == &schema_type
+				? schema_node_scalar(d->arena, d->type->name, false)
+				: key->kind->dump(d->arena, key,
+						  (const char *)fields + key->offset);
 
 		if (value && schema_node_set(d->arena, d->mapping, key->name, value) < 0)
 			return false;
@@ -25,17 +29,11 @@ static bool dump_keys(const struct dump *d, const struct schema_key *keys, const
 	return !d->arena->failed;
 }
 
-static bool dump_type(const struct dump *d, const struct object_type *type)
-{
-	struct schema_node *name = schema_node_scalar(d->arena, type->name, false);
-
-	return name && schema_node_set(d->arena, d->mapping, "type", name) == 0;
-}
-
 static bool dump_typed(struct dump *d, const struct schema_section *section,
 		       const struct schema_object *object)
 {
-	if (!dump_keys(d, section->keys, object->params) || !dump_type(d, object->type))
+	d->type = object->type;
+	if (!dump_keys(d, section->keys, object->params))
 		return false;
 	d->skips = object->type->is_void;
 	d->object = object->params;

@@ -34,6 +34,9 @@ struct schema_node {
 	struct schema_node *first; /* sequence and mapping */
 	struct schema_node *last;
 	size_t count;
+	/* Of YAML: the characters of the text that it takes, from the first to behind the last. */
+	size_t begin, end;
+	bool flow; /* in brackets or braces */
 };
 
 /*
@@ -67,6 +70,21 @@ void schema_node_append(struct schema_node *sequence, struct schema_node *child)
 /* `key` is not copied. 0 or -ENOMEM. */
 int schema_node_set(struct schema_arena *arena, struct schema_node *mapping, const char *key,
 		    struct schema_node *value);
+/* The value of that key; NULL: there is none. */
+struct schema_node *schema_node_find(const struct schema_node *mapping, const char *key);
+/*
+ * Whether they say the same: of mappings the order does not matter, nor does that of lists of
+ * mappings. How a scalar is quoted does not matter either.
+ */
+bool schema_node_same(const struct schema_node *a, const struct schema_node *b);
+/*
+ * The element of a list that tells of the same object as `like`, by its name or number; NULL: there
+ * is none. Where elements have neither, it is one that says the same.
+ */
+struct schema_node *schema_node_match(const struct schema_node *list,
+				      const struct schema_node *like);
+/* What elements of a list have as a name or number: a key; NULL: nothing. */
+const char *schema_node_name_key(const struct schema_node *element);
 /* The tree in YAML, which the caller frees; NULL: no memory. */
 char *schema_tree_to_yaml(const struct schema_node *root);
 

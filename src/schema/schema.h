@@ -32,7 +32,7 @@ struct schema_key;
 struct schema_section;
 
 struct schema_reader {
-	const void *root; /* the object of the root section */
+	const void *root; /* the object of the root section, for init() */
 	struct schema_places *places;
 	struct schema_arena *arena;
 	struct schema_errors *errors;
@@ -94,6 +94,8 @@ struct schema_section {
 	void (*init)(const void *root, void *object_or_params);
 	/* Optional: whether a key is not written, as its value follows from others. */
 	bool (*follows)(const void *object, const struct schema_key *key);
+	/* Optional: whether a value of an object's tree is what it would be if it were left out. */
+	bool (*implied)(const struct schema_node *object, const struct schema_node *value);
 };
 
 /* Fills an object from a mapping. */
@@ -103,6 +105,11 @@ void schema_object_read(struct schema_reader *r, const struct schema_section *se
 /* The mapping of an object; NULL: no memory. */
 struct schema_node *schema_object_dump(struct schema_arena *arena,
 				       const struct schema_section *section, const void *object);
+
+/* Likewise without keys that have the value they have if they are left out. `root` as above. */
+struct schema_node *schema_object_dump_brief(struct schema_arena *arena,
+					     const struct schema_section *section,
+					     const void *object, const void *root);
 
 /* Reports an error at the node: "WHERE: KEY: ...". */
 void schema_reader_error(struct schema_reader *r, const struct schema_key *key,

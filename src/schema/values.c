@@ -167,11 +167,14 @@ const char *schema_choice_name(const struct schema_choice *choices, int value)
 static struct schema_node *dump_choice(struct schema_arena *arena, const struct schema_key *key,
 				       const void *field)
 {
-	return schema_node_scalar(arena, schema_choice_name(key->choices, *(const int *)field),
-				  false);
+	int value = *(const int *)field;
+
+	/* 0 is no choice: there is no value. */
+	return value ? schema_node_scalar(arena, schema_choice_name(key->choices, value), false)
+		     : NULL;
 }
 
-/* schema_object_dump() does it. */
+/* schema_object_dump() does it: there is no field. */
 static struct schema_node *dump_type(struct schema_arena *arena, const struct schema_key *key,
 				     const void *field)
 {

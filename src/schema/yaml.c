@@ -104,8 +104,10 @@ static struct schema_node *new_node(struct builder *b, enum schema_node_kind kin
 	}
 	b->nodes++;
 	node = schema_node_new(b->arena, kind);
-	if (node)
+	if (node) {
 		node->pos = pos_of(mark);
+		node->begin = node->end = mark.index;
+	}
 	return node;
 }
 
@@ -173,6 +175,7 @@ static enum step add_scalar(struct builder *b, const yaml_event_t *event)
 	if (!node->text)
 		return STEP_FAILED;
 	node->quoted = !plain;
+	node->end = event->end_mark.index;
 	return attach(b, node);
 }
 
@@ -188,6 +191,13 @@ static enum step add_alias(struct builder *b, const yaml_event_t *event)
 	return attach(b, node);
 }
 
+static bool is_flow(const yaml_event_t *event)
+{
+	return event->type == YAML_SEQUENCE_START_EVENT
+		       ? event->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE
+		       : event->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE;
+}
+
 static enum step open_node(struct builder *b, enum schema_node_kind kind, const yaml_event_t *event)
 {
 	struct schema_node *node;
@@ -200,10 +210,20 @@ static enum step open_node(struct builder *b, enum schema_node_kind kind, const 
 	node = new_node(b, kind, event->start_mark);
 	if (!node || attach(b, node) == STEP_FAILED)
 		return STEP_FAILED;
+	node->flow = is_flow(event);
 	b->open[b->depth] = node;
 	b->key[b->depth] = NULL;
 	b->depth++;
 	return STEP_MORE;
+}
+
+/* Without brackets the parser sees the end only at what comes next. */
+static void close_node(struct schema_node *node, const yaml_event_t *event)
+{
+	if (node->flow)
+		node->end = event->end_mark.index;
+	else if (node->last)
+		node->end = node->last->end;
 }
 
 static enum step open_document(struct builder *b, const yaml_event_t *event)
@@ -236,7 +256,7 @@ static enum step handle_event(struct builder *b, const yaml_event_t *event)
 		return open_node(b, SCHEMA_NODE_MAPPING, event);
 	case YAML_SEQUENCE_END_EVENT:
 	case YAML_MAPPING_END_EVENT:
-		b->depth--;
+		close_node(b->open[--b->depth], event);
 		return STEP_MORE;
 	case YAML_STREAM_END_EVENT:
 		return STEP_DONE;

@@ -70,7 +70,7 @@ static void fill(const struct target *t, struct balance *b)
 	size_t i, k;
 
 	for (i = 0; i < b->ncontrollers; i++) {
-		const struct config_controller *c = b->controllers[i]->config;
+		const struct config_controller *c = &b->controllers[i]->config;
 		bool *may = &b->may[i * t->nreactors];
 
 		for (k = 0; k < t->nreactors; k++)
@@ -124,7 +124,7 @@ static int create(const struct target *t, struct balance **out)
 			container_of(o, struct target_controller, object);
 	for (i = 0; i < b->ncontrollers; i++)
 		b->first[i + 1] =
-			b->first[i] + type_of(b, i)->queues(b->controllers[i]->config->params);
+			b->first[i] + type_of(b, i)->queues(b->controllers[i]->config.params);
 	n = b->first[b->ncontrollers];
 	b->may = calloc(b->ncontrollers * t->nreactors + 1, sizeof(*b->may));
 	b->queues = calloc(n + 1, sizeof(*b->queues));

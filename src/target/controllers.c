@@ -108,17 +108,17 @@ static struct target_controller *of(struct object *o)
 static int fill_env(const struct target_controller *c, struct controller_env *env)
 {
 	const struct target *t = c->object.target;
-	const struct schema_cpus *cpus = &c->config->params->cpus;
+	const struct schema_cpus *cpus = &c->config.params->cpus;
 	size_t i;
 
 	*env = (struct controller_env){
 		.cfg = c->cfg,
-		.config = c->config,
+		.config = &c->config,
 		.number = c->number,
-		.socket = socket_of(t, c->config),
+		.socket = socket_of(t, &c->config),
 		.reactors = calloc(cpus->n, sizeof(struct reactor *)),
 		.nreactors = cpus->n,
-		.idle_ns = idle_ns(&c->config->params->polling),
+		.idle_ns = idle_ns(&c->config.params->polling),
 	};
 	if (!env->reactors)
 		return -ENOMEM;
@@ -138,7 +138,7 @@ static int create(struct target_controller *c)
 
 	rc = fill_env(c, &env);
 	if (!rc)
-		rc = controller_type_of(c->object.type)->create(c->config->params, &env, &c->made);
+		rc = controller_type_of(c->object.type)->create(c->config.params, &env, &c->made);
 	free(env.reactors);
 	return rc;
 }
@@ -170,7 +170,9 @@ static struct target_controller *add(struct target *t, const struct config *cfg,
 	if (!c)
 		return NULL;
 	c->cfg = cfg;
-	c->config = config;
+	c->config = *config;
+	/* Messages name it so: the file may be another one by then. */
+	c->config.pos = (struct schema_pos){.name = config->params->name};
 	c->number = take_number(t);
 	c->object.target = t;
 	c->object.name = config->params->name;
@@ -193,6 +195,7 @@ static void destroy(struct target_controller *c)
 
 static void free_controller(struct target_controller *c)
 {
+	schema_arena_free(&c->disks);
 	config_free(c->own);
 	free(c);
 }

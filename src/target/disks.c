@@ -66,6 +66,47 @@ static void report(struct request *r, int rc)
 
 static void drop_disks(struct target_controller *c);
 
+static void resolve(void *arg, const struct config_ref *ref)
+{
+	*ref->bdev = target_find_disk(arg, *ref->name);
+}
+
+static bool has_bdev(void *arg, const char *bdev)
+{
+	return target_has_disk(arg, bdev);
+}
+
+/* The controller's configuration has it from now on, or has it no more. */
+static void remember(const struct request *r)
+{
+	struct target_controller *c = r->controller;
+	const struct controller_type *type = controller_type_of(c->object.type);
+	const struct controller_disks change = {
+		.added = r->adds ? r->op.params : NULL,
+		.removed = r->adds ? NULL : r->op.params,
+		/* One that was dropped is not named. */
+		.keeps = r->op.params ? NULL : has_bdev,
+		.arg = c->object.target,
+	};
+	struct schema_arena arena = {0};
+	void *params;
+
+	if (!type->with_disks)
+		return;
+	params = type->with_disks(&arena, c->config.params, &change);
+
+	if (!params) {
+		log_error("%s: out of memory: its configuration is told without what has changed",
+			  c->object.name);
+		schema_arena_free(&arena);
+		return;
+	}
+	type->refs(params, resolve, c->object.target);
+	c->config.params = params;
+	schema_arena_free(&c->disks);
+	c->disks = arena;
+}
+
 void disk_op_end(struct disk_op *op, int rc)
 {
 	struct request *r = container_of(op, struct request, op);
@@ -73,6 +114,8 @@ void disk_op_end(struct disk_op *op, int rc)
 	struct target *t = c->object.target;
 
 	c->disk_ops--;
+	if (!rc)
+		remember(r);
 	/* It may begin other things, but not remove the controller under us: see the last line. */
 	report(r, rc);
 	free_request(r);

@@ -221,6 +221,47 @@ void nvme_remove_disk(struct disk_op *op)
 
 /* --- all --- */
 
+static bool keeps(const struct controller_disks *change, const struct nvme_namespace *ns)
+{
+	const struct nvme_namespace *removed = change->removed;
+
+	return (!removed || removed->ns.nsid != ns->ns.nsid) &&
+	       (!change->keeps || change->keeps(change->arg, ns->ns.bdev));
+}
+
+static bool put(struct schema_arena *arena, struct nvme_params *p, const struct nvme_namespace *ns)
+{
+	struct nvme_namespace *copy = &p->namespaces[p->nnamespaces++];
+
+	*copy = *ns;
+	copy->ns.bdev = schema_arena_strndup(arena, ns->ns.bdev, strlen(ns->ns.bdev));
+	copy->pos = (struct schema_pos){.name = copy->ns.bdev};
+	return copy->ns.bdev;
+}
+
+void *nvme_with_disks(struct schema_arena *arena, const void *params,
+		      const struct controller_disks *change)
+{
+	const struct nvme_params *p = params;
+	struct nvme_params *copy = schema_arena_alloc(arena, 1, sizeof(*copy));
+	bool good = copy;
+	size_t i;
+
+	if (good) {
+		*copy = *p;
+		copy->nnamespaces = 0;
+		copy->namespaces =
+			schema_arena_alloc(arena, p->nnamespaces + 1, sizeof(*copy->namespaces));
+		good = copy->namespaces;
+	}
+	for (i = 0; good && i < p->nnamespaces; i++)
+		if (keeps(change, &p->namespaces[i]))
+			good = put(arena, copy, &p->namespaces[i]);
+	if (good && change->added)
+		good = put(arena, copy, change->added);
+	return good ? copy : NULL;
+}
+
 void nvme_bdevs(const void *controller, void (*fn)(void *arg, const char *name), void *arg)
 {
 	const struct vnvme_ns *ns = NULL;

@@ -9,7 +9,9 @@
 
 #include "nvme/vnvme.h"
 
+struct controller_disks;
 struct disk_op;
+struct schema_arena;
 struct vfio_user;
 struct vhost_user_nvme;
 
@@ -36,6 +38,8 @@ void nvme_identify(const char *controller, const uint8_t own[16], struct vnvme_n
 void nvme_add_disk(struct disk_op *op);
 void nvme_remove_disk(struct disk_op *op);
 bool nvme_drop_disk(struct disk_op *op);
+void *nvme_with_disks(struct schema_arena *arena, const void *params,
+		      const struct controller_disks *change);
 void nvme_bdevs(const void *controller, void (*fn)(void *arg, const char *name), void *arg);
 
 #endif

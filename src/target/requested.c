@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <shadowbell/bdev.h>
+
 #include "config/controller_type.h"
 #include "target/target_internal.h"
 #include "util/util.h"
@@ -40,7 +42,7 @@ static const struct config_controller **list_controllers(const struct target *t,
 
 	*n = 0;
 	for (o = list ? t->controllers.first : NULL; o; o = o->next)
-		list[(*n)++] = container_of(o, struct target_controller, object)->config;
+		list[(*n)++] = &container_of(o, struct target_controller, object)->config;
 	return list;
 }
 
@@ -136,6 +138,45 @@ void target_add_bdev(struct target *t, const struct schema_node *keys, struct sc
 	target_create_own_bdev(t, cfg, errors, done, arg);
 }
 
+static const struct config_bdev *disk_of(const struct config_bdev *config, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < target_bdev_disks(config); i++)
+		if (!strcmp(target_bdev_disk(config, i), name))
+			return config->nparts ? &config->parts[i] : config;
+	return NULL;
+}
+
+/* *o: what it is, or is a part of. */
+static const struct config_bdev *find_disk(const struct target *t, const char *name,
+					   struct object **o)
+{
+	const struct config_bdev *disk = NULL;
+
+	for (*o = t->bdevs.first; *o; *o = (*o)->next) {
+		disk = disk_of(target_bdev_of(*o)->config, name);
+		if (disk)
+			break;
+	}
+	return disk;
+}
+
+const struct config_bdev *target_find_disk(const struct target *t, const char *name)
+{
+	struct object *o;
+
+	return find_disk(t, name, &o);
+}
+
+bool target_has_disk(const struct target *t, const char *name)
+{
+	struct object *o;
+
+	return find_disk(t, name, &o) && (o->state == OBJECT_LIVES || o->state == OBJECT_RESIZES) &&
+	       bdev_find(name);
+}
+
 /* What refers to a bdev that is gone: disks that a forced removal took away. */
 struct forgetting {
 	const struct config *cfg;
@@ -163,7 +204,7 @@ void target_free_own_bdev(struct target *t, struct config *cfg)
 		return;
 	for (o = t->controllers.first; o; o = o->next)
 		controller_type_of(o->type)->refs(
-			container_of(o, struct target_controller, object)->config->params,
+			container_of(o, struct target_controller, object)->config.params,
 			forget_ref, &f);
 	config_free(cfg);
 }
@@ -216,6 +257,6 @@ void target_visit_controllers(const struct target *t, target_controller_fn fn, v
 		const struct target_controller *c =
 			container_of(o, struct target_controller, object);
 
-		fn(arg, state_name(o), c->number, c->config);
+		fn(arg, state_name(o), c->number, &c->config);
 	}
 }

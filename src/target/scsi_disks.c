@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <shadowbell/bdev.h>
 
@@ -101,6 +102,98 @@ void scsi_remove_disk(struct disk_op *op)
 		return;
 	object_error(op->check, &lun->lun.lun, "%s", op->err);
 	disk_op_end(op, result(rc));
+}
+
+/* --- all --- */
+
+static bool keeps(const struct controller_disks *change, uint32_t target,
+		  const struct scsi_lun *lun)
+{
+	const struct scsi_lun *removed = change->removed;
+
+	if (removed && removed->lun.target == target && removed->lun.lun == lun->lun.lun)
+		return false;
+	return !change->keeps || change->keeps(change->arg, lun->lun.bdev);
+}
+
+/* The target of that number; a new one is the last, and has no LUNs yet. NULL: no memory. */
+static struct scsi_target_params *target_of(struct schema_arena *arena, struct scsi_params *p,
+					    uint32_t id, size_t room)
+{
+	struct scsi_target_params *t = p->targets, *end = t + p->ntargets;
+
+	while (t < end && t->id != id)
+		t++;
+	if (t < end)
+		return t;
+	t->id = id;
+	t->luns = schema_arena_alloc(arena, room, sizeof(*t->luns));
+	p->ntargets++;
+	return t->luns ? t : NULL;
+}
+
+static bool put(struct schema_arena *arena, const char *owner, struct scsi_target_params *t,
+		const struct scsi_lun *lun)
+{
+	const struct virtio_scsi_lun_params *from = &lun->lun;
+	struct scsi_lun *copy = &t->luns[t->nluns++];
+
+	*copy = *lun;
+	copy->lun.target = t->id;
+	/* Where it was written is of no use to anybody any more. */
+	copy->pos = (struct schema_pos){.name = schema_arena_printf(arena, "%s, target %u, LUN %u",
+								    owner, t->id, lun->lun.lun)};
+	copy->lun.bdev = schema_arena_strndup(arena, from->bdev, strlen(from->bdev));
+	if (from->serial)
+		copy->lun.serial = schema_arena_strndup(arena, from->serial, strlen(from->serial));
+	return !arena->failed;
+}
+
+/* Those of a target that stay. One without any is none. */
+static bool put_target(struct schema_arena *arena, struct scsi_params *p,
+		       const struct scsi_target_params *from, const struct controller_disks *change)
+{
+	bool good = true;
+	size_t i;
+
+	for (i = 0; good && i < from->nluns; i++) {
+		struct scsi_target_params *t;
+
+		if (!keeps(change, from->id, &from->luns[i]))
+			continue;
+		/* One more may be added. */
+		t = target_of(arena, p, from->id, from->nluns + 1);
+		good = t && put(arena, p->common.name, t, &from->luns[i]);
+	}
+	return good;
+}
+
+static bool put_added(struct schema_arena *arena, struct scsi_params *p, const struct scsi_lun *lun)
+{
+	struct scsi_target_params *t = target_of(arena, p, lun->lun.target, 1);
+
+	return t && put(arena, p->common.name, t, lun);
+}
+
+void *scsi_with_disks(struct schema_arena *arena, const void *params,
+		      const struct controller_disks *change)
+{
+	const struct scsi_params *p = params;
+	struct scsi_params *copy = schema_arena_alloc(arena, 1, sizeof(*copy));
+	bool good = copy;
+	size_t i;
+
+	if (good) {
+		*copy = *p;
+		copy->ntargets = 0;
+		copy->targets = schema_arena_alloc(arena, p->ntargets + 1, sizeof(*copy->targets));
+		good = copy->targets;
+	}
+	for (i = 0; good && i < p->ntargets; i++)
+		good = put_target(arena, copy, &p->targets[i], change);
+	if (good && change->added)
+		good = put_added(arena, copy, change->added);
+	return good ? copy : NULL;
 }
 
 void scsi_bdevs(const void *controller, void (*fn)(void *arg, const char *name), void *arg)

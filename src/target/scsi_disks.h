@@ -7,11 +7,15 @@
 
 #include <stdbool.h>
 
+struct controller_disks;
 struct disk_op;
+struct schema_arena;
 
 void scsi_add_disk(struct disk_op *op);
 void scsi_remove_disk(struct disk_op *op);
 bool scsi_drop_disk(struct disk_op *op);
+void *scsi_with_disks(struct schema_arena *arena, const void *params,
+		      const struct controller_disks *change);
 void scsi_bdevs(const void *controller, void (*fn)(void *arg, const char *name), void *arg);
 
 #endif

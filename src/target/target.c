@@ -56,11 +56,15 @@ bool target_check_limits(const struct config *cfg,
 int target_start(const struct config *cfg, struct target **out)
 {
 	struct target *t = calloc(1, sizeof(*t));
+	const char *text;
 	int rc;
 
 	if (!t)
 		return -ENOMEM;
 	t->cfg = cfg;
+	t->log = cfg->target.log;
+	text = config_text(cfg, &t->text_len);
+	t->text = text ? strndup(text, t->text_len) : NULL;
 	rc = loop_create("main", &t->main);
 	if (!rc)
 		rc = vhost_init();
@@ -152,6 +156,7 @@ bool target_stop(struct target *t)
 	if (t->vhost_started)
 		vhost_fini();
 	loop_destroy(t->main);
+	free(t->text);
 	free(t);
 	return true;
 }

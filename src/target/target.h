@@ -128,6 +128,31 @@ void target_add_bdev(struct target *t, const struct schema_node *keys, struct sc
 void target_add_controller(struct target *t, const struct schema_node *keys,
 			   struct schema_errors *errors, target_done_fn done, void *arg);
 
+/*
+ * The configuration as it is now: a mapping of the keys of a file that would start the same daemon,
+ * in the arena, with texts that live until anything changes. Without what is just coming or going.
+ * `brief`: without keys that a file need not have. NULL: no memory.
+ */
+struct schema_node *target_dump_config(struct target *t, struct schema_arena *arena, bool brief);
+/* Calls fn for each controller that is not in it, as its only disk has been taken from under it. */
+void target_visit_left_out(const struct target *t, void (*fn)(void *arg, const char *controller),
+			   void *arg);
+
+/*
+ * Writes it into a file; NULL: that of the start. What has not changed since that was read is as it
+ * stands there, with its comments. The file is replaced at once, and is safe on the disk when
+ * done() is called, which `text` tells the path then.
+ *
+ * -EBUSY: the file of the start has been changed by somebody since, or another one is there
+ * already, and not `force`; or another save, check or application is under way.
+ */
+void target_save_config(struct target *t, const char *path, bool force, target_done_fn done,
+			void *arg);
+
+/* From now on; without a level in it the log has the one that it had at the start. */
+void target_set_log(struct target *t, const struct config_log *log);
+void target_set_log_level(struct target *t, enum log_level level);
+
 /* What there is, in the order in which it was made. A state is "starting", "there" or "ending". */
 typedef void (*target_bdev_fn)(void *arg, const char *state, const struct config_bdev *bdev);
 void target_visit_bdevs(const struct target *t, target_bdev_fn fn, void *arg);

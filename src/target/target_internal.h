@@ -13,6 +13,7 @@
 #include "util/util.h"
 
 struct balance;
+struct config_job;
 struct reactor;
 
 #define OBJECT_ERR_MAX BDEV_ERR_MAX
@@ -62,13 +63,15 @@ struct target_bdev {
 
 struct target_controller {
 	struct object object;
-	const struct config *cfg; /* that `config` is of */
-	const struct config_controller *config;
-	uint16_t number;       /* unique among the controllers */
-	void *made;	       /* its type's */
-	unsigned int disk_ops; /* disks of it that come or go */
-	bool over;	       /* its session is, and it waits for these */
-	struct config *own;    /* of one that a request has made: what `config` is of */
+	const struct config *cfg; /* that it was made of */
+	/* What it is now: as it was made, but for disks that came and went since. */
+	struct config_controller config;
+	struct schema_arena disks; /* if some have: these, and the params */
+	uint16_t number;	   /* unique among the controllers */
+	void *made;		   /* its type's */
+	unsigned int disk_ops;	   /* disks of it that come or go */
+	bool over;		   /* its session is, and it waits for these */
+	struct config *own;	   /* of one that a request has made: `cfg` */
 };
 
 struct target {
@@ -86,6 +89,12 @@ struct target {
 	uint16_t last_number;	/* of a controller */
 	unsigned int under_way; /* objects that start or end */
 	bool stopping;
+	struct config_log log; /* by now */
+	/* What the file of the start has, as far as this process knows. */
+	char *text;
+	size_t text_len;
+	struct config_job *config_job; /* under way; or NULL */
+	bool applying;
 	struct balance *balance; /* NULL: queues stay where they are */
 };
 
@@ -136,8 +145,15 @@ void target_create_own_bdev(struct target *t, struct config *cfg, struct schema_
  * who. */
 bool target_bdev_in_use(const struct target_bdev *b, char *err);
 
-/* requested.c: the bdev of this configuration is gone, and nobody may refer to it. NULL is fine. */
+/* requested.c: the config of that disk, a bdev or a part of one, whatever its state; or NULL. */
+const struct config_bdev *target_find_disk(const struct target *t, const char *name);
+/* Of a bdev's: one that is there, and neither comes nor goes. */
+bool target_has_disk(const struct target *t, const char *name);
+/* The bdev of this configuration is gone, and nobody may refer to it. NULL is fine. */
 void target_free_own_bdev(struct target *t, struct config *cfg);
+
+/* present.c: the section `target` as it is now. */
+void target_present_target(const struct target *t, struct config_target *out);
 
 /* balance.c: the controllers are there. */
 int target_balance_start(struct target *t);

@@ -345,5 +345,6 @@ const struct controller_type controller_nvme_type = {
 	.add_disk = nvme_add_disk,
 	.remove_disk = nvme_remove_disk,
 	.drop_disk = nvme_drop_disk,
+	.with_disks = nvme_with_disks,
 	.bdevs = nvme_bdevs,
 };

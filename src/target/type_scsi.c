@@ -303,5 +303,6 @@ const struct controller_type controller_scsi_type = {
 	.add_disk = scsi_add_disk,
 	.remove_disk = scsi_remove_disk,
 	.drop_disk = scsi_drop_disk,
+	.with_disks = scsi_with_disks,
 	.bdevs = scsi_bdevs,
 };

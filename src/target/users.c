@@ -39,7 +39,7 @@ static void visit_disks(const struct target_controller *c, struct visit *v)
 	if (type->bdevs && c->made)
 		type->bdevs(c->made, v->fn, v->arg);
 	else
-		type->refs(c->config->params, see_ref, v);
+		type->refs(c->config.params, see_ref, v);
 }
 
 static bool has_disk(const struct target_controller *c, const char *name)

@@ -84,9 +84,9 @@ static void root(void)
 		{"mistyped, so not missing",
 		 "bdev: []\n" EMPTY,
 		 {"1:1: unknown key 'bdev' (did you mean 'bdevs'?)"}},
-		{"empty controllers",
-		 RAM "controllers: []\n",
-		 {"2:14: controllers: lists 0 controllers; allowed: 1 to 4096"}},
+		{"controllers without value",
+		 RAM "controllers:\n",
+		 {"2:13: controllers: has no value; allowed: a list ([] for none)"}},
 		{"bdevs without value",
 		 "bdevs:\n" CTRL,
 		 {"1:7: bdevs: has no value; allowed: a list ([] for none)"}},
@@ -179,7 +179,7 @@ static void target(void)
 		  "3:54: target: log: object_rate: '-1'", "3:72: target: log: object_burst: 'x'"}},
 		{"log with another key",
 		 TARGET("log: {lines: 3}"),
-		 {"3:16: target: log: unknown key 'lines'; allowed: burst, rate, object_burst, "
+		 {"3:16: target: log: unknown key 'lines'; allowed: level, burst, rate, object_burst, "
 		  "object_rate"}},
 		{"limits", TARGET("limits: []"), {"3:18: target: limits: is a list"}},
 		{"limits out of range",

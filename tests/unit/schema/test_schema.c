@@ -169,9 +169,9 @@ static void from_json(void)
 
 static void written(void)
 {
-	static const char text[] = "cpus:\n- 0\n- 1\nanimals:\n- name: \"wren\"\n  legs: 2\n"
-				   "  type: bird\n  span: 1KiB\n  sings: true\n"
-				   "- name: \"carp\"\n  legs: 3\n  type: fish\n";
+	static const char text[] = "cpus:\n- 0\n- 1\nanimals:\n- name: \"wren\"\n"
+				   "  type: bird\n  legs: 2\n  span: 1KiB\n  sings: true\n"
+				   "- name: \"carp\"\n  type: fish\n  legs: 3\n";
 	const struct schema_node *tree;
 	struct zoo zoo;
 	char *said;

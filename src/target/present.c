@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The configuration as it is now: what a file would have to say to start the same daemon. */
+#include <errno.h>
+#include <string.h>
+
+#include "config/controller_type.h"
+#include "target/target_internal.h"
+#include "util/util.h"
+
+static bool is_there(const struct object *o)
+{
+	return o->state == OBJECT_LIVES || o->state == OBJECT_RESIZES;
+}
+
+static bool has_bdev(void *arg, const char *bdev)
+{
+	return target_has_disk(arg, bdev);
+}
+
+struct check {
+	const struct target *target;
+	bool lacks; /* a bdev that is gone, or just going */
+};
+
+static void check_ref(void *arg, const struct config_ref *ref)
+{
+	struct check *c = arg;
+
+	c->lacks = c->lacks || !target_has_disk(c->target, *ref->name);
+}
+
+/*
+ * Without disks whose bdev was taken from under them: a file could not name it. False: it can't be
+ * without its disk, or there is no memory.
+ */
+static bool fill_controller(struct target *t, struct schema_arena *arena,
+			    const struct target_controller *c, struct config_controller *out)
+{
+	const struct controller_type *type = controller_type_of(c->object.type);
+	const struct controller_disks change = {.keeps = has_bdev, .arg = t};
+	struct check check = {.target = t};
+
+	*out = c->config;
+	type->refs(out->params, check_ref, &check);
+	if (!check.lacks)
+		return true;
+	if (!type->with_disks)
+		return false;
+	out->params = type->with_disks(arena, out->params, &change);
+	return out->params;
+}
+
+static size_t count(const struct object_list *list)
+{
+	const struct object *o;
+	size_t n = 0;
+
+	for (o = list->first; o; o = o->next)
+		n++;
+	return n;
+}
+
+static bool fill(struct target *t, struct schema_arena *arena, struct config *cfg)
+{
+	struct config_bdev *bdevs = schema_arena_alloc(arena, count(&t->bdevs) + 1, sizeof(*bdevs));
+	struct config_controller *ctrls =
+		schema_arena_alloc(arena, count(&t->controllers) + 1, sizeof(*ctrls));
+	struct object *o;
+
+	if (!bdevs || !ctrls)
+		return false;
+	for (o = t->bdevs.first; o; o = o->next)
+		if (is_there(o))
+			bdevs[cfg->nbdevs++] = *target_bdev_of(o)->config;
+	for (o = t->controllers.first; o; o = o->next)
+		if (is_there(o) &&
+		    fill_controller(t, arena, container_of(o, struct target_controller, object),
+				    &ctrls[cfg->ncontrollers]))
+			cfg->ncontrollers++;
+	cfg->bdevs = bdevs;
+	cfg->controllers = ctrls;
+	return !arena->failed;
+}
+
+void target_present_target(const struct target *t, struct config_target *out)
+{
+	*out = t->cfg->target;
+	out->log = t->log;
+}
+
+struct schema_node *target_dump_config(struct target *t, struct schema_arena *arena, bool brief)
+{
+	struct config cfg = {.nbdevs = 0};
+
+	target_present_target(t, &cfg.target);
+	return fill(t, arena, &cfg) ? config_dump_tree(&cfg, arena, brief) : NULL;
+}
+
+void target_visit_left_out(const struct target *t, void (*fn)(void *arg, const char *controller),
+			   void *arg)
+{
+	struct object *o;
+
+	for (o = t->controllers.first; o; o = o->next) {
+		const struct target_controller *c =
+			container_of(o, struct target_controller, object);
+		const struct controller_type *type = controller_type_of(o->type);
+		struct check check = {.target = t};
+
+		if (!is_there(o) || type->with_disks)
+			continue;
+		type->refs(c->config.params, check_ref, &check);
+		if (check.lacks)
+			fn(arg, o->name);
+	}
+}
+
+/* --- the log --- */
+
+static void use_log(const struct config_log *log)
+{
+	log_limit_set((struct log_budget){log->object_burst, log->object_rate},
+		      (struct log_budget){log->burst, log->rate});
+}
+
+void target_set_log(struct target *t, const struct config_log *log)
+{
+	t->log = *log;
+	t->log.otherwise = t->cfg->target.log.otherwise;
+	use_log(log);
+	log_set_level(log->level ? config_log_level(log->level) : t->log.otherwise);
+}
+
+void target_set_log_level(struct target *t, enum log_level level)
+{
+	t->log.level = CONFIG_LOG_ERROR + (int)level - (int)LOG_LEVEL_ERROR;
+	log_set_level(level);
+}
