@@ -187,8 +187,9 @@ struct bdev_stats {
 	uint64_t late, late_ended;
 	/* How often it began to hang, on a reactor, and how often that ended. */
 	uint64_t hangs, hangs_ended;
-	/* Of some I/Os: bucket i counts those that took at least 2^i ns, below 2^(i + 1). */
-	uint64_t latency_ns[BDEV_LATENCY_BUCKETS];
+	/* Of some I/Os: bucket i counts those that took at least 2^i ns, below 2^(i + 1); and how
+	 * long they took together. */
+	uint64_t latency_ns[BDEV_OP_COUNT][BDEV_LATENCY_BUCKETS], latency_sum_ns[BDEV_OP_COUNT];
 };
 
 /* A backend's per-reactor state. */

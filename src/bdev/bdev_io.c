@@ -171,7 +171,10 @@ static slow_path void start_timing(struct bdev_channel *ch, const struct bdev_io
 
 static slow_path void end_timing(struct bdev_channel *ch)
 {
-	latency_add(ch->stats.latency_ns, time_now_ns() - ch->timed_since_ns);
+	unsigned int op = ch->timed->op;
+
+	latency_add(ch->stats.latency_ns[op], &ch->stats.latency_sum_ns[op],
+		    time_now_ns() - ch->timed_since_ns);
 	ch->timed = NULL;
 }
 

@@ -9,5 +9,5 @@ slow_path void bdev_now_timed(struct bdev_channel *ch, enum bdev_op op, uint64_t
 	uint64_t start = time_now_ns();
 
 	ch->now(ch, op, lba, nblocks, buf);
-	latency_add(ch->stats.latency_ns, time_now_ns() - start);
+	latency_add(ch->stats.latency_ns[op], &ch->stats.latency_sum_ns[op], time_now_ns() - start);
 }

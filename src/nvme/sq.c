@@ -56,7 +56,8 @@ static slow_path void start_timing(struct vnvme_sq *sq)
 
 slow_path void vnvme_sq_end_timing(struct vnvme_sq *sq)
 {
-	latency_add(sq->stats->latency_ns, time_now_ns() - sq->timed_since_ns);
+	latency_add(sq->stats->latency_ns, &sq->stats->latency_sum_ns,
+		    time_now_ns() - sq->timed_since_ns);
 	sq->timed = NULL;
 	sq->time_next = false;
 }

@@ -260,11 +260,13 @@ void reactor_watchdog_stop(struct reactor_watchdog *w);
 /* What a reactor has done since it started; approximate while it runs. Any thread. */
 struct reactor_stats {
 	uint64_t rounds, busy_rounds, sleeps, messages;
-	uint64_t idle_ns; /* asleep and in rounds without work; may be a moment ahead */
-	uint64_t jobs;	  /* steps of jobs */
+	/* Asleep and in rounds without work, which may be a moment ahead; and the rest. */
+	uint64_t idle_ns, busy_ns;
+	uint64_t jobs; /* steps of jobs */
 	/* Of the rounds and steps that were measured: all with jobs, and now and then others. */
 	uint64_t longest_round_ns, longest_step_ns;
 };
+/* None of them ever shrinks. Any thread. */
 void reactor_get_stats(const struct reactor *r, struct reactor_stats *out);
 
 #endif

@@ -41,16 +41,18 @@ struct reactor {
 	uint64_t jobs_round, jobs_end_ns;  /* the last round with jobs, and when it ended */
 	uint64_t jobs_since_ns;		   /* so many such rounds ago, one after the other */
 	unsigned int jobs_rounds;
+	uint64_t started_ns;
 	uint64_t sample_ns; /* when the first round of a sample ended; 0: none */
 
 	/* Written by other threads. */
 	_Alignas(CACHE_LINE) _Atomic(struct reactor_msg *) inbox; /* newest first */
 	atomic_bool sleeping;
 	_Atomic uint64_t idle_zero_ns; /* this thread's; see idle_of(); 0: it is not asleep */
-	atomic_uint signals;	       /* odd: in the write of reactor_signal() */
-	unsigned int signals_seen;     /* by the watchdog */
-	int event_fd;		       /* wakes the sleeper */
-	unsigned long aio;	       /* signal.c's; 0: none yet */
+	_Atomic uint64_t idle_told_ns, busy_told_ns;
+	atomic_uint signals;	   /* odd: in the write of reactor_signal() */
+	unsigned int signals_seen; /* by the watchdog */
+	int event_fd;		   /* wakes the sleeper */
+	unsigned long aio;	   /* signal.c's; 0: none yet */
 };
 
 /* reactor.c */

@@ -72,6 +72,7 @@ void rpc_methods_init(void)
 	fill(tables[1], 2, find_type("nvme")->disk_address);
 	fill(tables[2], 1, find_type("scsi")->disk);
 	fill(tables[3], 2, find_type("scsi")->disk_address);
+	rpc_stats_init();
 }
 
 /* --- requests --- */

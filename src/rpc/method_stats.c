@@ -29,15 +29,40 @@ static json_t *latency_json(const uint64_t *buckets)
 	return list;
 }
 
+/* Of each operation that was timed. */
+static json_t *by_op_json(const struct target_stats_row *row)
+{
+	json_t *json = json_object();
+	unsigned int i;
+
+	for (i = 1; i < row->nlatency; i++) {
+		json_t *list = latency_json(row->latency[i].buckets);
+
+		if (!json_array_size(list)) {
+			json_decref(list);
+			continue;
+		}
+		json_object_set_new(json, row->latency[i].op,
+				    json_pack("{s:o, s:I}", "latency_ns", list, "latency_sum_ns",
+					      (json_int_t)row->latency[i].sum_ns));
+	}
+	return json;
+}
+
 static json_t *row_json(const struct target_stats_row *row)
 {
 	json_t *json = json_pack("{s:s}", "name", row->name);
 	size_t i;
 
 	for (i = 0; json && i < row->kind->ncolumns; i++)
-		json_object_set_new(json, row->kind->columns[i], value_json(row, i));
-	if (json && row->latency_ns)
-		json_object_set_new(json, "latency_ns", latency_json(row->latency_ns));
+		json_object_set_new(json, row->kind->columns[i].name, value_json(row, i));
+	if (json && row->nlatency) {
+		json_object_set_new(json, "latency_ns", latency_json(row->latency[0].buckets));
+		json_object_set_new(json, "latency_sum_ns",
+				    json_integer((json_int_t)row->latency[0].sum_ns));
+	}
+	if (json && row->kind->by_op)
+		json_object_set_new(json, "latency_by_op", by_op_json(row));
 	return json;
 }
 
@@ -96,15 +121,56 @@ static const struct schema_section get_section = {
 	.keys = get_keys,
 };
 
+/* All counters are members of their rows, with what the latency adds. */
+#define COLUMNS_MAX 32
+static struct rpc_member row_members[7][COLUMNS_MAX + 5];
+
 static const struct rpc_member get_result[] = {
-	MEMBER("queue", "list of mappings", "Of each queue, `CONTROLLER/NUMBER`, that was used."),
-	MEMBER("memory", "list of mappings", "Of each controller's memory for large requests."),
-	MEMBER("session", "list of mappings", "Of each controller's front-ends."),
-	MEMBER("bdev", "list of mappings", "Of each bdev."),
-	MEMBER("reactor", "list of mappings", "Of each reactor, `cpuN`."),
-	MEMBER("log", "list of mappings", "Of the log."),
+	LIST_OF("queue", row_members[0], "Of each queue, `CONTROLLER/NUMBER`, that was used."),
+	LIST_OF("memory", row_members[1], "Of each controller's memory for large requests."),
+	LIST_OF("session", row_members[2], "Of each controller's front-ends."),
+	LIST_OF("bdev", row_members[3], "Of each bdev."),
+	LIST_OF("reactor", row_members[4], "Of each reactor, `cpuN`."),
+	LIST_OF("log", row_members[5], "Of the log."),
+	LIST_OF("process", row_members[6], "Of the daemon as a process."),
 	{0},
 };
+
+static const struct rpc_member latency_members[] = {
+	MEMBER("latency_ns", "list of lists",
+	       "How long a sample took: `[ns, count]`, so many took at least that long, and less "
+	       "than twice as long."),
+	MEMBER("latency_sum_ns", "number", "How long the sample took together, in nanoseconds."),
+	{0},
+};
+
+static void fill(struct rpc_member *to, const struct target_stats_kind *kind)
+{
+	size_t i;
+
+	*to++ = (struct rpc_member)MEMBER("name", "text", "Which one.");
+	for (i = 0; i < kind->ncolumns && i < COLUMNS_MAX; i++)
+		*to++ = (struct rpc_member){.name = kind->columns[i].name,
+					    .kind = "number",
+					    .doc = kind->columns[i].doc};
+	for (i = 0; kind->has_latency && latency_members[i].name; i++)
+		*to++ = latency_members[i];
+	if (kind->by_op)
+		*to = (struct rpc_member)MEMBER(
+			"latency_by_op", "mapping",
+			"The same for each operation that was timed: `read`, `write`, `flush`, "
+			"`discard`, `write_zeroes`, `compare`.");
+}
+
+void rpc_stats_init(void)
+{
+	size_t i, k;
+
+	for (i = 0; get_result[i].name; i++)
+		for (k = 0; target_stats_kinds[k]; k++)
+			if (!strcmp(target_stats_kinds[k]->name, get_result[i].name))
+				fill(row_members[i], target_stats_kinds[k]);
+}
 
 const struct rpc_method rpc_method_stats_get = {
 	.name = "stats.get",
@@ -168,6 +234,7 @@ static const struct rpc_member reactor_members[] = {
 	MEMBER("sleeps", "number", "How often it slept."),
 	MEMBER("messages", "number", "Messages from other threads."),
 	MEMBER("idle_ms", "number", "Milliseconds that it had nothing to do."),
+	MEMBER("busy_ms", "number", "Milliseconds that it had something to do."),
 	MEMBER("steps", "number", "Steps of long work."),
 	MEMBER("longest_round_us", "number", "Its longest round, in microseconds."),
 	MEMBER("longest_step_us", "number", "Its longest step, in microseconds."),

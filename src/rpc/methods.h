@@ -17,6 +17,9 @@
 		.name = (name_), .kind = "list of mappings", .doc = (doc_), .members = (members_)  \
 	}
 
+/* method_stats.c: completes its tables, from those of the counters. Once is enough. */
+void rpc_stats_init(void);
+
 /* Of methods without parameters. */
 extern const struct schema_section rpc_no_params;
 

@@ -24,7 +24,7 @@ struct queue_stats {
 	uint64_t interrupts;	   /* sent */
 	uint64_t interrupts_saved; /* batches that the guest did not have to be told of */
 	uint64_t held_back;	   /* rounds whose share was used up before its turn */
-	uint64_t latency_ns[LATENCY_BUCKETS];
+	uint64_t latency_ns[LATENCY_BUCKETS], latency_sum_ns;
 	uint64_t place;		/* 1 + the CPU of the reactor that polls it now; 0: none does */
 	uint64_t size;		/* entries; of one that does not run as of the last one */
 } __attribute__((aligned(64))); /* no two queues share a cache line */

@@ -26,18 +26,18 @@ static void print_cpu(FILE *f, uint64_t place)
 }
 
 /* "latency" and, of each bucket that is not empty, its lower bound in ns and its count. */
-static void print_latency(FILE *f, const char *name, const uint64_t *buckets)
+static void print_latency(FILE *f, const char *name, const struct target_latency *l)
 {
 	bool any = false;
 	unsigned int i;
 
 	for (i = 0; i < TARGET_LATENCY_BUCKETS; i++) {
-		if (!buckets[i])
+		if (!l->buckets[i])
 			continue;
 		if (!any)
-			fprintf(f, "latency_ns %s", name);
+			fprintf(f, "latency_ns %s%s%s", name, l->op ? "/" : "", l->op ? l->op : "");
 		any = true;
-		fprintf(f, " %" PRIu64 ":%" PRIu64, i ? UINT64_C(1) << i : 0, buckets[i]);
+		fprintf(f, " %" PRIu64 ":%" PRIu64, i ? UINT64_C(1) << i : 0, l->buckets[i]);
 	}
 	if (any)
 		fputc('\n', f);
@@ -57,8 +57,9 @@ static void print_row(void *arg, const struct target_stats_row *row)
 			print_number(f, row->values[i]);
 	}
 	fputc('\n', f);
-	if (row->latency_ns)
-		print_latency(f, row->name, row->latency_ns);
+	/* With operations that of all would say the same once more. */
+	for (i = row->nlatency > 1; i < row->nlatency; i++)
+		print_latency(f, row->name, &row->latency[i]);
 }
 
 static void print_header(FILE *f, const struct target_stats_kind *kind)
@@ -67,7 +68,7 @@ static void print_header(FILE *f, const struct target_stats_kind *kind)
 
 	fprintf(f, "# %-24s", kind->name);
 	for (i = 0; i < kind->ncolumns; i++)
-		fprintf(f, " %12s", kind->columns[i]);
+		fprintf(f, " %12s", kind->columns[i].name);
 	fputc('\n', f);
 }
 

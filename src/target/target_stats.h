@@ -12,18 +12,33 @@
 
 struct target;
 
+struct target_stats_column {
+	const char *name;
+	const char *doc;
+};
+
 struct target_stats_kind {
 	const char *name; /* "queue", of a controller; ... */
-	const char *const *columns;
+	const struct target_stats_column *columns;
 	size_t ncolumns;
-	bool has_cpu; /* the last column is 1 + the CPU that it is on, or 0: on none */
+	bool has_cpu;		 /* the last column is 1 + the CPU that it is on, or 0: on none */
+	bool has_latency, by_op; /* of its rows: see below */
+};
+
+/* How long some took. */
+struct target_latency {
+	const char *op; /* NULL: of all kinds together */
+	uint64_t sum_ns;
+	uint64_t buckets[TARGET_LATENCY_BUCKETS];
 };
 
 struct target_stats_row {
 	const struct target_stats_kind *kind;
 	const char *name;
-	const uint64_t *values;	    /* of the columns */
-	const uint64_t *latency_ns; /* buckets; NULL: it has none */
+	const uint64_t *values; /* of the columns */
+	/* That of all comes first, then with by_op one for each operation; 0: it has none. */
+	const struct target_latency *latency;
+	unsigned int nlatency;
 };
 
 /* Ended by NULL. */

@@ -17,13 +17,14 @@
  */
 #define LATENCY_BUCKETS 40
 
-static inline void latency_add(uint64_t buckets[LATENCY_BUCKETS], uint64_t ns)
+static inline void latency_add(uint64_t buckets[LATENCY_BUCKETS], uint64_t *sum_ns, uint64_t ns)
 {
 	unsigned int i = 63 - (unsigned int)__builtin_clzll(ns | 1);
 
 	if (i >= LATENCY_BUCKETS)
 		i = LATENCY_BUCKETS - 1;
 	COUNTER_ADD(buckets[i], 1);
+	COUNTER_ADD(*sum_ns, ns);
 }
 
 #endif

@@ -45,7 +45,8 @@ uint64_t virtio_req_features(const struct virtio_req *req)
 
 static slow_path void end_timing(struct virtio_vq *vq)
 {
-	latency_add(vq->stats->latency_ns, time_now_ns() - vq->timed_since_ns);
+	latency_add(vq->stats->latency_ns, &vq->stats->latency_sum_ns,
+		    time_now_ns() - vq->timed_since_ns);
 	vq->timed = NULL;
 }
 
