@@ -21,7 +21,7 @@ CFLAGS  ?= -O2 -g
 # Of the daemon only: tests are linked from objects without, which is quicker. Not where one debugs.
 LTO     ?= $(if $(SANITIZE)$(filter -O0 -Og,$(CFLAGS)),,-flto=auto)
 
-PKGS := libdpdk libnvme yaml-0.1 liburing uuid jansson
+PKGS := libdpdk libnvme yaml-0.1 liburing uuid jansson libmicrohttpd
 PKG_CFLAGS := $(shell pkg-config --exists libedit && pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 # The goals that build nothing themselves work without the libraries; tools/check installs them.
 ifeq ($(PKG_CFLAGS),)
@@ -63,6 +63,12 @@ CTL_MAIN := $(BUILD)/tools/ctl/main.o
 CTL_OBJS := $(filter-out $(CTL_MAIN),$(CTL_SRCS:%.c=$(BUILD)/%.o))
 CTL_LIBS := -lyaml -ljansson -ledit
 
+# tools/exporter: metrics for Prometheus, which it asks the control socket for.
+EXPORTER_SRCS := $(sort $(wildcard tools/exporter/*.c))
+EXPORTER_MAIN := $(BUILD)/tools/exporter/main.o
+EXPORTER_OBJS := $(filter-out $(EXPORTER_MAIN),$(EXPORTER_SRCS:%.c=$(BUILD)/%.o))
+EXPORTER_LIBS := -lmicrohttpd -ljansson
+
 # tests/unit/<folder>/test_<file>.c: one CUnit program each, linked with everything but main.c.
 UNIT_SRCS := $(sort $(wildcard tests/unit/*/test_*.c))
 UNIT_BINS := $(UNIT_SRCS:%.c=$(BUILD)/%)
@@ -87,7 +93,7 @@ DOCS_PAGES := docs/configuration.md docs/control.md docs/man/shadowbell.yaml.5
 	print-flags FORCE
 .SECONDARY:
 
-all: $(BUILD)/shadowbell $(BUILD)/shadowbell-bench $(BUILD)/shadowbellctl
+all: $(BUILD)/shadowbell $(BUILD)/shadowbell-bench $(BUILD)/shadowbellctl $(BUILD)/shadowbell-exporter
 
 # Loads for tests and tools/measure-limits.
 hostile: $(HOSTILE_BINS)
@@ -109,6 +115,10 @@ $(BUILD)/shadowbellctl: $(CTL_MAIN) $(CTL_OBJS) $(LIB)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CTL_LIBS)
 
+$(BUILD)/shadowbell-exporter: $(EXPORTER_MAIN) $(EXPORTER_OBJS)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(EXPORTER_LIBS)
+
 $(BUILD)/config-docs: $(DOCS_OBJS) $(LIB)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
@@ -124,6 +134,10 @@ $(BUILD)/tests/unit/bench/%: $(BUILD)/tests/unit/bench/%.o $(BENCH_OBJS)
 $(BUILD)/tests/unit/ctl/%: $(BUILD)/tests/unit/ctl/%.o $(CTL_OBJS) $(LIB)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcunit $(CTL_LIBS)
+
+$(BUILD)/tests/unit/exporter/%: $(BUILD)/tests/unit/exporter/%.o $(EXPORTER_OBJS)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcunit $(EXPORTER_LIBS)
 
 # Guests beside what they make, remove and resize.
 $(addprefix $(BUILD)/tests/unit/target/test_,disks lost_disks objects payers resize running) \
@@ -164,7 +178,7 @@ $(BUILD)/lto/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LTO) -MMD -MP -c -o $@ $<
 
--include $(OBJS:.o=.d) $(DAEMON_OBJS:.o=.d) $(BENCH_SRCS:%.c=$(BUILD)/%.d) $(CTL_SRCS:%.c=$(BUILD)/%.d) $(DOCS_SRCS:%.c=$(BUILD)/%.d) $(FE_OBJS:.o=.d) $(UNIT_BINS:=.d) $(INT_BINS:=.d) $(DRIVE).d $(HOSTILE_SRCS:%.c=$(BUILD)/%.d)
+-include $(OBJS:.o=.d) $(DAEMON_OBJS:.o=.d) $(BENCH_SRCS:%.c=$(BUILD)/%.d) $(CTL_SRCS:%.c=$(BUILD)/%.d) $(EXPORTER_SRCS:%.c=$(BUILD)/%.d) $(DOCS_SRCS:%.c=$(BUILD)/%.d) $(FE_OBJS:.o=.d) $(UNIT_BINS:=.d) $(INT_BINS:=.d) $(DRIVE).d $(HOSTILE_SRCS:%.c=$(BUILD)/%.d)
 
 # What needs no QEMU; tools/check runs the rest.
 RUN_TESTS := tests/run-tests --exclude qemu-device
@@ -203,9 +217,10 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/include/shadowbell \
 		$(DESTDIR)$(PREFIX)/share/doc/shadowbell/examples
-	install -m 755 $(BUILD)/shadowbell $(BUILD)/shadowbell-bench $(BUILD)/shadowbellctl $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(BUILD)/shadowbell $(BUILD)/shadowbell-bench $(BUILD)/shadowbellctl \
+		$(BUILD)/shadowbell-exporter $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 docs/man/shadowbell-bench.1 docs/man/shadowbellctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/
-	install -m 644 docs/man/shadowbell.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 644 docs/man/shadowbell.8 docs/man/shadowbell-exporter.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 644 docs/man/shadowbell.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 644 include/shadowbell/vhost_user_nvme.h $(DESTDIR)$(PREFIX)/include/shadowbell/
 	install -m 644 config/*.yaml $(DESTDIR)$(PREFIX)/share/doc/shadowbell/examples/
@@ -214,6 +229,7 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/shadowbell $(DESTDIR)$(PREFIX)/bin/shadowbell-bench \
 		$(DESTDIR)$(PREFIX)/bin/shadowbellctl $(DESTDIR)$(PREFIX)/share/man/man1/shadowbellctl.1 \
+		$(DESTDIR)$(PREFIX)/bin/shadowbell-exporter $(DESTDIR)$(PREFIX)/share/man/man8/shadowbell-exporter.8 \
 		$(DESTDIR)$(PREFIX)/share/man/man1/shadowbell-bench.1 $(DESTDIR)$(PREFIX)/share/man/man8/shadowbell.8 \
 		$(DESTDIR)$(PREFIX)/share/man/man5/shadowbell.yaml.5
 	rm -rf $(DESTDIR)$(PREFIX)/include/shadowbell $(DESTDIR)$(PREFIX)/share/doc/shadowbell

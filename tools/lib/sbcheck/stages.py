@@ -53,6 +53,7 @@ STAGES = (
     Stage("guest", "Linux guests",
           " --exclude ".join(("tests/guest/run", *GROUPS_OF_SEVERAL_QEMUS)),
           ("build", "qemu-10.0", "guest-image"), ("qemu-7.2",), minutes=45, guest=True),
+    Stage("promtool", "what checks metrics", "tools/get-promtool", ("deps",)),
     Stage("runner", "that tests/run-tests notices what is wrong", "tests/project/runner",
           ("deps",)),
     Stage("structure", "that tools/structure counts right", "tests/project/structure", ("deps",)),
@@ -66,7 +67,7 @@ STAGES = (
     Stage("instructions", "what a read costs the daemon, against its budget",
           "tests/instructions/run", ("build",)),
     Stage("tests", "unit and integration tests", "tests/run-tests --exclude qemu-device",
-          ("build",), ("build-tsan",), minutes=20),
+          ("build",), ("build-tsan", "promtool"), minutes=20),
     # How much CPU time the daemon takes with a sanitizer is of no interest.
     Stage("asan", "the same, with address and undefined behaviour sanitizers",
           "tests/run-tests --build build-asan --exclude qemu-device --exclude nvme_cpu",

@@ -48,9 +48,9 @@ class Apt:
         }
         return [f"-o{key}={value}" for key, value in options.items()]
 
-    def _get(self, *arguments):
+    def _get(self, *arguments, **options):
         return run(["apt-get", *self._options(), "-qq", "-y", *arguments],
-                   env=dict(os.environ, LC_ALL="C", DEBIAN_FRONTEND="noninteractive"))
+                   env=dict(os.environ, LC_ALL="C", DEBIAN_FRONTEND="noninteractive"), **options)
 
     def update(self):
         """Fetches private package lists and uses them from now on."""
@@ -113,6 +113,15 @@ class Apt:
             # The lists may be older than what the mirror holds now.
             self.update()
             self._get("-d", "install", *packages)
+
+    def download(self, package, folder):
+        """The path of a package's .deb file, in the folder, without what it depends on."""
+        try:
+            self._get("download", package, cwd=folder)
+        except ToolError:
+            self.update()
+            self._get("download", package, cwd=folder)
+        return next(folder.glob(f"{package}_*.deb"))
 
     def forget_archives(self):
         """Removes the downloaded packages."""
