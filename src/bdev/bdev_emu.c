@@ -344,6 +344,8 @@ void bdev_emu_cancel(struct bdev_io *io)
 	emu->cancelled = true;
 	if (reactor_job_waits(&emu->job)) {
 		end_between(emu, BDEV_STATUS_ABORTED);
+	} else if (emu->child.state == BDEV_IO_FENCED) {
+		bdev_fenced_end(&emu->child, BDEV_STATUS_ABORTED);
 	} else if (ch->bdev->ops->cancel) {
 		ch->bdev->ops->cancel(ch, &emu->child);
 	}
@@ -376,6 +378,10 @@ bool bdev_emu_abandon(struct bdev_io *io, enum bdev_status status)
 		bdev_emu_pool_leave(&ch->priv->emu, io);
 	} else if (reactor_job_waits(&emu->job)) {
 		end_between(emu, status);
+		return true;
+	} else if (emu->child.state == BDEV_IO_FENCED) {
+		/* At a bdev below this one; and so has the parent. */
+		bdev_fenced_end(&emu->child, status);
 		return true;
 	} else if (emu->kind == BDEV_EMU_STEPS) {
 		/* The child has the user's memory; if it ends now, so does the parent. */

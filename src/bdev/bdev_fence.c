@@ -13,6 +13,7 @@ struct waiting {
 	struct bdev_io *next, **prevp;
 	uint64_t deadline_ns; /* 0: none */
 	struct reactor_share *payer;
+	uint8_t state; /* enum bdev_io_state: what it was before */
 };
 
 _Static_assert(sizeof(struct waiting) <= sizeof(((struct bdev_io *)0)->backend), "fits");
@@ -75,7 +76,7 @@ static void stop_waiting(struct bdev_io *io)
 		fenced->last = waiting_of(io)->prevp;
 	if (!fenced->first)
 		reactor_timer_cancel(&fenced->timer);
-	io->state = BDEV_IO_SUBMITTED;
+	io->state = waiting_of(io)->state;
 }
 
 static void look_again(void *arg)
@@ -122,10 +123,11 @@ bool bdev_fenced_wait(struct bdev_channel *ch, struct bdev_io *io)
 		return false;
 	if (!fenced->first)
 		reactor_timer_start(ch->reactor, &fenced->timer, LOOK_AGAIN_NS);
-	io->state = BDEV_IO_FENCED;
 	*waiting_of(io) = (struct waiting){.prevp = fenced->last,
+					   .state = (uint8_t)io->state,
 					   .deadline_ns = timeout ? time_now_ns() + timeout : 0,
 					   .payer = reactor_payer()};
+	io->state = BDEV_IO_FENCED;
 	*fenced->last = io;
 	fenced->last = &waiting_of(io)->next;
 	return true;

@@ -15,7 +15,7 @@ enum bdev_io_state {
 	BDEV_IO_SUBMITTED, /* by a user: done() is owed */
 	BDEV_IO_EMULATED,  /* likewise, and a struct bdev_emu works on it or will */
 	BDEV_IO_CHILD,	   /* of a struct bdev_emu */
-	BDEV_IO_FENCED,	   /* by a user: waits for a late write to the same blocks */
+	BDEV_IO_FENCED,	   /* of either kind: waits for a late write to the same blocks */
 };
 
 struct bdev_emu;

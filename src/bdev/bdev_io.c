@@ -279,8 +279,8 @@ void bdev_io_pass_on(struct bdev_io *io)
 	COUNTER_ADD(base->inflight, 1);
 	if (unlikely(!has_range(base->bdev, io)))
 		bdev_io_complete(io, BDEV_STATUS_OUT_OF_RANGE);
-	/* A child is waited for by its emulation, which has not got all of the range either. */
-	else if (io->state == BDEV_IO_CHILD || !must_wait(base, io))
+	/* An emulation's child, too: its parent has not been here. */
+	else if (!must_wait(base, io))
 		base->bdev->ops->submit(base, io);
 }
 

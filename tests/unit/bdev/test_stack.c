@@ -175,6 +175,10 @@ static void cancel_fn(void *arg)
 	bdev_io_cancel(&((struct test_req *)arg)->io);
 }
 
+static void nothing_fn(void *arg)
+{
+}
+
 static void cancelled(void)
 {
 	struct test_req reqs[2];
@@ -238,6 +242,61 @@ static void behind_a_fence(void)
 	CU_ASSERT_EQUAL(test_req_wait(&newer), BDEV_STATUS_OK);
 	CU_ASSERT_EQUAL(newer.io.lba, 15);
 	CU_ASSERT_EQUAL(mock->seen[mock->nseen - 1].lba, Q1_LBA + 15);
+	end_on_mock();
+}
+
+static void in_pieces(struct mock *m)
+{
+	refuses_zeroes(m);
+	m->bdev.limits.step_bytes = 1024;
+}
+
+/* Likewise of I/O that is done piece by piece: those pieces wait that are on the same blocks. */
+static void pieces_behind_a_fence(void)
+{
+	static const enum bdev_op ops[] = {BDEV_OP_WRITE, BDEV_OP_COMPARE};
+	struct test_req old, newer, ended;
+	unsigned int i;
+
+	if (!begin_on_mock(in_pieces))
+		return;
+	mock->hold = true;
+	test_req_init(&old, &disk, BDEV_OP_WRITE_ZEROES, 12, 2, NULL);
+	test_req_submit(&old, &disk);
+	CU_ASSERT_EQUAL(mock->nheld, 1);
+	reactor_call(reactor, abandon_fn, &old);
+	CU_ASSERT(abandoned);
+	CU_ASSERT_EQUAL(test_req_wait(&old), BDEV_STATUS_ABORTED);
+	/* Who waits can be cancelled and abandoned, and nothing was done. */
+	for (i = 0; i < 4; i++) {
+		unsigned int seen = mock->nseen;
+
+		test_req_init(&ended, &disk, ops[i % 2], 13, 8, block);
+		test_req_submit(&ended, &disk);
+		reactor_call(reactor, i < 2 ? cancel_fn : abandon_fn, &ended);
+		CU_ASSERT_EQUAL(test_req_wait(&ended), BDEV_STATUS_ABORTED);
+		CU_ASSERT_EQUAL(ended.io.lba, 13);
+		CU_ASSERT_EQUAL(ended.iov.iov_len, sizeof(block));
+		CU_ASSERT_EQUAL(mock->nseen, seen);
+	}
+	memset(block, 0x5a, sizeof(block));
+	test_req_init(&newer, &disk, BDEV_OP_WRITE, 8, 8, block);
+	test_req_submit(&newer, &disk);
+	/* Its first piece is beside the fence, and held; and so is the second one. */
+	for (i = 0; i < 2; i++) {
+		unsigned int seen = mock->nseen;
+
+		CU_ASSERT_EQUAL_FATAL(mock->nheld, 2);
+		CU_ASSERT_EQUAL(mock->seen[seen - 1].lba, Q1_LBA + 8 + 2 * i);
+		mock->nheld = 1;
+		reactor_call(reactor, mock_do_fn, mock->held[1]);
+		reactor_call(reactor, nothing_fn, NULL);
+	}
+	CU_ASSERT_EQUAL(mock->nheld, 1);
+	mock->hold = false;
+	reactor_call(reactor, mock_release_fn, mock);
+	CU_ASSERT_EQUAL(test_req_wait(&newer), BDEV_STATUS_OK);
+	CU_ASSERT(test_all(mock->mem + (Q1_LBA + 8) * 512, sizeof(block), 0x5a));
 	end_on_mock();
 }
 
@@ -318,6 +377,7 @@ static const struct test_case cases[] = {
 	{"counted", counted},
 	{"cancelled", cancelled},
 	{"behind_a_fence", behind_a_fence},
+	{"pieces_behind_a_fence", pieces_behind_a_fence},
 	{"abandoned_in_steps", abandoned_in_steps},
 	{"middle_removed", middle_removed},
 };
