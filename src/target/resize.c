@@ -42,17 +42,20 @@ static void end(struct target_bdev *b, int rc)
 
 /* --- less of the medium --- */
 
-static bool settle(struct bdev *bdev)
+static int settle(const struct target *t, struct bdev *bdev)
 {
 	const struct timespec pause = {.tv_nsec = SETTLE_NS};
 	unsigned int i;
 
 	for (i = 0; i < SETTLE_ROUNDS; i++) {
 		if (bdev_resize_settled(bdev))
-			return true;
+			return 0;
+		/* Which waits for us. */
+		if (atomic_load(&t->stopping))
+			return -ESHUTDOWN;
 		nanosleep(&pause, NULL);
 	}
-	return false;
+	return -ETIMEDOUT;
 }
 
 static void *cut(void *arg)
@@ -60,14 +63,15 @@ static void *cut(void *arg)
 	struct target_bdev *b = arg;
 	struct bdev *bdev = bdev_desc_bdev(b->desc);
 
-	if (settle(bdev)) {
+	b->rc = settle(b->object.target, bdev);
+	if (!b->rc)
 		b->rc = type_of(b)->cut(bdev, b->object.err);
-	} else {
-		b->rc = -ETIMEDOUT;
+	else
 		snprintf(b->object.err, sizeof(b->object.err),
 			 "size: the bdev is smaller, but what it had more is still there: I/O on "
-			 "it has not ended within 5 s; resize it again when its disk answers");
-	}
+			 "it has not ended %s",
+			 b->rc == -ESHUTDOWN ? "before the target is stopped"
+					     : "within 5 s; resize it again when its disk answers");
 	loop_post(b->object.target->main, &b->object.ended);
 	return NULL;
 }

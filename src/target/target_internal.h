@@ -88,8 +88,8 @@ struct target {
 	size_t ncontrollers;
 	uint16_t last_number;	/* of a controller */
 	unsigned int under_way; /* objects that start or end */
-	bool stopping;
-	struct config_log log; /* by now */
+	atomic_bool stopping;	/* for good; read by threads that wait for a disk, too */
+	struct config_log log;	/* by now */
 	/* What the file of the start has, as far as this process knows. */
 	char *text;
 	size_t text_len;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 
@@ -321,10 +322,40 @@ static void file_beside_guests(void)
 	CU_ASSERT_EQUAL(file_size("f"), 16 * MIB);
 }
 
+/* --- the end --- */
+
+static struct test_disk held;
+static sem_t let_go;
+
+static void hold_up(void *arg)
+{
+	sem_wait(&let_go);
+}
+
+/* While the target is being stopped: it waits for that. */
+static void let_go_and_tell(void *arg, int rc, const char *text)
+{
+	last.rc = rc;
+	last.ndone++;
+	sem_post(&let_go);
+	test_disk_close(&held);
+}
+
+/* A resize that waits for I/O behind the new end waits no more when the target stops. */
 static void stop(void)
 {
+	struct reactor_msg msg = {.fn = hold_up};
+
 	begin();
+	sem_init(&let_go, 0, 0);
+	CU_ASSERT_FATAL(test_disk_open(&held, reactor, "ram", true));
+	/* Nobody knows what is in flight on a reactor that does not answer. */
+	reactor_send(reactor, &msg);
+	last.ndone = 0;
+	target_resize_bdev(target, "ram", 8 * MIB, let_go_and_tell, NULL);
 	CU_ASSERT(target_stop(target));
+	CU_ASSERT_EQUAL(last.ndone, 1);
+	CU_ASSERT_EQUAL(last.rc, -ESHUTDOWN);
 	reactor_destroy(reactor);
 	config_free(cfg);
 	free(buf);
