@@ -224,7 +224,7 @@ install: all
 	install -m 644 docs/man/shadowbell.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 644 include/shadowbell/vhost_user_nvme.h $(DESTDIR)$(PREFIX)/include/shadowbell/
 	install -m 644 config/*.yaml $(DESTDIR)$(PREFIX)/share/doc/shadowbell/examples/
-	install -m 644 README.md LICENSE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/shadowbell/
+	install -m 644 README.md LICENSE docs/*.md docs/grafana-dashboard.json $(DESTDIR)$(PREFIX)/share/doc/shadowbell/
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/shadowbell $(DESTDIR)$(PREFIX)/bin/shadowbell-bench \

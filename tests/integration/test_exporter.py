@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -255,6 +256,71 @@ def every_member(case):
     missing = [name for name, n in wanted.items()
                if not any(abs(n * scale - value) < 1e-12 for scale in scales for value in got)]
     equal(missing, [], "members of stats.get that are no metric")
+
+
+# --- the dashboard ---
+
+DASHBOARD = ROOT / "docs" / "grafana-dashboard.json"
+# As Grafana puts them in; the instance is Prometheus' own label.
+VARIABLES = {"$__rate_interval": "1m", "$instance": ".*", "$bdev": ".*", "$controller": ".*"}
+# What it is summed by, if it is; its name; what of it is selected.
+METRIC = re.compile(r"(?:by \(([a-z, ]*)\) \((?:\w+\()?)?(shadowbell_[a-z0-9_]+)(?:\{([^}]*)\})?")
+
+
+def texts_of(node, names):
+    """All texts that are the members of these names."""
+    if isinstance(node, list):
+        for item in node:
+            yield from texts_of(item, names)
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            if name in names and isinstance(value, str):
+                yield value
+            else:
+                yield from texts_of(value, names)
+
+
+def dashboard(case):
+    """Each query of the dashboard is one, of metrics and labels that there are."""
+    case.daemon()
+    case.bench("--type", "blk", "--socket", str(case.sockets / "blk"), "--rw", "randrw",
+               "--runtime", "200ms")
+    _, out, _ = case.run_exporter("--once", "--socket", case.sockets / "control.sock")
+    labels = {}
+    for name, of in Metrics(out).samples:
+        labels.setdefault(name, {"instance"}).update(dict(of))
+    board = json.loads(DASHBOARD.read_text(encoding="utf-8"))
+    queries = list(texts_of(board["panels"], ("expr",)))
+    check(len(queries) > 30, f"only {len(queries)} queries")
+    used = set()
+    for query in [*queries, *texts_of(board["templating"], ("query", "definition"))]:
+        found = METRIC.findall(query)
+        check(found or query == "prometheus", f"no metric in {query}")
+        for by, name, matchers in found:
+            check(name in labels, f"there is no {name}: {query}")
+            wanted = set(filter(None, by.split(", "))) | set(re.findall(r"(\w+)=", matchers))
+            equal(wanted - labels[name], set(), f"labels that {name} has not: {query}")
+            used.add(name)
+    check(len(used) > 30, f"only {len(used)} metrics are used")
+    ids = [panel["id"] for panel in board["panels"]]
+    equal(len(ids), len(set(ids)), "the panels' numbers")
+    for variable, value in VARIABLES.items():
+        queries = [query.replace(variable, value) for query in queries]
+    check("$" not in "".join(queries), "variables that this test does not know")
+    rules_are_valid(case, queries)
+
+
+def rules_are_valid(case, queries):
+    """Prometheus can read them."""
+    tool = get_promtool.ensure(fetch=False)
+    if not tool:
+        raise Skip("there is no promtool; tools/get-promtool gets it")
+    rules = [{"record": f"x:{i}", "expr": query} for i, query in enumerate(queries)]
+    path = case.folder / "rules.yaml"
+    path.write_text(json.dumps({"groups": [{"name": "x", "rules": rules}]}))
+    done = subprocess.run([tool, "check", "rules", path], text=True, capture_output=True,
+                          timeout=WAIT, check=False)
+    equal(done.returncode, 0, done.stdout + done.stderr)
 
 
 # --- options ---
@@ -523,7 +589,8 @@ def too_much(case):
     check("67108864" in said, said)
 
 
-CASES = [counts, queue_latency, by_the_rules, away_and_back, unprivileged, every_member, options,
+CASES = [counts, queue_latency, by_the_rules, away_and_back, unprivileged, every_member, dashboard,
+         options,
          requests, slow_clients, many_at_once, wrong_answers, ends_and_silence, odd_rows, too_much]
 
 
