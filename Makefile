@@ -216,7 +216,11 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8 \
 		$(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/include/shadowbell \
-		$(DESTDIR)$(PREFIX)/share/doc/shadowbell/examples
+		$(DESTDIR)$(PREFIX)/share/doc/shadowbell/examples \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+	install -m 644 tools/ctl/completion/shadowbellctl.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/shadowbellctl
+	install -m 644 tools/ctl/completion/_shadowbellctl $(DESTDIR)$(PREFIX)/share/zsh/site-functions/
 	install -m 755 $(BUILD)/shadowbell $(BUILD)/shadowbell-bench $(BUILD)/shadowbellctl \
 		$(BUILD)/shadowbell-exporter $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 docs/man/shadowbell-bench.1 docs/man/shadowbellctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/
@@ -230,6 +234,8 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/shadowbell $(DESTDIR)$(PREFIX)/bin/shadowbell-bench \
 		$(DESTDIR)$(PREFIX)/bin/shadowbellctl $(DESTDIR)$(PREFIX)/share/man/man1/shadowbellctl.1 \
 		$(DESTDIR)$(PREFIX)/bin/shadowbell-exporter $(DESTDIR)$(PREFIX)/share/man/man8/shadowbell-exporter.8 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/shadowbellctl \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_shadowbellctl \
 		$(DESTDIR)$(PREFIX)/share/man/man1/shadowbell-bench.1 $(DESTDIR)$(PREFIX)/share/man/man8/shadowbell.8 \
 		$(DESTDIR)$(PREFIX)/share/man/man5/shadowbell.yaml.5
 	rm -rf $(DESTDIR)$(PREFIX)/include/shadowbell $(DESTDIR)$(PREFIX)/share/doc/shadowbell

@@ -5,11 +5,18 @@
 import contextlib
 import json
 import os
+import pty
 import re
+import select
+import shlex
+import shutil
+import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
+import time
 
 sys.dont_write_bytecode = True
 # pylint: disable=wrong-import-position
@@ -76,15 +83,19 @@ class Case(DaemonCase):
 # --- commands ---
 
 def hot_plug(case):
-    """As in README: a disk comes, is resized, and goes."""
+    """As README tells it: a disk comes, is resized, and goes."""
     case.begin()
-    equal(case.good("bdev", "create", "name=ram1", "type=malloc", "size=8MiB"), "name: ram1\n", "it")
-    case.good("namespace", "add", "controller=nvme0", "bdev=ram1", "nsid=2")
+    prefix = "sudo build/shadowbellctl "
+    lines = [line.removeprefix(prefix) for line in (ROOT / "README.md").read_text().splitlines()
+             if line.startswith(prefix)]
+    equal(len(lines), 5, f"commands in README: {lines}")
+    equal(case.good(*shlex.split(lines[0], comments=True)), "name: ram1\n", "it is made")
+    for line in lines[1:3]:
+        case.good(*shlex.split(line, comments=True))
     equal(sorted(case.json("controller", "list")["controllers"][0]["bdevs"]), ["ram0", "ram1"], "disks")
-    case.good("bdev", "resize", "ram1", "size=16MiB")
-    equal(case.json("bdev", "list", "ram1")["bdevs"][0]["size_bytes"], 16 << 20, "its size")
-    case.good("namespace", "remove", "controller=nvme0", "nsid=2")
-    case.good("bdev", "delete", "ram1")
+    equal(case.json("bdev", "list", "ram1")["bdevs"][0]["size_bytes"], 128 << 20, "its size")
+    for line in lines[3:]:
+        case.good(*shlex.split(line, comments=True))
     equal(case.names(), ["ram0"], "the bdevs")
 
 
@@ -333,6 +344,8 @@ def hostile_answers(case):
             check(all(c.isprintable() or c in "\n" for c in out), f"{value!r:.80}: {out!r:.200}")
         with fake_daemon(case, result(DISCOVERED), result(value)):
             equal(json.loads(case.good("-j", "bdev", "list")), value, "in JSON")
+        with fake_daemon(case, result(DISCOVERED), *[result(value)] * 20):
+            case.ctl(text="ls\ncd bdevs\ninfo\nls 1\n")
     for error in ({"code": "x"}, {"message": 7, "data": 7}, {"message": "/params/a~1b~0/0: no"},
                   {"message": "\x1b[2J"}, {"data": {"errors": 7}}, {"data": {"errors": [7, {}, {"text": "x"}]}},
                   {"data": {"errors": [{"pointer": "/params/a/0/b", "text": "no"}], "total": 9}}):
@@ -353,7 +366,9 @@ def hostile_discovery(case):
             methods = [{"name": "bdev.list", "params": params, "result": answer, "doc": answer},
                        {"name": "a" * 5000 + ".b"}, {"name": "a..."}, {"name": "\x1b.\x1b", "doc": "\x1b"}]
             with fake_daemon(case, result({"methods": methods})):
-                out = case.good("help") + case.good("help", "bdev", "list")
+                out = case.good("help") + case.good("help", "bdev", "list") + case.good(text="help\nls / 1\n")
+                out += "".join("".join(offers(case, *words)) for words in ([""], ["bdev", ""], ["bdev", "list", ""],
+                                                                  ["bdev", "list", "n.0.m="]))
                 check(all(c.isprintable() or c in "\n" for c in out), f"{out!r:.200}")
 
 
@@ -406,8 +421,186 @@ def watch(case):
         case.bad(USAGE, "--watch", words=["event.subscribe"])
 
 
+# --- the shell ---
+
+def shell(case, *lines):
+    """stdout of lines from a pipe, all of which have to work."""
+    return case.good(text="".join(line + "\n" for line in lines))
+
+
+def below(text):
+    """{name: status} of what `ls` shows."""
+    found = re.findall(r"^[ |]*o- (\S+)(?: \.* ?\[(.*)\])?$", text, re.M)
+    return dict(found)
+
+
+def tree(case):
+    case.begin()
+    shown = below(shell(case, "ls"))
+    for name in ("/", "bdevs", "controllers", "reactors", "log", "ram0", "nvme0", "namespaces", "1"):
+        check(name in shown, f"no {name} in {shown}")
+    check("malloc" in shown["ram0"] and "4MiB" in shown["ram0"] and "ram0" in shown["1"], shown)
+    equal(list(below(shell(case, "ls /controllers 1"))), ["/controllers", "nvme0"], "one level")
+    equal(shell(case, "cd /bdevs", "pwd", "cd ram0", "pwd", "cd ../../controllers/./nvme0//namespaces/",
+                "pwd", "cd ..", "pwd", "cd", "pwd", "cd /", "pwd", "cd ../..", "pwd").splitlines(),
+          ["/bdevs", "/bdevs/ram0", "/controllers/nvme0/namespaces", "/controllers/nvme0", "/controllers/nvme0",
+           "/", "/"], "paths")
+    info = shell(case, "/bdevs/ram0 info")
+    equal(info, shell(case, "cd bdevs", "ram0 info") , "a path, or a name, before a command")
+    check("size_bytes: 4MiB\n" in info, info)
+    check("bdev: " in shell(case, "info /controllers/nvme0/namespaces/1"), "a namespace")
+    check("uptime_ms" in shell(case, "info"), "the daemon")
+
+
+def changes_in_the_tree(case):
+    """What is made at a place is made of it."""
+    case.begin()
+    shell(case, "# a comment", "", "cd /bdevs", "create ram1 malloc size=4MiB", "create ram2 type=null size=1GiB",
+          "ram1 set size=8MiB", "/controllers create s0 scsi targets=[{id: 3, luns: [{lun: 0, bdev: ram1}]}]",
+          "/controllers create n1 nvme namespaces=[]", "/controllers/n1/namespaces create bdev=ram2 nsid=7",
+          "/controllers/s0/luns create target=3 lun=1 bdev=ram2", "/log set level=debug")
+    sizes = {each["name"]: each["size_bytes"] for each in case.json("bdev", "list")["bdevs"]}
+    equal(sizes, {"ram0": 4 << 20, "ram1": 8 << 20, "ram2": 1 << 30}, "sizes")
+    disks = {each["name"]: sorted(each["bdevs"]) for each in case.json("controller", "list")["controllers"]}
+    equal(disks, {"nvme0": ["ram0"], "s0": ["ram1", "ram2"], "n1": ["ram2"]}, "disks")
+    equal(case.json("log", "set_level", "info")["before"], "debug", "the level")
+    # Parts are told apart by the keys of what removes them.
+    check({"luns", "3:0"} <= set(below(shell(case, "ls /controllers/s0"))), "LUNs")
+    check("namespaces" in below(shell(case, "ls /controllers/n1")), "namespaces where there were none")
+    shell(case, "/controllers/s0/luns delete target=3 lun=1", "/controllers/nvme0/namespaces/1 delete",
+          "/controllers/n1/namespaces delete 7", "bdev delete ram2")
+    # Who stands in what goes away is above it then.
+    equal(shell(case, "cd /controllers/s0/luns", "/controllers/s0 delete", "pwd").splitlines()[-1],
+          "/controllers", "where one is")
+    equal(case.names("controller"), ["nvme0", "n1"], "controllers")
+
+
+def batch_stops(case):
+    """At the first line that fails, which is named, with the status of its error."""
+    case.begin()
+    for lines, status, said in (
+            (["cd /bdevs", "create x null 1GiB", "", "delete y", "delete x"], REFUSED, ["line 4: ", "no bdev"]),
+            (["/bdevs create z null size=1"], REFUSED, ["line 1: ", "size: '1'"]),
+            (["pwd", "nothing"], USAGE, ["line 2: ", "'nothing'", "help"]),
+            (["cd /bdevs", "lst"], USAGE, ["line 2: ", "did you mean 'list'"]),
+            (["cd /nothing"], USAGE, ["there is no nothing"]), (["cd /bdevs/ram0/x"], USAGE, ["no x"]),
+            (["cd /bdevs/none"], USAGE, ["no none"]), (["cd /controllers/nvme0/luns"], USAGE, ["no luns"]),
+            (["/log/x ls"], USAGE, ["no x"]), (["cd / /"], USAGE, ["one path"]), (["ls / x"], USAGE, ["levels"]),
+            (["/bdevs/ram0 set block_size=4096"], USAGE, ["block_size=4096 cannot be changed"]),
+            (["/bdevs/ram0 set"], USAGE, ["NAME=VALUE"]), (["create 'x"], USAGE, ["no end"]),
+            (["a\0b"], USAGE, ["NUL"]), (["create x"], USAGE, ["'create'", "cd /bdevs"])):
+        status_, _, err = case.ctl(text="\n".join(lines))
+        equal(status_, status, f"{lines}: {err}")
+        for word in said:
+            check(word in err, f"{lines}: '{word}' is not in: {err}")
+    equal(case.names(), ["ram0", "x"], "what was done before, and not behind")
+    equal(shell(case, "pwd", "exit", "nothing"), "/\n", "exit")
+    help_ = shell(case, "cd /bdevs", "help", "help create", "help bdev list")
+    check("saveconfig" in help_ and "bdev resize" in help_ and "With type=malloc" in help_, help_)
+
+
+def terminal(case):
+    """History, completion, a prompt; what fails does not end it."""
+    case.begin()
+    pid, fd = pty.fork()
+    if not pid:
+        os.execve(CTL, [str(CTL)], dict(case.environment(), TERM="xterm"))
+    seen = b""
+
+    def until(text, keys=""):
+        nonlocal seen
+        start = len(seen)
+        os.write(fd, keys.encode())
+        end = time.monotonic() + WAIT
+        while text.encode() not in seen[start:]:
+            check(select.select([fd], [], [], max(0, end - time.monotonic()))[0], f"no {text!r}: {seen}")
+            seen += os.read(fd, 4096)
+    try:
+        until("/> ")
+        until("/bdevs> ", "cd /bd\t\r")
+        until("name: x", "cr\tx nu\t1GiB\r")
+        until("no bdev", "delete nothing\r")
+        until("m0 ", "\x10\x10\x15info ra\t")  # ^P twice, ^U
+        until("size_bytes: 4MiB", "\r")
+        os.write(fd, b"exit\r")
+        with contextlib.suppress(OSError):  # its end
+            while (part := os.read(fd, 4096)):
+                seen += part
+        ended, pid = os.waitpid(pid, 0), 0
+        equal(os.waitstatus_to_exitcode(ended[1]), OK, f"the status ({seen})")
+    finally:
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        os.close(fd)
+    equal(case.names(), ["ram0", "x"], "the bdevs")
+    history = case.folder / ".shadowbellctl_history"
+    equal(stat.S_IMODE(history.stat().st_mode), 0o600, "the history's mode")
+    check("nothing" in history.read_text(), history.read_text())
+
+
+# --- completion ---
+
+def offers(case, *words):
+    return case.good("complete", "--", *words).splitlines()
+
+
+def completion(case):
+    """All that rpc.discover has, and the objects that there are."""
+    case.begin()
+    methods = case.methods()
+    areas = list(dict.fromkeys(m["name"].split(".")[0] for m in methods))
+    equal(sorted(offers(case, "")), sorted(areas + ["help"]), "areas")
+    for area in areas:
+        equal(sorted(offers(case, area, "")),
+              sorted(m["name"].split(".")[1] for m in methods if m["name"].startswith(area + ".")), area)
+    for method in methods:
+        area, verb = method["name"].split(".")
+        keys = [key["name"] + "=" for key in method["params"]["keys"]]
+        for kind in [None] + method["params"]["types"]:
+            given = [] if kind is None else [f"type={kind['name']}"]
+            want = keys + ([] if kind is None else [key["name"] + "=" for key in kind["keys"]])
+            found = [each for each in offers(case, area, verb, *given, "") if each.endswith("=")]
+            equal(sorted(found), sorted(set(want) - ({"type="} if given else set())), method["name"])
+        for key in method["params"]["keys"]:
+            found = offers(case, area, verb, key["name"] + "=")
+            for choice in key["choices"]:
+                check(f"{key['name']}={choice}" in found, f"{method['name']}: {found}")
+    for words, want in (
+            (["bd"], ["bdev"]), (["bdev", "delete", "n"], ["name="]), (["bdev", "delete", "r"], ["ram0"]),
+            (["bdev", "delete", "name="], ["name=ram0"]), (["bdev", "delete", "x", "force="], ["force=true", "force=false"]),
+            (["bdev", "create", "type=delay", "base="], ["base=ram0"]), (["bdev", "create", "name="], []),
+            (["bdev", "create", "x", "malloc", "si"], ["size="]),
+            (["namespace", "add", "controller="], ["controller=nvme0"]),
+            (["namespace", "add", "nvme0", "r"], ["read_only=", "ram0"]), (["stats", "get", "of=n"], ["of=nvme0"]),
+            (["controller", "create", "type=nvme", "namespaces.0.b"], ["namespaces.0.bdev="]),
+            (["controller", "create", "type=nvme", "namespaces.0.bdev="], ["namespaces.0.bdev=ram0"]),
+            (["help", "bdev", "li"], ["list"]), (["--js"], ["--json"]), (["nothing", ""], []),
+            (["-s", str(case.socket), "bdev", "li"], ["list"]), (["-s", "/nowhere", "bd"], []), (["-x", "b"], [])):
+        status, out, err = case.ctl("complete", "--", *words)
+        equal((out.splitlines(), err), (want, ""), f"{words}")
+        check(status in (OK, USAGE), f"{words}: {status}")
+
+
+def completion_scripts(case):
+    """What bash puts behind the cursor; zsh reads its script."""
+    case.begin()
+    folder = ROOT / "tools" / "ctl" / "completion"
+    script = f"""source {folder}/shadowbellctl.bash; PATH={CTL.parent}:$PATH
+        compopt() {{ :; }}
+        for COMP_LINE; do COMP_POINT=${{#COMP_LINE}}; COMPREPLY=(); _shadowbellctl; echo "${{COMPREPLY[*]}}"; done"""
+    done = subprocess.run(["bash", "-c", script, "bash", "shadowbellctl bd", "shadowbellctl bdev create ty",
+                           "shadowbellctl bdev create type=ma", "shadowbellctl bdev delete ram",
+                           "shadowbellctl x"], capture_output=True, text=True, env=case.environment(),
+                          timeout=WAIT, check=True)
+    equal((done.stdout.splitlines(), done.stderr), (["bdev", "type=", "malloc", "ram0", ""], ""), "bash")
+    if shutil.which("zsh"):
+        subprocess.run(["zsh", "-n", str(folder / "_shadowbellctl")], timeout=WAIT, check=True)
+
+
 CASES = [hot_plug, values, tables, json_is_unchanged, every_method_has_help, refused, wrong_commands,
-         no_utf8, no_daemon, no_output, hostile_lines, hostile_answers, hostile_discovery, no_answer, watch]
+         no_utf8, no_daemon, no_output, hostile_lines, hostile_answers, hostile_discovery, no_answer, watch,
+         tree, changes_in_the_tree, batch_stops, terminal, completion, completion_scripts]
 
 
 if __name__ == "__main__":

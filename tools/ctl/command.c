@@ -54,8 +54,12 @@ int ctl_begin(struct ctl *ctl)
 {
 	int rc = CTL_OK;
 
-	if (ctl->client.fd < 0)
+	if (ctl->client.fd < 0) {
+		/* Another daemon may have other methods. */
+		json_decref(ctl->methods);
+		ctl->methods = NULL;
 		rc = ctl_client_open(&ctl->client);
+	}
 	if (!rc && !ctl->methods)
 		rc = discover(ctl);
 	return rc;

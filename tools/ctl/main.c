@@ -6,15 +6,19 @@
 #include <string.h>
 
 #include "command.h"
+#include "complete.h"
+#include "shell.h"
 #include "text.h"
 #include "watch.h"
 
-#define TIMEOUT_DEFAULT_S 60
-#define TIMEOUT_MAX_S	  86400
+#define TIMEOUT_DEFAULT_S  60
+#define TIMEOUT_MAX_S	   86400
+#define COMPLETE_TIMEOUT_S 2
 
 static const char help[] =
 	"Usage: shadowbellctl [options] AREA VERB [NAME=VALUE...]\n"
 	"       shadowbellctl [options] help [AREA [VERB]]\n"
+	"       shadowbellctl [options]\n"
 	"Tells a running shadowbell what to do, and shows what it has. The daemon itself knows the\n"
 	"commands; 'shadowbellctl help' asks it for them.\n"
 	"\n"
@@ -25,6 +29,9 @@ static const char help[] =
 	"\n"
 	"Values are as in the configuration file; in brackets or quotes they are YAML or JSON. A value\n"
 	"without a name is of the first required parameter: 'bdev delete ram1'.\n"
+	"\n"
+	"Without a command it is a shell, with a tree of what there is: 'ls', 'cd /bdevs', 'help'. From a\n"
+	"pipe it takes lines of the same, up to the first that fails.\n"
 	"\n"
 	"  -s, --socket PATH   the control socket (default: $SHADOWBELL_SOCKET, else\n"
 	"                      " CTL_SOCKET_DEFAULT ")\n"
@@ -94,13 +101,51 @@ static int finish(int rc)
 	return rc;
 }
 
-static int run(struct ctl *ctl, char **words, size_t n)
+/* What completion scripts call: the words of a command line, options and all, as far as the cursor.
+ * Says nothing but what it offers. */
+static int complete(struct ctl *ctl, int argc, char **argv)
 {
-	int rc = ctl_begin(ctl);
+	struct ctl_words found = {0};
+	const struct option *o;
+	size_t i;
 
+	if (!freopen("/dev/null", "w", stderr))
+		return CTL_REFUSED;
+	ctl->client.timeout_s = COMPLETE_TIMEOUT_S;
+	optind = 0; /* GNU's way to begin anew */
+	if (read_options(ctl, argc - 1, argv) >= 0)
+		return CTL_USAGE;
+	if (optind < argc - 1 || argv[argc - 1][0] != '-') {
+		if (!ctl_begin(ctl))
+			ctl_complete(ctl, argv + optind, (size_t)(argc - optind), &found);
+	} else {
+		for (o = longs; o->name; o++) {
+			char *option = ctl_format("--%s", o->name);
+
+			ctl_complete_add(&found, argv[argc - 1], option);
+			free(option);
+		}
+	}
+	for (i = 0; i < found.n; i++)
+		puts(found.word[i]);
+	ctl_words_free(&found);
+	return CTL_OK;
+}
+
+static int run(struct ctl *ctl, int argc, char **argv)
+{
+	char **words = argv + optind;
+	int n = argc - optind, rc;
+
+	/* "complete -- WORDS": the script's own "--" stands for the program's name. */
+	if (n > 2 && !strcmp(words[0], "complete") && !strcmp(words[1], "--"))
+		return complete(ctl, n - 1, words + 1);
+	rc = ctl_begin(ctl);
 	if (rc)
 		return rc;
-	return n ? ctl_run(ctl, words, n) : ctl_watch(ctl);
+	if (n)
+		return ctl_run(ctl, words, (size_t)n);
+	return ctl->watch ? ctl_watch(ctl) : ctl_shell(ctl);
 }
 
 int main(int argc, char **argv)
@@ -115,9 +160,7 @@ int main(int argc, char **argv)
 
 	if (rc >= 0)
 		return finish(rc);
-	if (optind == argc && !ctl.watch)
-		return ctl_fail(CTL_USAGE, "a command is missing; --help tells how to write one");
-	rc = run(&ctl, argv + optind, (size_t)(argc - optind));
+	rc = run(&ctl, argc, argv);
 	ctl_end(&ctl);
 	return finish(rc);
 }

@@ -114,9 +114,10 @@ static json_t *step_into(json_t *parent, const char *part, const char *next)
 
 	if (child)
 		return child;
+	if (json_is_array(parent) && (!is_index(part) || index != json_array_size(parent)))
+		return NULL;
 	child = is_index(next) ? json_array() : json_object();
-	if (json_is_array(parent) ? !is_index(part) || index != json_array_size(parent) ||
-					    json_array_append_new(parent, child)
+	if (json_is_array(parent) ? json_array_append_new(parent, child)
 				  : json_object_set_new(parent, part, child))
 		return NULL;
 	return child;
