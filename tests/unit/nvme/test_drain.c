@@ -189,7 +189,7 @@ static void many_steps(void)
 	struct host *h = open_held(HELD_NEVER);
 	struct host_queue *q = host_add_queue(h, 1, 16, 16);
 
-	held.late_ns = 20 * NS_PER_MS;
+	held.late_ns = 100 * NS_PER_MS; /* all together more than we may stand still */
 	host_submit(q, sqe_deallocate(h, 256));
 	CU_ASSERT_TRUE(held_wait(1));
 	host_disable(h);
@@ -337,7 +337,8 @@ static void many_requests(void)
 	hold(q[1], 3);
 	host_disable(h);
 	CU_ASSERT_EQUAL(held.nheld, 0);
-	CU_ASSERT_EQUAL(held.cancels, 53);
+	/* Between two steps the machine may stand still until the next stage, which begins anew. */
+	CU_ASSERT(held.cancels >= 53);
 	CU_ASSERT_EQUAL(held.abandons, 53);
 	CU_ASSERT(jobs_of(h->r[0]) - jobs >= 4);
 	close_held(h);

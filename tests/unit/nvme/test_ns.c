@@ -235,7 +235,7 @@ static void end_grace(void *arg)
 static void in_flight(void)
 {
 	struct drain_times usual = drain_times;
-	struct host *h = host_open(&(struct host_params){.reactors = 2});
+	struct host *h = host_open(&(struct host_params){.reactors = 2, .latency_us = 60000000});
 	uint64_t buf = host_alloc(h, 2 * HOST_PAGE);
 	struct host_queue *q = host_add_queue(h, 1, 64, 64), *q2 = host_add_queue(h, 2, 16, 16);
 	struct nvme_cqe cqe;
@@ -243,12 +243,12 @@ static void in_flight(void)
 	unsigned int i;
 
 	test_watch("I/O of a namespace that goes");
-	drain_times.grace_ns = 20 * NS_PER_SEC;
+	drain_times.grace_ns = 60 * NS_PER_SEC;
 	for (i = 0; i < 40; i++)
 		host_submit(q, sqe_rw(nvme_cmd_read, NS_SLOW, i, 1, buf));
 	host_submit(q2, sqe_rw(nvme_cmd_read, NS_SLOW, i, 1, buf));
-	CU_ASSERT_TRUE(test_until(host_all_fetched, q, 5000));
-	CU_ASSERT_TRUE(test_until(host_all_fetched, q2, 5000));
+	CU_ASSERT_TRUE(test_until(host_all_fetched, q, 20000));
+	CU_ASSERT_TRUE(test_until(host_all_fetched, q2, 20000));
 	CU_ASSERT_EQUAL(begin_removal(h, &c, NS_SLOW), 0);
 	settle(h);
 	/* In the grace: other disks, and queues that come and go, do not wait for it. */

@@ -207,7 +207,7 @@ static void blk_guest(void)
 
 	begin();
 	add_bdev("{\"name\": \"slow\", \"type\": \"null\", \"size\": \"1GiB\", "
-		 "\"latency_us\": 10000000}");
+		 "\"latency_us\": 60000000}");
 	add_controller("{\"name\": \"blk\", \"type\": \"blk\", \"bdev\": \"slow\"}");
 	CU_ASSERT_EQUAL_FATAL(fe_virtio_open(&dev, path_of("blk"), 0), 0);
 	range = fe_mem_alloc(&dev.mem, 4096, &gpa);
@@ -249,7 +249,7 @@ static void blk_goes(void)
 
 	begin();
 	add_bdev("{\"name\": \"slow\", \"type\": \"null\", \"size\": \"1GiB\", "
-		 "\"latency_us\": 10000000}");
+		 "\"latency_us\": 60000000}");
 	add_controller("{\"name\": \"blk\", \"type\": \"blk\", \"bdev\": \"slow\"}");
 	CU_ASSERT_EQUAL_FATAL(fe_virtio_open(&dev, path_of("blk"), 0), 0);
 	CU_ASSERT_PTR_NOT_NULL(fe_mem_alloc(&dev.mem, 4096, &gpa));
@@ -277,7 +277,7 @@ static void nvme_guest(void)
 
 	begin();
 	add_bdev("{\"name\": \"slow\", \"type\": \"null\", \"size\": \"1GiB\", "
-		 "\"latency_us\": 10000000}");
+		 "\"latency_us\": 60000000}");
 	add_disk("nvme", "{\"bdev\": \"slow\", \"nsid\": 2}");
 	EXPECT(0, "");
 	fe_nvme_init(&n);
