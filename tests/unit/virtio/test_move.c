@@ -297,12 +297,14 @@ static void in_flight_for_long(void)
 }
 
 /* The machine may hold us up, but not each time. */
+#define ATTEMPTS 40
+
 static void moves_at_last(unsigned int n)
 {
 	int i, rc = -EAGAIN;
 
 	test_watch("a queue that drains");
-	for (i = 0; i < 8 && rc == -EAGAIN; i++) {
+	for (i = 0; i < ATTEMPTS && rc == -EAGAIN; i++) {
 		atomic_store(&delay_us, 8000);
 		submit(n);
 		while (__atomic_load_n(&dev->stats[1].commands, __ATOMIC_RELAXED) < avail_idx)
@@ -330,7 +332,7 @@ static void drains_copies(void)
 {
 	open_dev(0);
 	atomic_store(&steps, 30);
-	moves_at_last(2);
+	moves_at_last(1);
 	close_dev();
 }
 
@@ -401,16 +403,16 @@ static void call_meanwhile(void)
 	CU_ASSERT_EQUAL(n, 0);
 	CU_ASSERT_TRUE(read(call_fd, &rung, sizeof(rung)) < 0);
 	virtio_slot_end_move(slot);
-	CU_ASSERT_TRUE(test_until(was_told, &n, 10000));
+	CU_ASSERT_TRUE(test_until(was_told, &n, 20000));
 	CU_ASSERT_EQUAL(read(call_fd, &rung, sizeof(rung)), sizeof(rung));
 	n = 0;
 	virtio_vring_stop_begin(dev, 1, VHOST_STOP_RESTART, &base, told, &n);
-	CU_ASSERT_TRUE(test_until(was_told, &n, 10000));
+	CU_ASSERT_TRUE(test_until(was_told, &n, 20000));
 	CU_ASSERT_EQUAL(virtio_slot_begin_move(slot), -ENOENT);
 	n = 0;
 	vring = vring_params();
 	CU_ASSERT_EQUAL(virtio_vring_start_begin(dev, 1, &vring, &rc, told, &n), 0);
-	CU_ASSERT_TRUE(test_until(was_told, &n, 10000));
+	CU_ASSERT_TRUE(test_until(was_told, &n, 20000));
 	CU_ASSERT_EQUAL(rc, 0);
 	submit(3);
 	CU_ASSERT_EQUAL(wait_for(3), 0);
@@ -442,6 +444,7 @@ static bool call_ends_the_wait(void)
 	atomic_bool over = false;
 	pthread_t thread;
 	bool early;
+	int rc;
 
 	open_dev(0);
 	atomic_store(&steps, 100);
@@ -449,10 +452,12 @@ static bool call_ends_the_wait(void)
 	while (__atomic_load_n(&dev->stats[1].commands, __ATOMIC_RELAXED) < 1)
 		sched_yield();
 	pthread_create(&thread, NULL, call_in_thread, &over);
-	CU_ASSERT_EQUAL(virtio_dev_move_queue(dev, 1, reactors[0]), -EAGAIN);
+	/* 0: all had ended before the other thread had its turn. */
+	rc = virtio_dev_move_queue(dev, 1, reactors[0]);
+	CU_ASSERT(rc == -EAGAIN || rc == 0);
 	atomic_store(&over, true);
 	pthread_join(thread, NULL);
-	early = !__atomic_load_n(&rings.used.idx, __ATOMIC_ACQUIRE);
+	early = rc && !__atomic_load_n(&rings.used.idx, __ATOMIC_ACQUIRE);
 	CU_ASSERT_EQUAL(wait_for(1), 0);
 	close_dev();
 	return early;
@@ -464,10 +469,10 @@ static void call_while_it_drains(void)
 	int i;
 
 	test_watch("a call while its queue drains");
-	for (i = 0; i < 8 && !call_ends_the_wait(); i++)
+	for (i = 0; i < ATTEMPTS && !call_ends_the_wait(); i++)
 		;
 	test_watch(NULL);
-	CU_ASSERT(i < 8);
+	CU_ASSERT(i < ATTEMPTS);
 }
 
 /* --- at once with everything else --- */
