@@ -109,6 +109,14 @@ static int count_messages(int timeout_ms)
 	return n;
 }
 
+/* The same where there is to be at least one, which may take its time. */
+static int count_some(void)
+{
+	struct pollfd p = {.fd = mine, .events = POLLIN};
+
+	return poll(&p, 1, FE_TIMEOUT_MS) == 1 ? count_messages(200) : 0;
+}
+
 static uint64_t capacity(void)
 {
 	struct virtio_blk_config c;
@@ -138,7 +146,7 @@ static void resized(void)
 	CHECK_EQ(count_messages(50), 0);
 	CHECK_EQ(fe_blk_exec(q, VIRTIO_BLK_T_IN, 2048, gpa, 4096), VIRTIO_BLK_S_IOERR);
 	sectors = grow("n");
-	CHECK_EQ(count_messages(200), 1);
+	CHECK_EQ(count_some(), 1);
 	CHECK_EQ(capacity(), sectors);
 	CHECK_EQ(fe_blk_exec(q, VIRTIO_BLK_T_IN, 2048, gpa, 4096), VIRTIO_BLK_S_OK);
 }
@@ -149,9 +157,9 @@ static void told_again(void)
 	REQUIRE(open_dev("blk"));
 	REQUIRE(!give_channel(0) && capacity() != UINT64_MAX);
 	grow("n");
-	CHECK_EQ(count_messages(200), 1);
+	CHECK_EQ(count_some(), 1);
 	CHECK_EQ(fe_vq_start(q, 0), 0);
-	CHECK_EQ(count_messages(200), 1);
+	CHECK_EQ(count_some(), 1);
 	/* One queue more is no new driver. */
 	CHECK_EQ(fe_vq_start(fe_vq_make(&dev, 1, 16), 0), 0);
 	CHECK_EQ(count_messages(50), 0);
@@ -163,7 +171,7 @@ static void told_again(void)
 	/* As one that connects again and believes to know the space. */
 	REQUIRE(open_dev("blk"));
 	REQUIRE(!give_channel(0) && !fe_vq_start(q, 0));
-	CHECK_EQ(count_messages(200), 1);
+	CHECK_EQ(count_some(), 1);
 }
 
 /* One that comes late, and one in the place of another. */
@@ -176,15 +184,15 @@ static void replaced(void)
 	REQUIRE(capacity() != UINT64_MAX && !fe_vq_start(q, 0));
 	grow("n");
 	REQUIRE(!give_channel(0));
-	CHECK_EQ(count_messages(200), 1);
+	CHECK_EQ(count_some(), 1);
 	first = dup(mine);
 	REQUIRE(!give_channel(0));
-	CHECK_EQ(count_messages(200), 1);
+	CHECK_EQ(count_some(), 1);
 	CHECK_EQ(recv(first, &byte, 1, 0), 0);
 	close(first);
 	CHECK(capacity() != UINT64_MAX);
 	grow("n");
-	CHECK_EQ(count_messages(200), 1);
+	CHECK_EQ(count_some(), 1);
 }
 
 /* One that is full: nobody waits, and what is said at last is true. */
@@ -200,11 +208,13 @@ static void never_read(void)
 
 		REQUIRE_EQ(capacity(), sectors);
 	}
-	n = count_messages(200);
+	n = count_some();
 	CHECK(n > 1 && n < 400);
 	CHECK_EQ(fe_blk_exec(q, VIRTIO_BLK_T_FLUSH, 0, 0, 0), VIRTIO_BLK_S_OK);
 	grow("n");
-	CHECK_EQ(count_messages(200), 1);
+	/* The one that found no room may have come only now. */
+	n = count_some();
+	CHECK(n == 1 || n == 2);
 }
 
 static void closed(void)
@@ -217,7 +227,7 @@ static void closed(void)
 	grow("n");
 	CHECK_EQ(fe_blk_exec(q, VIRTIO_BLK_T_FLUSH, 0, 0, 0), VIRTIO_BLK_S_OK);
 	REQUIRE(!give_channel(0));
-	CHECK_EQ(count_messages(200), 1);
+	CHECK_EQ(count_some(), 1);
 	/* Only its end for reading. */
 	CHECK_EQ(shutdown(mine, SHUT_RD), 0);
 	grow("n");
@@ -278,7 +288,7 @@ static void pass_fd(int sock, int fd)
 /* A channel with the session's own socket in its queue: the next front-end gets in nonetheless. */
 static void speaks(void)
 {
-	struct timeval soon = {.tv_sec = 2};
+	struct timeval soon = {.tv_sec = FE_TIMEOUT_MS / 1000};
 	char byte;
 	int sv[2];
 
@@ -314,7 +324,7 @@ static void removed(void)
 	REQUIRE(buf && !give_channel(0) && capacity() == 2048 && !fe_vq_start(q, 0));
 	CHECK_EQ(fe_blk_exec(q, VIRTIO_BLK_T_IN, 0, gpa, 4096), VIRTIO_BLK_S_OK);
 	bdev_remove(bdev_find("gone"), NULL, NULL);
-	CHECK_EQ(count_messages(200), 1);
+	CHECK_EQ(count_some(), 1);
 	CHECK_EQ(capacity(), 0);
 	CHECK_EQ(fe_blk_exec(q, VIRTIO_BLK_T_IN, 0, gpa, 4096), VIRTIO_BLK_S_IOERR);
 	CHECK_EQ(fe_blk_exec(q, VIRTIO_BLK_T_OUT, 0, gpa, 4096), VIRTIO_BLK_S_IOERR);

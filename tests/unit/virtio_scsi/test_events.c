@@ -22,7 +22,6 @@
 #define NO_HOTPLUG  (~(1ULL << VIRTIO_SCSI_F_HOTPLUG))
 #define NEW_SIZE    0x092au /* 2Ah/09h, the additional sense code in the low byte */
 #define MOST_EVENTS 32u	    /* that wait */
-#define SOON_MS	    2000
 
 static char dir[] = "/dev/shm/shadowbell-events.XXXXXX";
 static struct config *cfg;
@@ -96,7 +95,7 @@ static void expect_at(unsigned int line, uint32_t event, uint32_t reason, unsign
 {
 	const struct virtio_scsi_event *e;
 	uint32_t len;
-	int head = fe_vq_wait(q, &len, SOON_MS);
+	int head = fe_vq_wait(q, &len, FE_TIMEOUT_MS);
 
 	if (head < 0) {
 		printf("# line %u: %d\n", line, head);
@@ -117,7 +116,7 @@ static void expect_at(unsigned int line, uint32_t event, uint32_t reason, unsign
 
 static void expect_missed(void)
 {
-	int head = fe_vq_wait(q, NULL, SOON_MS);
+	int head = fe_vq_wait(q, NULL, FE_TIMEOUT_MS);
 
 	if (CHECK(head >= 0))
 		CHECK_EQ(posted[head]->event, VIRTIO_SCSI_T_NO_EVENT | VIRTIO_SCSI_T_EVENTS_MISSED);
@@ -236,7 +235,7 @@ static void bad_buffer(const struct fe_seg *seg)
 		(struct fe_seg[]){{req_gpa, sizeof(*req), false}, {resp_gpa, sizeof(*resp), true}},
 		2);
 	fe_vq_submit(commands, (uint16_t)head);
-	CHECK(fe_vq_wait(commands, NULL, SOON_MS) >= 0);
+	CHECK(fe_vq_wait(commands, NULL, FE_TIMEOUT_MS) >= 0);
 	CHECK_EQ(resp->response, VIRTIO_SCSI_S_OK);
 	CHECK_EQ(fe_vq_stop(q, NULL), 0);
 	fe_vq_reset(q);
