@@ -7,6 +7,34 @@
 #include "log_test.h"
 #include "util/log_ring.h"
 
+static uint64_t had; /* lines, as of start() */
+
+static uint64_t all_lines(void)
+{
+	struct log_stats stats;
+
+	log_get_stats(&stats);
+	return stats.lines + stats.lost;
+}
+
+static void start(void)
+{
+	had = all_lines();
+	CU_ASSERT_EQUAL(log_start(), 0);
+}
+
+static bool are_written(void *arg)
+{
+	return all_lines() - had >= *(uint64_t *)arg;
+}
+
+/* What is left when it stops has but LOG_STOP_MS: so many are written, or lost, before. */
+static void stop_after(uint64_t n)
+{
+	CU_ASSERT_TRUE(test_until(are_written, &n, 60000));
+	log_stop();
+}
+
 /* stderr is a pipe; nobody reads it yet. */
 static int reader;
 
@@ -85,10 +113,10 @@ static void in_order(void)
 
 	listen();
 	log_info("number 0");
-	CU_ASSERT_EQUAL(log_start(), 0);
+	start();
 	for (i = 1; i < 1001; i++)
 		log_info("number %d", i);
-	log_stop();
+	stop_after(1000);
 	log_info("number 1001");
 	listened();
 	CU_ASSERT_EQUAL(check_numbers(1002), 0);
@@ -106,14 +134,14 @@ static void reader_stops(void)
 
 	log_get_stats(&before);
 	pipe_stderr();
-	CU_ASSERT_EQUAL(log_start(), 0);
+	start();
 	test_watch("lines into a full pipe");
 	say_long(0, MANY);
 	test_watch(NULL);
 	log_get_stats(&after);
 	CU_ASSERT(after.lost - before.lost >= MANY - LOG_RING_LINES - 200);
 	pthread_create(&t, NULL, read_all, NULL);
-	log_stop();
+	stop_after(MANY);
 	restore_stderr();
 	pthread_join(t, NULL);
 	close(reader);
@@ -133,12 +161,12 @@ static void texts(void)
 
 	log_get_stats(&before);
 	pipe_stderr();
-	CU_ASSERT_EQUAL(log_start(), 0);
+	start();
 	say_long(0, 200); /* fills the pipe */
 	for (i = 0; i < 20; i++)
 		log_text(strdup("table\n"), 6);
 	pthread_create(&t, NULL, read_all, NULL);
-	log_stop();
+	stop_after(220);
 	restore_stderr();
 	pthread_join(t, NULL);
 	close(reader);
@@ -184,12 +212,12 @@ static void other_threads(void)
 
 	log_limit_set((struct log_budget){1, 1}, (struct log_budget){50, 1});
 	listen();
-	CU_ASSERT_EQUAL(log_start(), 0);
+	start();
 	pthread_create(&t, NULL, say_many, NULL);
 	pthread_join(t, NULL);
 	for (i = 0; i < 1000; i++)
 		log_info("from main");
-	log_stop();
+	stop_after(1050);
 	listened();
 	/* More of the first if seconds have gone by; and the line that tells of the rest. */
 	CU_ASSERT(lines() >= 1051 && lines() <= 1051 + 60);
