@@ -57,7 +57,7 @@ static size_t count_lines(struct fe_daemon *d, size_t mark, const char *word, co
 
 bool fe_daemon_logged(struct fe_daemon *d, size_t mark, const char *word, const char *word2)
 {
-	return FE_WAIT_FOR(count_lines(d, mark, word, word2) > 0, 3000);
+	return FE_WAIT_FOR(count_lines(d, mark, word, word2) > 0, FE_TIMEOUT_MS);
 }
 
 size_t fe_daemon_log_count(struct fe_daemon *d, size_t mark, const char *word)

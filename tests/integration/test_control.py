@@ -386,7 +386,7 @@ def forced(case):
     client.refused(BUSY, "bdev.delete", 'the bdev "slow"', name="ram")
     equal(client.call("bdev.delete", name="ram", force=True, timeout_ms=WAIT * 1000),
           {"name": "ram", "removed": True}, "by force")
-    check("is removed: all I/O fails" in daemon.log.read_text(), "what the controller hears")
+    await_(lambda: "is removed: all I/O fails" in daemon.log.read_text(), "what the controller hears")
     equal([b["name"] for b in client.call("bdev.list")["bdevs"]], ["null"], "the others")
     equal({c["name"]: c["bdevs"] for c in client.call("controller.list")["controllers"]},
           {"nvme0": ["null"], "c": []}, "disks")
@@ -497,7 +497,7 @@ def many_objects(case):
     before = len(os.listdir(f"/proc/{daemon.pid}/fd"))
     for n in range(100):
         once(n % 7)
-    equal(len(os.listdir(f"/proc/{daemon.pid}/fd")), before, "descriptors")
+    await_(lambda: len(os.listdir(f"/proc/{daemon.pid}/fd")) <= before, "descriptors")
     equal(case.end(daemon), 0, "the status")
 
 
@@ -603,39 +603,29 @@ def many_connections(case):
         other.send(b'{"jsonrpc": ')
         other.close()
     client.call("target.info")
-    await_(lambda: all_free(case), "all places are free again")
-    others = [case.client() for _ in range(CLIENTS_MAX - 1)]
-    for other in others:
-        other.call("target.info")
+    others = []
+    while len(others) < CLIENTS_MAX - 1:  # the daemon may not have heard of all ends
+        await_(lambda: takes_a_place(case, others), "all places are free again")
     one_more = case.client()
     equal(one_more.line()["error"]["code"], TOO_MANY, "one more")
     equal(one_more.line(), None, "behind it")
     others[0].close()
-    await_(lambda: answers(case), "a free place")
+    await_(lambda: takes_a_place(case, others), "a free place")
 
 
-def answers(case):
+def takes_a_place(case, others):
+    """Whether there was a free one: who has it is added to the others."""
     other = case.client()
     try:
         other.send(other.request("target.info"))
         answer = other.line()
     except (BrokenPipeError, ConnectionResetError):
         answer = None
+    if answer and "result" in answer:
+        others.append(other)
+        return True
     other.close()
-    return bool(answer and "result" in answer)
-
-
-def all_free(case):
-    others = [case.client() for _ in range(CLIENTS_MAX - 1)]
-    try:
-        for other in others:
-            other.send(other.request("target.info"))
-        return all("result" in (other.line() or {}) for other in others)
-    except (BrokenPipeError, ConnectionResetError):
-        return False
-    finally:
-        for other in others:
-            other.close()
+    return False
 
 
 def random_bytes(case):
@@ -672,7 +662,7 @@ def descriptors(case):
         socket.send_fds(other.sock, [b'{"jsonrpc": "2.0",'], [0] * 100)
         equal(other.line(), None, "who sends descriptors")
         other.close()
-    await_(lambda: len(os.listdir(f"/proc/{daemon.pid}/fd")) == before, "descriptors")
+    await_(lambda: len(os.listdir(f"/proc/{daemon.pid}/fd")) <= before, "descriptors")
     client.call("target.info")
 
 

@@ -32,7 +32,7 @@ VHOSTILE(queue_broken_and_reset)
 		REQUIRE(fe_vq_start(q, 0) == 0);
 	}
 	CHECK(fe_vbad_works());
-	CHECK(fe_daemon_log_count(&fe_daemon, mark, "broken") >= 1);
+	CHECK(FE_WAIT_FOR(fe_daemon_log_count(&fe_daemon, mark, "broken") >= 1, FE_TIMEOUT_MS));
 	check_lines(mark, start);
 }
 

@@ -392,7 +392,7 @@ static void test_no_descriptor_leak(void)
 		REQUIRE_EQ(fe_nvme_enable(&ctrl), 0);
 		fe_nvme_close(&ctrl);
 	}
-	CHECK(FE_WAIT_FOR(fe_daemon_open_fds(&fe_daemon) <= before, 3000));
+	CHECK(FE_WAIT_FOR(fe_daemon_open_fds(&fe_daemon) <= before, FE_TIMEOUT_MS));
 }
 
 static const struct test_case cases[] = {

@@ -406,14 +406,14 @@ static void test_abort_in_flight(void)
 	sqe = fe_sqe_abort(1, cid[1]);
 	REQUIRE_EQ(fe_exec(&ctrl.admin.sq, &sqe, &cqe), 0);
 	CHECK_EQ(cqe.result & 1, 0);
-	REQUIRE_EQ(fe_cq_wait_cid(&io.sq, cid[1], &cqe, 3000), 0);
+	REQUIRE_EQ(fe_cq_wait_cid(&io.sq, cid[1], &cqe, FE_TIMEOUT_MS), 0);
 	CHECK_EQ(FE_SC(fe_status(&cqe)), NVME_SC_ABORT_REQ);
 	CHECK(fe_now_ns() - start < 3000000000ULL);
 	CHECK_EQ(fe_cq_wait(&io.cq, &cqe, FE_QUIET_MS), -ETIMEDOUT);
 	for (i = 0; i < 3; i += 2) {
 		sqe = fe_sqe_abort(1, cid[i]);
 		REQUIRE_EQ(fe_exec(&ctrl.admin.sq, &sqe, &cqe), 0);
-		CHECK_EQ(fe_cq_wait_cid(&io.sq, cid[i], &cqe, 3000), 0);
+		CHECK_EQ(fe_cq_wait_cid(&io.sq, cid[i], &cqe, FE_TIMEOUT_MS), 0);
 	}
 }
 

@@ -9,10 +9,10 @@
 
 #include "../frontend/fe_hostile.h"
 
-#define BYSTANDER_PATIENCE_MS 5000
+#define BYSTANDER_PATIENCE_MS 15000
 
 /* Longer than a message may take to arrive (2 s), shorter than patience ends. */
-#define STALL_MS 4000
+#define STALL_MS FE_TIMEOUT_MS
 
 /* Connected, handshake done, nothing else. */
 static bool bad_connect(void)
@@ -210,7 +210,7 @@ HOSTILE(descriptors_where_none_belong)
 	}
 	fe_nvme_close(&fe_bad);
 	/* None of them has stayed open in the daemon. */
-	CHECK(FE_WAIT_FOR(fe_daemon_open_fds(&fe_daemon) <= before, 3000));
+	CHECK(FE_WAIT_FOR(fe_daemon_open_fds(&fe_daemon) <= before, FE_TIMEOUT_MS));
 	for (i = 0; i < 16; i++)
 		close(fds[i]);
 	comes_back();

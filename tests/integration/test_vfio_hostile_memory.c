@@ -131,7 +131,7 @@ HOSTILE(maps_of_what_is_no_memory)
 	before = fe_daemon_open_fds(&fe_daemon);
 	for (i = 0; i < n; i++)
 		CHECK_EQ(fe_vfio_dma_map(sock, FREE_IOVA, 4096, 0, 3, fds[i]), -EINVAL);
-	CHECK(FE_WAIT_FOR(fe_daemon_open_fds(&fe_daemon) <= before, 2000));
+	CHECK(FE_WAIT_FOR(fe_daemon_open_fds(&fe_daemon) <= before, FE_TIMEOUT_MS));
 	CHECK(fe_bad_logged("no shared memory"));
 	for (i = 0; i < n; i++)
 		close(fds[i]);

@@ -695,7 +695,7 @@ VHOSTILE(file_descriptors_do_not_leak)
 		CHECK(fe_vbad_works());
 	}
 	CHECK(fe_vbad_again());
-	CHECK(FE_WAIT_FOR(fe_daemon_open_fds(&fe_daemon) <= before, 2000));
+	CHECK(FE_WAIT_FOR(fe_daemon_open_fds(&fe_daemon) <= before, FE_TIMEOUT_MS));
 }
 
 static const struct test_case cases[] = {
