@@ -294,7 +294,8 @@ def a_guests_lines(case):
     check(5 <= len(lines) <= 25 + 2 * seconds, f"{len(lines)} lines in about {seconds} s")
     check(re.search(r" nvme0: \d+ more messages left out in \d+ s", said), said[-2000:])
     left_out = re.search(r"^log stderr +\d+ +- +(\d+)$", said, re.M)
-    check(left_out and int(left_out[1]) > 500, f"counted: {left_out and left_out[0]}")
+    # Of 600 or more, but for one in a second.
+    check(left_out and int(left_out[1]) > 100, f"counted: {left_out and left_out[0]}")
 
 
 # --- whose the sockets are ---
@@ -651,10 +652,11 @@ def cpus_of_threads(process):
     cpus = {}
     main = pathlib.Path(f"/proc/{process.pid}/comm").read_text(encoding="utf-8").strip()
     for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir():
-        name = (task / "comm").read_text().strip()
-        if name == main and int(task.name) != process.pid:
-            continue  # of the thread sanitizer, older than main()
-        cpus.setdefault(name, set()).update(os.sched_getaffinity(int(task.name)))
+        with contextlib.suppress(OSError):  # it has ended
+            name = (task / "comm").read_text().strip()
+            if name == main and int(task.name) != process.pid:
+                continue  # of the thread sanitizer, older than main()
+            cpus.setdefault(name, set()).update(os.sched_getaffinity(int(task.name)))
     return cpus
 
 

@@ -22,7 +22,7 @@ DAEMON = pathlib.Path(os.environ.get("SHADOWBELL", BUILD / "shadowbell")).resolv
 # Of what each does beside a guest that behaves. Who is only slowed down, or shares a CPU with all
 # others, has more; who is starved has none.
 LEAST = 0.12
-ATTEMPTS = 3
+ATTEMPTS = 8
 SECONDS = 0.7
 
 GUESTS = (Neighbour("blk", 1, "memory"), Neighbour("scsi", 1, "memory"),

@@ -3,6 +3,7 @@
 """Reactors make no system call that can block: each that they make under all kinds of load is looked at."""
 
 import collections
+import contextlib
 import json
 import os
 import pathlib
@@ -158,8 +159,9 @@ def fill(process):
 def reactors(process):
     found = []
     for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir():
-        if (task / "comm").read_text().startswith("reactor"):
-            found.append(task.name)
+        with contextlib.suppress(OSError):  # it has ended
+            if (task / "comm").read_text().startswith("reactor"):
+                found.append(task.name)
     check(found, "no thread is called reactor")
     return found
 
