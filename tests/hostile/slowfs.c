@@ -262,18 +262,22 @@ static void mount_at(const char *folder)
 		die(folder);
 }
 
+/* In nanoseconds: a signal may come just before a wait, which does not end then. */
+#define LONGEST_WAIT 100000000
+
 static void run(void)
 {
 	static uint8_t request[MAX_WRITE + 8192];
 	struct pollfd p = {.fd = fuse_fd, .events = POLLIN};
 
 	while (!stopped) {
-		int64_t next = answer_due();
-		struct timespec ts = {.tv_sec = next / 1000000000, .tv_nsec = next % 1000000000};
+		int64_t due = answer_due();
+		int64_t next = due < 0 || due > LONGEST_WAIT ? LONGEST_WAIT : due;
+		struct timespec ts = {.tv_nsec = next};
 		ssize_t n;
 
 		end_hung();
-		if (ppoll(&p, 1, next < 0 ? NULL : &ts, NULL) < 0)
+		if (ppoll(&p, 1, &ts, NULL) < 0)
 			continue;
 		while ((n = read(fuse_fd, request, sizeof(request))) > 0)
 			serve((const void *)request);
