@@ -1502,34 +1502,36 @@ LATE = "has not answered NVME_REG_READ for [0-9]+ ms; the machine waits for it"
 
 
 def stopped_target(case):
-    """A target's process that is stopped, and QEMU waiting for its answer: the log has said so."""
+    """A target's process that is stopped, and QEMU waiting for its answer: the log has said so, in one more line."""
     child, path = case.make_target_process()
     qemu = case.qemu("timeout-ms=300", chardev=f"socket,id=c0,path={path}").start()
     qemu.enable_bars()
+    qemu.read(BAR0 + VS)
+    before = len(qemu.log().splitlines())  # of a machine that stood still
     child.send_signal(signal.SIGSTOP)
     await_(lambda: all(state == "T" for state in thread_states(child.pid)), "the target's stop")
     start = time.monotonic()
     qemu.qtest_socket.put(f"readl {BAR0 + VS:#x}")
-    await_(lambda: re.search(LATE, qemu.log()), "a log line")
+    await_(lambda: any(re.search(LATE, line) for line in qemu.log().splitlines()[before:]), "a log line")
     check(time.monotonic() - start > 0.2, "the log was too early")
-    return qemu, child
+    return qemu, child, before
 
 
 def test_target_stopped(case):
     """A pause of the target is one of the machine: nothing is lost, and the log tells of it twice."""
-    qemu, child = stopped_target(case)
+    qemu, child, before = stopped_target(case)
     time.sleep(1)
-    equal(len(qemu.log().splitlines()), 1, f"lines while the target is stopped ({qemu.log()})")
+    equal(len(qemu.log().splitlines()), before + 1, f"lines while the target is stopped ({qemu.log()})")
     child.send_signal(signal.SIGCONT)
     equal(int(qemu.qtest_socket.get()[3:], 16), 0x10400, "VS of a target that was stopped")
-    check(re.search("the target answered NVME_REG_READ after [0-9]{4} ms", qemu.log()), f"logged: {qemu.log()}")
+    check(re.search("the target answered NVME_REG_READ after [0-9]{4,} ms", qemu.log()), f"logged: {qemu.log()}")
+    equal(len(qemu.log().splitlines()), before + 2, f"lines in all ({qemu.log()})")
     equal(qemu.read(BAR0 + VS), 0x10400, "VS afterwards")
-    equal(len(qemu.log().splitlines()), 2, f"lines in all ({qemu.log()})")
 
 
 def test_target_killed_while_stopped(case):
     """The end of the connection ends the wait."""
-    qemu, child = stopped_target(case)
+    qemu, child, _ = stopped_target(case)
     child.kill()
     equal(int(qemu.qtest_socket.get()[3:], 16), ALL_ONES, "VS of a target that was killed")
     expect_dead(qemu, "the target closed the connection at NVME_REG_READ")
@@ -1538,7 +1540,7 @@ def test_target_killed_while_stopped(case):
 def test_qemu_ends_while_target_is_stopped(case):
     """The big lock is held by who waits: SIGTERM ends QEMU all the same."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        qemu, _ = stopped_target(case)
+        qemu, _, _ = stopped_target(case)
         qemu.process.send_signal(number)
         equal(qemu.process.wait(WAIT), 0, f"QEMU's exit status after {number.name}")
         equal(death_lines(qemu), [], "lines about a dead controller")
@@ -1551,13 +1553,11 @@ def test_qemu_ends_while_target_is_stopped(case):
 def test_quit_while_target_is_stopped(case):
     """A machine that runs sends NVME_STOP when it ends, and does not wait for the answer."""
     child, path = case.make_target_process()
-    qemu = case.qemu(chardev=f"socket,id=c0,path={path}").start()
+    qemu = case.qemu("timeout-ms=600000", chardev=f"socket,id=c0,path={path}").start()
     qemu.qmp("cont")
     child.send_signal(signal.SIGSTOP)
-    start = time.monotonic()
     qemu.qmp_socket.put('{"execute": "quit"}')
     equal(qemu.process.wait(WAIT), 0, "QEMU's exit status")
-    check(time.monotonic() - start < 8, "QEMU waited for the target")
     equal(qemu.log().strip(), "", "what QEMU said")
     qemu.process = None
 
@@ -1581,8 +1581,9 @@ def test_late_target(case):
         action(qemu)
         await_(lambda q=qemu: q.log().count("the target answered") >= 1, f"log lines for {request:#x}")
         case.target.late.clear()
-        for said in ("has not answered", "the target answered"):
-            equal(qemu.log().count(said), 1, f"lines that say '{said}' for {request:#x}")
+        # One of each; and where this machine stood still, of other requests as well.
+        said = [qemu.log().count(words) for words in ("has not answered", "the target answered")]
+        check(said[0] == said[1] >= 1, f"lines for {request:#x}: {said}, {qemu.log()}")
         qemu.enable_bars()
         equal(qemu.read(BAR0 + VS), 0x10400, f"VS after a late answer to {request:#x}")
         equal(death_lines(qemu), [], "lines about a dead controller")
