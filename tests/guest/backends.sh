@@ -57,7 +57,7 @@ has_blocks() {
 }
 
 modprobe -a virtio_blk virtio_scsi sd_mod
-check disks wait_for 20 all_there
+check disks wait_for 120 all_there
 equal nodes "$(find /sys/devices/system/node -maxdepth 1 -name 'node[0-9]*' | wc -l)" "$NODES"
 io_from_each_node verify
 echo online_movable > "$BLOCKS/auto_online_blocks"
@@ -66,7 +66,7 @@ say_how &
 echo loaded
 while read -r word count; do
 	[[ "$word" == blocks ]] || break
-	check "blocks-$count" wait_for 60 has_blocks "$((before + count))"
+	check "blocks-$count" wait_for 120 has_blocks "$((before + count))"
 	# Under load for a while as it is now.
 	sleep 2
 	echo changed

@@ -272,7 +272,7 @@ test_errors() {
 
 test_reset() {
 	check reset nvme reset "$C"
-	check reset-comes-back wait_for 20 nvme id-ctrl "$C"
+	check reset-comes-back wait_for 120 nvme id-ctrl "$C"
 	check reset-sysfs sh -c 'echo 1 > /sys/class/nvme/nvme0/reset_controller'
 	head -c 65536 /dev/urandom > /tmp/data
 	dd if=/tmp/data of="$N1" bs=64k count=1 oflag=direct status=none

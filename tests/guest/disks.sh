@@ -8,7 +8,7 @@ find_luns() {
 	local i
 
 	modprobe -a virtio_blk virtio_scsi sg
-	wait_for 30 test -b /dev/vda -a -b /dev/sda -a -b /dev/sdb -a -b /dev/sdc -a -b /dev/sdd
+	wait_for 120 test -b /dev/vda -a -b /dev/sda -a -b /dev/sdb -a -b /dev/sdc -a -b /dev/sdd
 	for i in 0 1 2 3; do
 		lun[i]="$(basename /sys/bus/scsi/devices/[0-9]*:0:0:$i/block/*)"
 		generic[i]="/dev/$(basename /sys/bus/scsi/devices/[0-9]*:0:0:$i/scsi_generic/*)"

@@ -67,7 +67,7 @@ unbind_and_bind() {
 		echo "$PCI" > /sys/bus/pci/drivers/nvme/unbind
 		[[ -e "$N1" ]] && break
 		echo "$PCI" > /sys/bus/pci/drivers/nvme/bind
-		wait_for 20 test -b "$N1" -a -b "$N2" || break
+		wait_for 120 test -b "$N1" -a -b "$N2" || break
 		[[ "$(dd if="$N1" bs=64k count=16 iflag=direct status=none | sha256sum)" == "$sum" ]] ||
 			break
 		good=$((good + 1))

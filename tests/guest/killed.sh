@@ -34,7 +34,7 @@ say_how() {
 }
 
 modprobe -a virtio_blk virtio_scsi sd_mod
-check disks wait_for 20 all_there
+check disks wait_for 120 all_there
 say_how &
 echo loaded
 await stop

@@ -47,7 +47,7 @@ io_from_each_module() {
 		check "memory-$number-online" sh -c "echo online_movable > $state"
 		fio_ok "memory-$number-verify" --rw=randwrite --iodepth=16 --bs=256k --size=8m --name=a \
 			--filename="$N"
-		check "memory-$number-offline" wait_for 20 sh -c "echo offline > $state"
+		check "memory-$number-offline" wait_for 120 sh -c "echo offline > $state"
 	done
 	equal memory-modules "$number" "$DIMMS"
 }

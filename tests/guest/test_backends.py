@@ -40,7 +40,7 @@ class Plugging(threading.Thread):
 
     def _changed(self, blocks):
         self._guest.send(f"blocks {blocks}")
-        self._guest.expect("changed", timeout=120)
+        self._guest.expect("changed", timeout=200)
 
 
 def plug(monitor, number):

@@ -7,7 +7,7 @@ declare -A disk=([ext4]=/dev/vda [btrfs]=/dev/vdb)
 
 find_disks() {
 	modprobe -a virtio_blk virtio_scsi fuse
-	wait_for 30 test -b /dev/vda -a -b /dev/vdb -a -b /dev/sda -a -b /dev/sdb
+	wait_for 120 test -b /dev/vda -a -b /dev/vdb -a -b /dev/sda -a -b /dev/sdb
 	# Which letter a LUN gets depends on which is found first.
 	disk[xfs]="/dev/$(basename /sys/bus/scsi/devices/[0-9]*:0:0:0/block/*)"
 	disk[ntfs]="/dev/$(basename /sys/bus/scsi/devices/[0-9]*:0:0:1/block/*)"
@@ -64,7 +64,7 @@ first_boot_of() {
 	local fs="$1"
 
 	check "$fs-partition" sfdisk -q "${disk[$fs]}" <<< "start=1MiB"
-	check "$fs-partition-is-there" wait_for 20 test -b "${disk[$fs]}1"
+	check "$fs-partition-is-there" wait_for 120 test -b "${disk[$fs]}1"
 	check "$fs-mkfs" make "$fs"
 	check "$fs-mount" mount_fs "$fs"
 	tree "$fs" fill --rw=write --bs=256k --iodepth=4 --do_verify=0

@@ -55,10 +55,10 @@ unplug_and_plug() {
 	for ((i = 1; i <= 3; i++)); do
 		echo "plugged"
 		await unplugged
-		check "unplug-$i" wait_for 20 test ! -e /sys/class/nvme/nvme0
+		check "unplug-$i" wait_for 120 test ! -e /sys/class/nvme/nvme0
 		echo "gone"
 		await plugged
-		check "plug-$i" wait_for 20 test -b "$N"
+		check "plug-$i" wait_for 120 test -b "$N"
 		check "plug-$i-data" remembered
 	done
 }
@@ -68,11 +68,11 @@ unplug_under_load() {
 	load --time_based --runtime=60
 	echo loaded
 	await unplugged
-	check unplug-under-load wait_for 20 test ! -e /sys/class/nvme/nvme0
+	check unplug-under-load wait_for 120 test ! -e /sys/class/nvme/nvme0
 	wait "$fio"
 	echo gone
 	await plugged
-	check plug-after-load wait_for 20 test -b "$N"
+	check plug-after-load wait_for 120 test -b "$N"
 	check plug-after-load-data remembered
 	fio_ok plug-after-load-verify --rw=randwrite --iodepth=16 --bs=4k --size=4m --name=a \
 		--filename="$N"

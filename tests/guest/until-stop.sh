@@ -33,7 +33,7 @@ say_how() {
 }
 
 modprobe -a virtio_blk virtio_scsi sd_mod
-check disks wait_for 20 disks
+check disks wait_for 120 disks
 say_how &
 echo loaded
 await stop
