@@ -606,7 +606,7 @@ def hang_up(case):
     while daemon.poll() is None and time.monotonic() < deadline:
         daemon.send_signal(signal.SIGHUP)
         daemon.send_signal(signal.SIGUSR1)
-        time.sleep(0.0005)
+        time.sleep(0.005)
     equal(case.end(daemon), 0, "the status")
 
 
