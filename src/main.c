@@ -41,7 +41,7 @@ static void print_help(FILE *to)
 	      "      --version         print the version and exit\n"
 	      "  -h, --help            print this and exit\n"
 	      "\n"
-	      "SIGUSR1 prints the counters; SIGHUP does nothing yet.\n"
+	      "SIGUSR1 prints the counters; SIGHUP applies the configuration, as it is by now.\n"
 	      "Exit status: 0 after SIGINT or SIGTERM, 1 if something failed, 2 for a wrong\n"
 	      "command line or configuration, 3 if stopping took too long for a disk.\n",
 	      to);
@@ -186,8 +186,8 @@ static void got_signal(void *arg, int sig)
 	if (sig == SIGUSR1) {
 		target_print_stats(s->target);
 	} else if (sig == SIGHUP) {
-		log_warn("SIGHUP: reload is not supported yet: restart the daemon for a changed "
-			 "configuration to take effect");
+		log_info("SIGHUP: the configuration is read again");
+		target_reload(s->target);
 	} else {
 		s->ended_by = strsignal(sig);
 		loop_quit(s->loop);

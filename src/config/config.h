@@ -196,6 +196,15 @@ struct config_again {
 int config_load_again(const struct config *running, const struct config_again *how,
 		      struct config **out, char **errors);
 
+/*
+ * What its controllers leave to the target follows from this one, which outlives cfg and becomes
+ * its own. Main thread.
+ */
+void config_adopt_target(struct config *cfg, const struct config_target *target);
+
+/* The keys of the target. */
+extern const struct schema_section config_target_section;
+
 /* Of what runs already: what one more object has to get along with. */
 struct config_others {
 	const struct config_bdev *const *bdevs;

@@ -88,6 +88,8 @@ struct controller_type {
 	 */
 	void *(*with_disks)(struct schema_arena *arena, const void *params,
 			    const struct controller_disks *change);
+	/* Calls fn for each disk of the params, as `disk` fills it, which is valid meanwhile. */
+	void (*disks)(const void *params, void (*fn)(void *arg, const void *disk), void *arg);
 	/* Main thread: calls fn for the bdev of each disk, those that come and go included. */
 	void (*bdevs)(const void *controller, void (*fn)(void *arg, const char *name), void *arg);
 };

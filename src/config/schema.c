@@ -156,7 +156,7 @@ static void init_target(const void *root, void *object)
 	target->socket.group = SCHEMA_ID_NONE;
 }
 
-static const struct schema_section target_section = {
+const struct schema_section config_target_section = {
 	.noun = "target",
 	.size = sizeof(struct config_target),
 	.keys = target_keys,
@@ -272,8 +272,8 @@ const struct schema_section config_controller_section = {
 /* --- the file --- */
 
 static const struct schema_key root_keys[] = {
-	{"target", &schema_mapping, FIELD(config, target), .dflt = "", .section = &target_section,
-	 .doc = "How the daemon runs."},
+	{"target", &schema_mapping, FIELD(config, target), .dflt = "",
+	 .section = &config_target_section, .doc = "How the daemon runs."},
 	{"bdevs", &schema_list, FIELD(config, bdevs), .required = true, .max = CONFIG_BDEVS_MAX,
 	 .section = &config_bdev_section, .count_offset = offsetof(struct config, nbdevs),
 	 .doc = "Block devices, the parts of splits among them."},

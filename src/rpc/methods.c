@@ -10,6 +10,8 @@
 	M(log_set_level) \
 	M(config_get) \
 	M(config_save) \
+	M(config_check) \
+	M(config_apply) \
 	M(bdev_create) \
 	M(bdev_delete) \
 	M(bdev_resize) \

@@ -262,6 +262,15 @@ void *nvme_with_disks(struct schema_arena *arena, const void *params,
 	return good ? copy : NULL;
 }
 
+void nvme_disks(const void *params, void (*fn)(void *arg, const void *disk), void *arg)
+{
+	const struct nvme_params *p = params;
+	size_t i;
+
+	for (i = 0; i < p->nnamespaces; i++)
+		fn(arg, &p->namespaces[i]);
+}
+
 void nvme_bdevs(const void *controller, void (*fn)(void *arg, const char *name), void *arg)
 {
 	const struct vnvme_ns *ns = NULL;

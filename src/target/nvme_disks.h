@@ -40,6 +40,7 @@ void nvme_remove_disk(struct disk_op *op);
 bool nvme_drop_disk(struct disk_op *op);
 void *nvme_with_disks(struct schema_arena *arena, const void *params,
 		      const struct controller_disks *change);
+void nvme_disks(const void *params, void (*fn)(void *arg, const void *disk), void *arg);
 void nvme_bdevs(const void *controller, void (*fn)(void *arg, const char *name), void *arg);
 
 #endif

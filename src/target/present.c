@@ -88,12 +88,18 @@ void target_present_target(const struct target *t, struct config_target *out)
 	out->log = t->log;
 }
 
+bool target_present(struct target *t, struct schema_arena *arena, struct config *cfg)
+{
+	*cfg = (struct config){.path = t->cfg->path};
+	target_present_target(t, &cfg->target);
+	return fill(t, arena, cfg);
+}
+
 struct schema_node *target_dump_config(struct target *t, struct schema_arena *arena, bool brief)
 {
-	struct config cfg = {.nbdevs = 0};
+	struct config cfg;
 
-	target_present_target(t, &cfg.target);
-	return fill(t, arena, &cfg) ? config_dump_tree(&cfg, arena, brief) : NULL;
+	return target_present(t, arena, &cfg) ? config_dump_tree(&cfg, arena, brief) : NULL;
 }
 
 void target_visit_left_out(const struct target *t, void (*fn)(void *arg, const char *controller),

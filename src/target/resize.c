@@ -31,7 +31,7 @@ static void end(struct target_bdev *b, int rc)
 	snprintf(err, sizeof(err), "%s", rc ? b->object.err : "");
 	bdev_close(b->desc);
 	/* A size that is not given follows from the medium. */
-	if (!rc && b->config->params->size_bytes)
+	if (!rc && (b->config->params->size_bytes || b->size_is_given))
 		b->config->params->size_bytes = b->bytes;
 	if (rc)
 		log_error("bdev \"%s\": %s", b->object.name, err);

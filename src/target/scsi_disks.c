@@ -196,6 +196,21 @@ void *scsi_with_disks(struct schema_arena *arena, const void *params,
 	return good ? copy : NULL;
 }
 
+void scsi_disks(const void *params, void (*fn)(void *arg, const void *disk), void *arg)
+{
+	const struct scsi_params *p = params;
+	size_t t, i;
+
+	for (t = 0; t < p->ntargets; t++) {
+		for (i = 0; i < p->targets[t].nluns; i++) {
+			struct scsi_lun lun = p->targets[t].luns[i];
+
+			lun.lun.target = p->targets[t].id;
+			fn(arg, &lun);
+		}
+	}
+}
+
 void scsi_bdevs(const void *controller, void (*fn)(void *arg, const char *name), void *arg)
 {
 	virtio_scsi_bdevs(controller, fn, arg);

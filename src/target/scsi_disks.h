@@ -16,6 +16,7 @@ void scsi_remove_disk(struct disk_op *op);
 bool scsi_drop_disk(struct disk_op *op);
 void *scsi_with_disks(struct schema_arena *arena, const void *params,
 		      const struct controller_disks *change);
+void scsi_disks(const void *params, void (*fn)(void *arg, const void *disk), void *arg);
 void scsi_bdevs(const void *controller, void (*fn)(void *arg, const char *name), void *arg);
 
 #endif

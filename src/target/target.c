@@ -134,6 +134,7 @@ bool target_stop(struct target *t)
 		return true;
 	/* Guests do not wait for objects, which may wait for a disk. */
 	t->stopping = true;
+	loop_timer_cancel(&t->reload);
 	target_balance_stop(t);
 	target_end_sessions(t);
 	target_destroy_controllers(t);

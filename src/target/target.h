@@ -149,6 +149,61 @@ void target_visit_left_out(const struct target *t, void (*fn)(void *arg, const c
 void target_save_config(struct target *t, const char *path, bool force, target_done_fn done,
 			void *arg);
 
+/*
+ * Whether a file, or a text, is one that a daemon like this one would start with; what is wrong
+ * with it, as lines, in `text`, with -EINVAL, and warnings about limits with 0. `text` has a path
+ * or is NULL. Errors besides as of target_save_config().
+ */
+void target_check_config(struct target *t, const char *path, const char *text, target_done_fn done,
+			 void *arg);
+
+enum target_step_state {
+	TARGET_STEP_PLANNED, /* and not done: another one failed before, or none is to be done */
+	TARGET_STEP_DONE,
+	TARGET_STEP_FAILED,
+	TARGET_STEP_NEEDS_FORCE,   /* guests would lose something */
+	TARGET_STEP_NEEDS_RESTART, /* of the daemon */
+};
+
+struct target_step {
+	const char *action; /* "create", "remove", "resize", "replace", "set" */
+	const char *noun;   /* "bdev", "controller", "namespace", "LUN", "target" */
+	const char *name;   /* of a disk its controller's; of the target a key */
+	const char *detail; /* which disk, what size, which keys; "": nothing */
+	enum target_step_state state;
+	const char *why; /* it failed, or needs something; or "" */
+};
+
+struct target_outcome {
+	const char *path;
+	bool complete; /* the daemon is what the file says */
+	const struct target_step *const *steps;
+	size_t n;
+	const struct target_step *failed; /* NULL: none has */
+};
+
+struct target_apply {
+	const char *path; /* NULL: the file of the start */
+	bool dry_run, force;
+	uint32_t timeout_ms; /* of each step; one that takes longer goes on by itself */
+};
+
+/*
+ * Makes the daemon what a file says, changing only what differs, step by step. The first step that
+ * fails is the last one. Objects whose keys can't be changed are removed and made anew if `force`,
+ * or else left as they are. A file that is wrong changes nothing.
+ *
+ * done() is called once, with 0 and an outcome, which is valid meanwhile, or as that of
+ * target_check_config() with none.
+ */
+typedef void (*target_applied_fn)(void *arg, int rc, const char *text,
+				  const struct target_outcome *outcome);
+void target_apply_config(struct target *t, const struct target_apply *how, target_applied_fn done,
+			 void *arg);
+/* Likewise the file of the start, without force; the log tells what comes of it. */
+void target_reload(struct target *t);
+const char *target_step_state_name(enum target_step_state state);
+
 /* From now on; without a level in it the log has the one that it had at the start. */
 void target_set_log(struct target *t, const struct config_log *log);
 void target_set_log_level(struct target *t, enum log_level level);

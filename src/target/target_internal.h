@@ -95,6 +95,7 @@ struct target {
 	size_t text_len;
 	struct config_job *config_job; /* under way; or NULL */
 	bool applying;
+	struct timer reload;	 /* is to be tried again */
 	struct balance *balance; /* NULL: queues stay where they are */
 };
 
@@ -154,6 +155,8 @@ void target_free_own_bdev(struct target *t, struct config *cfg);
 
 /* present.c: the section `target` as it is now. */
 void target_present_target(const struct target *t, struct config_target *out);
+/* All of it, lists and disks in the arena; the rest is that of what runs. False: no memory. */
+bool target_present(struct target *t, struct schema_arena *arena, struct config *cfg);
 
 /* balance.c: the controllers are there. */
 int target_balance_start(struct target *t);

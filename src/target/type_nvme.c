@@ -346,5 +346,6 @@ const struct controller_type controller_nvme_type = {
 	.remove_disk = nvme_remove_disk,
 	.drop_disk = nvme_drop_disk,
 	.with_disks = nvme_with_disks,
+	.disks = nvme_disks,
 	.bdevs = nvme_bdevs,
 };

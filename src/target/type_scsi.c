@@ -304,5 +304,6 @@ const struct controller_type controller_scsi_type = {
 	.remove_disk = scsi_remove_disk,
 	.drop_disk = scsi_drop_disk,
 	.with_disks = scsi_with_disks,
+	.disks = scsi_disks,
 	.bdevs = scsi_bdevs,
 };

@@ -595,10 +595,10 @@ def folder_of_another(case):
 # --- the host ---
 
 def hang_up(case):
-    """There is no reload yet: SIGHUP is no reason to end."""
+    """SIGHUP applies the configuration, and is no reason to end."""
     daemon = case.start("-c", case.config())
     daemon.send_signal(signal.SIGHUP)
-    await_(lambda: "reload is not supported yet" in daemon.log.read_text(), "a line about SIGHUP")
+    await_(lambda: "reload: the daemon is what" in daemon.log.read_text(), "a line about SIGHUP")
     Session(case.sockets / "nvme0").hello().works()
     # Nor to end at once while it stops in order.
     daemon.terminate()

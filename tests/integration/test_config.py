@@ -7,6 +7,7 @@ import os
 import pathlib
 import random
 import signal
+import socket
 import stat
 import sys
 
@@ -14,7 +15,7 @@ sys.dont_write_bytecode = True
 # pylint: disable=wrong-import-position
 import case_runner  # noqa: E402
 from case_runner import check, equal  # noqa: E402
-from daemon_case import DaemonCase  # noqa: E402
+from daemon_case import DaemonCase, await_  # noqa: E402
 from test_control import BUSY, FAILED, NOT_FOUND, PARAMS, Client  # noqa: E402
 
 CONFIG = """\
@@ -361,8 +362,277 @@ def killed(case):
     equal(case.end(daemon), 0, "the status")
 
 
+# --- config.check ---
+
+def checked(case):
+    """As --check tells it, of a file or a text."""
+    daemon, client = case.begin()
+    equal(client.call("config.check"), {"ok": True, "errors": [], "warnings": []}, "its own file")
+    bad = case.folder / "bad.yaml"
+    bad.write_text("target: {frob: 1}\n" + case.text().split("\n\n", 1)[1], encoding="utf-8")
+    _, _, said = case.run("--check", "-c", str(bad))
+    for params in ({"path": str(bad)}, {"text": bad.read_text(encoding="utf-8")}):
+        got = client.call("config.check", **params)
+        equal((got["ok"], len(got["errors"])), (False, 1), "config.check")
+        equal(got["errors"][0].replace("text:", f"{bad}:"), said.strip(), "what is wrong")
+    got = client.call("config.check", path=str(case.folder / "none"))
+    check(not got["ok"] and "No such file" in got["errors"][0], str(got))
+    os.mkfifo(case.folder / "pipe")
+    got = client.call("config.check", path=str(case.folder / "pipe"))
+    check(not got["ok"] and "no regular file" in got["errors"][0], str(got))
+    client.refused(PARAMS, "config.check", "/params/text", path=str(bad), text="")
+    equal(case.end(daemon), 0, "the status")
+
+
+# --- config.apply ---
+
+CHANGED = """\
+target:
+  socket_dir: {sockets}
+  log: {{level: warning, rate: 7}}{target}
+bdevs:
+  - {{name: ram0, type: malloc, size: 128MiB}}
+  - {{name: ram1, type: malloc, size: 8MiB}}
+  - {{name: slow, type: delay, base: ram1, read_us: 10}}
+  - {{name: keep, type: malloc, size: 1MiB}}
+controllers:
+  - {{name: nvme0, type: nvme, namespaces: [{{bdev: keep, nsid: 2, read_only: true}},
+      {{bdev: ram0, nsid: 7}}]}}
+  - {{name: scsi0, type: scsi, targets: [{{id: 3, luns: [{{lun: 0, bdev: ram0}}]}}]}}
+  - {{name: blk1, type: blk, bdev: slow}}{controller}
+"""
+
+
+def told(answer, *keys):
+    return [" ".join(step[key] for key in keys) for step in answer["steps"]]
+
+
+def write(case, template, name="a.yaml", **kwargs):
+    case.template = template
+    return case.config(name, **kwargs)
+
+
+def is_what(case, client, name="a.yaml"):
+    """The daemon is what another one would be that is started with the file."""
+    want = by_name(client.call("config.get")["config"])
+    text = case.text(name)
+    other = case.folder / "other"
+    (case.folder / "other.yaml").write_text(text.replace(str(case.sockets), str(other)),
+                                            encoding="utf-8")
+    daemon = case.start("-c", str(case.folder / "other.yaml"), "-v")  # so that it says "ready"
+    second = Client(other / "control.sock")
+    got = second.call("config.get")["config"]
+    second.close()
+    equal(case.end(daemon), 0, "the status")
+    got["target"]["socket_dir"] = str(case.sockets)
+    got["target"]["control"]["path"] = str(case.sockets / "control.sock")
+    equal(by_name(got), want, "the configuration")
+
+
+def applied(case):
+    """Each kind of change, in an order that works, and nothing else is touched."""
+    daemon, client = case.begin()
+    write(case, CHANGED)
+    planned = client.call("config.apply", dry_run=True)
+    steps = ["set target log", "remove namespace nvme0", "remove LUN scsi0",
+             "remove controller blk0", "remove bdev null", "resize bdev ram0", "create bdev ram1",
+             "create bdev slow", "create controller blk1", "create namespace nvme0",
+             "create LUN scsi0"]
+    equal(told(planned, "action", "kind", "name"), steps, "the plan")
+    equal([s["detail"] for s in planned["steps"]],
+          ["rate, level", "nsid 1, on ram0", "target 0, lun 0, on keep", "", "", "128MiB", "malloc",
+           "delay", "blk", "nsid 7, on ram0", "target 3, lun 0, on ram0"], "details")
+    equal(set(told(planned, "state")), {"planned"}, "a dry run")
+    check(not planned["complete"] and planned["failed"] is None, str(planned))
+    equal([b["name"] for b in client.call("bdev.list")["bdevs"]], ["ram0", "null", "keep"], "bdevs")
+    done = client.call("config.apply")
+    equal(told(done, "action", "kind", "name"), steps, "the steps")
+    equal(set(told(done, "state")), {"done"}, "their states")
+    check(done["complete"] and done["failed"] is None, str(done))
+    equal(client.call("config.apply")["steps"], [], "what is left")
+    is_what(case, client)
+    # It is the file's text by now that is saved.
+    before = case.text()
+    client.call("bdev.create", name="more", type="malloc", size="8MiB")
+    client.call("config.save")
+    equal(case.text().replace("  - name: more\n    type: malloc\n    size: 8MiB\n", ""), before,
+          "the text")
+    equal(case.end(daemon), 0, "the status")
+
+
+def there_and_back(case):
+    """Between any two files, as often as one likes."""
+    daemon, client = case.begin()
+    names = [write(case, template, f"{i}.yaml") for i, template in enumerate((
+        CONFIG, CHANGED, CONFIG.split("bdevs:", maxsplit=1)[0] +
+        "bdevs: []\ncontrollers: []{controller}\n"))]
+    pick = random.Random(1)
+    for _ in range(30):
+        number = pick.randrange(len(names))
+        done = client.call("config.apply", path=names[number], force=True)
+        check(done["complete"], f"{done}")
+    for number, name in enumerate(names):
+        check(client.call("config.apply", path=name)["complete"], name)
+        is_what(case, client, f"{number}.yaml")
+    equal(case.end(daemon), 0, "the status")
+
+
+def needs_force(case):
+    """What can't be changed is left alone, unless guests may lose it."""
+    daemon, client = case.begin()
+    # The base of others, a controller's own key, a disk's type, a key of a virtio-blk disk.
+    write(case, CONFIG.replace("size: 1MiB\n", "size: 1MiB\n    block_size: 4096\n")
+          .replace("name: nvme0\n    type: nvme\n", "name: nvme0\n    type: nvme\n    io_queues: 7\n")
+          .replace("bdev: keep}}{controller}", "bdev: keep, queues: 2}}{controller}"))
+    got = client.call("config.apply")
+    equal(told(got, "action", "kind", "name", "detail", "state"),
+          ["replace bdev keep block_size needs force",
+           "replace controller nvme0 io_queues needs force",
+           "replace controller blk0 queues needs force"], "steps")
+    check(not got["complete"] and got["failed"] is None and got["steps"][0]["why"], str(got))
+    equal(client.call("bdev.list", name="keep")["bdevs"][0]["block_size"], 512, "the block size")
+    got = client.call("config.apply", force=True)
+    equal(told(got, "action", "kind", "name"),
+          ["remove LUN scsi0", "remove controller nvme0", "remove controller blk0",
+           "remove bdev keep", "create bdev keep", "create controller nvme0",
+           "create controller blk0", "create LUN scsi0"], "steps")
+    check(got["complete"], str(got))
+    is_what(case, client)
+    equal(case.end(daemon), 0, "the status")
+
+
+def connected(case):
+    """A front-end is not disconnected, nor loses its disk, without force."""
+    daemon, client = case.begin()
+    front_end = socket.socket(socket.AF_UNIX)
+    case.stack.callback(front_end.close)
+    front_end.connect(str(case.sockets / "blk0"))
+    await_(lambda: client.call("controller.list", name="blk0")["controllers"][0]["connected"],
+           "a front-end")
+    write(case, """\
+target: {{socket_dir: {sockets}{target}}}
+bdevs: [{{name: ram0, type: malloc, size: 64MiB}}]
+controllers: [{{name: nvme0, type: nvme, namespaces: [{{bdev: ram0}}]}}{controller}]
+""")
+    got = client.call("config.apply")
+    equal(told(got, "action", "kind", "name", "state"),
+          ["remove namespace nvme0 done", "remove controller scsi0 done", "remove bdev null done",
+           "remove bdev keep needs force", "remove controller blk0 needs force"], "steps")
+    check(not got["complete"], str(got))
+    client.refused(BUSY, "config.save", "changed by somebody")
+    got = client.call("config.apply", force=True)
+    equal(told(got, "action", "kind", "name", "state"),
+          ["remove controller blk0 done", "remove bdev keep done"], "steps")
+    equal(front_end.recv(1), b"", "the front-end's connection")
+    equal(case.end(daemon), 0, "the status")
+
+
+def needs_restart(case):
+    """What only a start reads is told, and the rest is done; controllers that inherit it stay."""
+    daemon, client = case.begin()
+    write(case, CONFIG, target="\n  poll: busy\n  control: {mode: 0640}\n  log: {burst: 9}")
+    got = client.call("config.apply")
+    equal(told(got, "kind", "name", "detail", "state"),
+          ["target log burst done", "target poll  needs a restart",
+           "target control mode needs a restart"], "steps")
+    check(not got["complete"], str(got))
+    equal(client.call("config.get")["config"]["target"]["log"]["burst"], 9, "the burst")
+    equal(case.end(daemon), 0, "the status")
+
+
+def a_step_fails(case):
+    """It stops the rest, which can be done when the reason is mended."""
+    daemon, client = case.begin()
+    path = case.folder / "disk"
+    path.write_bytes(b"x" * 1048576)
+    write(case, CONFIG.replace("  # One that goes.\n", f"""\
+  - {{{{name: file0, type: file, path: {path}, direct: false}}}}
+  - {{{{name: ram9, type: malloc, size: 1MiB}}}}
+"""))
+    client.call("bdev.create", name="mine", type="file", path=str(path), direct=False)
+    client.call("controller.create", name="mine", type="blk", bdev="mine")
+    front_end = socket.socket(socket.AF_UNIX)
+    case.stack.callback(front_end.close)
+    front_end.connect(str(case.sockets / "mine"))
+    await_(lambda: client.call("controller.list", name="mine")["controllers"][0]["connected"],
+           "a front-end")
+    got = client.call("config.apply")
+    equal(told(got, "action", "kind", "name", "state"),
+          ["create bdev file0 failed", "create bdev ram9 planned",
+           "remove bdev mine needs force", "remove controller mine needs force"], "steps")
+    check("create bdev file0: " in got["failed"] and "'mine'" in got["failed"], got["failed"])
+    check(got["steps"][0]["why"] in got["failed"], str(got))
+    front_end.close()
+    await_(lambda: not client.call("controller.list", name="mine")["controllers"][0]["connected"],
+           "no front-end")
+    check(client.call("config.apply")["complete"], "the second time")
+    is_what_but_file = [b["name"] for b in client.call("bdev.list")["bdevs"]]
+    equal(sorted(is_what_but_file), ["file0", "keep", "null", "ram0", "ram9"], "bdevs")
+    equal(case.end(daemon), 0, "the status")
+
+
+def wrong_file(case):
+    daemon, client = case.begin()
+    before = client.call("config.get")
+    path = pathlib.Path(write(case, CHANGED.replace("type: delay", "type: dealy")))
+    client.refused(FAILED, "config.apply", f"{path}:7:24:", "'dealy'", "did you mean 'delay'")
+    path.unlink()
+    client.refused(NOT_FOUND, "config.apply", "No such file")
+    equal(client.call("config.get"), before, "the configuration")
+    equal(case.end(daemon), 0, "the status")
+
+
+# --- SIGHUP ---
+
+def hang_up(case):
+    """It applies the file; the log has the steps, what needs more, and what is wrong."""
+    daemon, client = case.begin()
+
+    def said(*words):
+        daemon.send_signal(signal.SIGHUP)
+        for word in words:
+            await_(lambda w=word: w in daemon.log.read_text(), word)
+
+    path = pathlib.Path(write(case, CHANGED.replace("level: warning, ", "")))
+    said("reload: resize bdev ram0 (128MiB): done", "reload: create bdev slow (delay): done",
+         f"reload: the daemon is what {path} says")
+    is_what(case, client)
+    before = client.call("config.get")
+    path.write_text(path.read_text(encoding="utf-8") + "frob: 1\n", encoding="utf-8")
+    said(f"reload: {path}:14:1: unknown key 'frob'", "reload: nothing was changed")
+    equal(client.call("config.get"), before, "the configuration")
+    write(case, CHANGED.replace("base: ram1, read_us: 10", "base: ram1, read_us: 11")
+          .replace("level: warning", "level: debug"),
+          target="\n  poll: interrupt")
+    said("reload: set target poll: needs a restart", "reload: set target log (level): done",
+         "reload: replace bdev slow (read_us): needs force", "the daemon is not all that")
+    equal(client.call("bdev.list", name="slow")["bdevs"][0]["config"]["read_us"], 10, "read_us")
+    for _ in range(50):  # one after the other, however fast they come
+        daemon.send_signal(signal.SIGHUP)
+        client.call("target.info")
+    equal(case.end(daemon), 0, "the status")
+
+
+def one_at_a_time(case):
+    """Others are told to try again, and nobody waits."""
+    daemon, client = case.begin()
+    clients = [case.client() for _ in range(20)]
+    for other in clients:
+        other.send(other.request("config.apply", {"dry_run": True}))
+    answers = [other.line() for other in clients]
+    done = [a for a in answers if "result" in a]
+    check(done, "none was done")
+    for answer in answers:
+        check("result" in answer or (answer["error"]["code"] == BUSY and
+                                     "try again" in answer["error"]["message"]), str(answer))
+    client.call("config.save")
+    equal(case.end(daemon), 0, "the status")
+
+
 CASES = [get, serials_of_luns, without_medium, nothing_changed, keeps_what_it_can,
-         starts_the_same, nothing_left, changed_by_somebody, elsewhere, link_and_rights, killed]
+         starts_the_same, nothing_left, changed_by_somebody, elsewhere, link_and_rights, killed,
+         checked, applied, there_and_back, needs_force, connected, needs_restart, a_step_fails,
+         wrong_file, hang_up, one_at_a_time]
 
 
 if __name__ == "__main__":
