@@ -4,7 +4,7 @@
 
 /* Makers of bdevs, one per backend. All: main thread; 0 or -errno, with *err set to a sentence. */
 
-#include <shadowbell/bdev.h>
+#include <shadowbell/bdev_backend.h>
 #include <sys/types.h>
 
 struct bdev_params {

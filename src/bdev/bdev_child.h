@@ -9,7 +9,7 @@
  * before, up to a limit. All on the channel's reactor.
  */
 
-#include <shadowbell/bdev.h>
+#include <shadowbell/bdev_backend.h>
 
 /* Of a pool. Whoever gets none waits until one is given back. */
 #define BDEV_CHILDREN_MAX 1024

@@ -4,7 +4,7 @@
 
 /* Between the files of the bdev layer; backends and users need only shadowbell/bdev.h. */
 
-#include <shadowbell/bdev.h>
+#include <shadowbell/bdev_backend.h>
 #include <stdatomic.h>
 
 #include "bdev/bdev_fence.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The one translation of errno, as backends get it from the kernel, to bdev status. */
 #include <errno.h>
-#include <shadowbell/bdev.h>
+#include <shadowbell/bdev_backend.h>
 #include <stdlib.h>
 
 #include "util/util.h"

@@ -5,7 +5,7 @@
 /* Between the files of the file backend. */
 
 #include <pthread.h>
-#include <shadowbell/bdev.h>
+#include <shadowbell/bdev_backend.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 

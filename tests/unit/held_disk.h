@@ -4,7 +4,7 @@
 
 /* A disk that answers when the test says, and whose I/O can be ended early, or not. One reactor. */
 
-#include <shadowbell/bdev.h>
+#include <shadowbell/bdev_backend.h>
 
 #include "bdev/drain.h"
 #include "reactor/reactor.h"

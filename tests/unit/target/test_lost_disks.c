@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <shadowbell/bdev.h>
+#include <shadowbell/bdev_backend.h>
 
 #include "target_test.h"
 #include "tests/frontend/fe_cmd.h"

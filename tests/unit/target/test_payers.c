@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include <shadowbell/bdev.h>
+#include <shadowbell/bdev_backend.h>
 
 #include "loop/loop.h"
 #include "nvme/vnvme_spec.h"
