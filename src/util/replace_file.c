@@ -251,8 +251,11 @@ static int make(struct replacement *r)
 	clean_up(r);
 	if (getrandom(&number, sizeof(number), 0) < 0)
 		number = (uint32_t)getpid();
-	snprintf(r->temporary, sizeof(r->temporary), ".%s" MARK "%d-%" PRIx32, r->name,
-		 (int)getpid(), number);
+	if ((size_t)snprintf(r->temporary, sizeof(r->temporary), ".%s" MARK "%d-%" PRIx32, r->name,
+			     (int)getpid(), number) >= sizeof(r->temporary)) {
+		errno = ENAMETOOLONG;
+		return fail_errno(r, "written beside itself");
+	}
 	fd = openat(r->dir_fd, r->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 		    0600);
 	if (fd < 0)
