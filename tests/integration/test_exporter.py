@@ -582,7 +582,7 @@ def odd_rows(case):
 
 def too_much(case):
     """More metrics than it has memory for: as if the daemon were away."""
-    rows = [{"name": f"n{i}/0", "latency_ns": []} for i in range(60000)]
+    rows = [{"name": f"n{i}/0", "latency_ns": []} for i in range(35000)]
     fake = Fake(case, answers({"stats.get": {"queue": rows}}))
     status, out, said = case.run_exporter("--once", "--socket", fake.path)
     equal((status, Metrics(out).get("shadowbell_up")), (1, 0), said)

@@ -44,11 +44,13 @@ static struct hist *append(struct hists *hs, const char *key)
 	struct hist_of *all;
 
 	if (hs->n == hs->size) {
-		all = realloc(hs->all, (hs->size + 64) * sizeof(*all));
+		size_t size = hs->size ? 2 * hs->size : 64;
+
+		all = realloc(hs->all, size * sizeof(*all));
 		if (!all)
 			return NULL;
 		hs->all = all;
-		hs->size += 64;
+		hs->size = size;
 	}
 	hs->all[hs->n] = (struct hist_of){.key = strdup(key)};
 	if (!hs->all[hs->n].key)

@@ -192,6 +192,8 @@ static void write_rows(struct family *f, const struct metric *m, const json_t *l
 
 	json_array_foreach(list, i, row)
 	{
+		if (f->t->failed)
+			break;
 		make_labels(&labels, m, row);
 		write_row(f, m, row, &labels);
 	}

@@ -52,6 +52,8 @@ void text_print(struct text *t, const char *fmt, ...)
 	va_list ap;
 	int len;
 
+	if (t->failed)
+		return;
 	va_start(ap, fmt);
 	len = vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);

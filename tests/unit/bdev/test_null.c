@@ -243,6 +243,47 @@ static void removal_in_flight(void)
 	reactor_destroy(reactor);
 }
 
+static void take_stats(void *arg, const struct bdev *bdev, const struct bdev_stats *stats,
+		       uint32_t inflight)
+{
+	if (bdev == disk.bdev)
+		*(struct bdev_stats *)arg = *stats;
+}
+
+static uint64_t timed_of(const struct bdev_stats *s, enum bdev_op op)
+{
+	uint64_t n = 0, least_ns = 0;
+	unsigned int i;
+
+	for (i = 0; i < BDEV_LATENCY_BUCKETS; i++) {
+		n += s->latency_ns[op][i];
+		least_ns += s->latency_ns[op][i] << i;
+	}
+	/* Each is in the bucket of its time. */
+	CU_ASSERT(s->latency_sum_ns[op] >= least_ns && s->latency_sum_ns[op] <= 2 * least_ns);
+	return n;
+}
+
+/* Of each operation the first and then every 64th, apart from the others. */
+static void timed(void)
+{
+	static struct bdev_stats s;
+	char buf[512];
+	int i;
+
+	if (!begin(LATENCY_US))
+		return;
+	for (i = 0; i < 65; i++)
+		CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_READ, 0, 1, buf), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(test_io(&disk, BDEV_OP_FLUSH, 0, 0, NULL), BDEV_STATUS_OK);
+	bdev_stats_visit(take_stats, &s);
+	CU_ASSERT_EQUAL(timed_of(&s, BDEV_OP_READ), 2);
+	CU_ASSERT(s.latency_sum_ns[BDEV_OP_READ] >= 2 * LATENCY_US * NS_PER_US);
+	CU_ASSERT_EQUAL(timed_of(&s, BDEV_OP_FLUSH), 1);
+	CU_ASSERT_EQUAL(timed_of(&s, BDEV_OP_WRITE), 0);
+	end();
+}
+
 static void refusals(void)
 {
 	char err[BDEV_ERR_MAX] = "";
@@ -267,6 +308,7 @@ static const struct test_case cases[] = {
 	{"abandon", abandon},
 	{"timeout", timeout},
 	{"removal_in_flight", removal_in_flight},
+	{"timed", timed},
 	{"refusals", refusals},
 };
 

@@ -383,6 +383,31 @@ static void idle_time(void)
 }
 
 /* One that never sleeps keeps the others awake, whatever they would do. */
+/* Busy and idle time are all of its time, and neither ever shrinks, whenever one looks. */
+static void times_add_up(void)
+{
+	struct reactor *r = new_reactor(0);
+	uint64_t since_ns = time_now_ns();
+	struct reactor_stats last = stats_of(r), s;
+	struct mailbox m;
+	uint64_t i;
+
+	mailbox_open(&m, r, 0);
+	for (i = 1; i <= 2000; i++) {
+		s = stats_of(r);
+		CU_ASSERT(s.idle_ns >= last.idle_ns && s.busy_ns >= last.busy_ns);
+		last = s;
+		if (i % 4 == 0) /* which wakes it */
+			mailbox_send(&m, i);
+	}
+	since_ns = time_now_ns() - since_ns;
+	s = stats_of(r);
+	CU_ASSERT(s.busy_ns > 0);
+	CU_ASSERT(s.idle_ns + s.busy_ns >= since_ns);
+	mailbox_close(&m, r);
+	reactor_destroy(r);
+}
+
 static void most_patient_counts(void)
 {
 	struct reactor *r = new_reactor(0);
@@ -634,6 +659,7 @@ static const struct test_case cases[] = {
 	{"adaptive_sleeps_later", adaptive_sleeps_later},
 	{"slow_work", slow_work},
 	{"idle_time", idle_time},
+	{"times_add_up", times_add_up},
 	{"most_patient_counts", most_patient_counts},
 	{"arm_finds_work", arm_finds_work},
 	{"no_lost_wakeup_same_cpu", no_lost_wakeup_same_cpu},
