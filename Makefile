@@ -61,7 +61,7 @@ BENCH_LIBS := $(if $(DPDK_STATIC),$(DPDK_LIBS),-lrte_eal) -lnuma -lm -lpthread
 CTL_SRCS := $(sort $(wildcard tools/ctl/*.c))
 CTL_MAIN := $(BUILD)/tools/ctl/main.o
 CTL_OBJS := $(filter-out $(CTL_MAIN),$(CTL_SRCS:%.c=$(BUILD)/%.o))
-CTL_LIBS := -lyaml -ljansson -ledit
+CTL_LIBS := -lyaml -ljansson -ledit -lm
 
 # tools/exporter: metrics for Prometheus, which it asks the control socket for.
 EXPORTER_SRCS := $(sort $(wildcard tools/exporter/*.c))

@@ -550,7 +550,7 @@ def completion(case):
     case.begin()
     methods = case.methods()
     areas = list(dict.fromkeys(m["name"].split(".")[0] for m in methods))
-    equal(sorted(offers(case, "")), sorted(areas + ["help"]), "areas")
+    equal(sorted(offers(case, "")), sorted(areas + ["help", "top"]), "areas")
     for area in areas:
         equal(sorted(offers(case, area, "")),
               sorted(m["name"].split(".")[1] for m in methods if m["name"].startswith(area + ".")), area)
@@ -575,7 +575,8 @@ def completion(case):
             (["namespace", "add", "nvme0", "r"], ["read_only=", "ram0"]), (["stats", "get", "of=n"], ["of=nvme0"]),
             (["controller", "create", "type=nvme", "namespaces.0.b"], ["namespaces.0.bdev="]),
             (["controller", "create", "type=nvme", "namespaces.0.bdev="], ["namespaces.0.bdev=ram0"]),
-            (["help", "bdev", "li"], ["list"]), (["--js"], ["--json"]), (["nothing", ""], []),
+            (["help", "bdev", "li"], ["list"]), (["top", "--s"], ["--sort="]),
+            (["top", "--sort=m"], ["--sort=mb", "--sort=mean_us"]), (["--js"], ["--json"]), (["nothing", ""], []),
             (["-s", str(case.socket), "bdev", "li"], ["list"]), (["-s", "/nowhere", "bd"], []), (["-x", "b"], [])):
         status, out, err = case.ctl("complete", "--", *words)
         equal((out.splitlines(), err), (want, ""), f"{words}")

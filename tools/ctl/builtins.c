@@ -362,7 +362,7 @@ static int run_at(struct ctl_at *at, char *const *words, size_t n)
 		return builtin->run(at);
 	if (method)
 		return run_method(at, method);
-	if (ctl_has_area(at->ctl->methods, words[0]))
+	if (!strcmp(words[0], "top") || ctl_has_area(at->ctl->methods, words[0]))
 		return ctl_run(at->ctl, words, n);
 	return run_below(at, words, n);
 }

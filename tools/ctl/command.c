@@ -10,6 +10,7 @@
 #include "print.h"
 #include "refusal.h"
 #include "text.h"
+#include "top.h"
 #include "watch.h"
 
 /* Only what has a name that can be written as a command. */
@@ -113,6 +114,8 @@ int ctl_run(struct ctl *ctl, char *const *words, size_t n)
 
 	if (!strcmp(words[0], "help"))
 		return ctl_help(ctl->methods, words + 1, n - 1);
+	if (!strcmp(words[0], "top"))
+		return ctl_top(ctl, words + 1, n - 1);
 	method = ctl_find_method(ctl->methods, words[0], n > 1 ? words[1] : "");
 	if (!method)
 		return ctl_help_unknown(ctl->methods, words[0], n > 1 ? words[1] : "");

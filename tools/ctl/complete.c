@@ -8,6 +8,7 @@
 #include "catalog.h"
 #include "params.h"
 #include "text.h"
+#include "top.h"
 #include "tree.h"
 
 void ctl_complete_add(struct ctl_words *out, const char *prefix, const char *text)
@@ -258,11 +259,16 @@ void ctl_complete(struct ctl *ctl, char *const *words, size_t n, struct ctl_word
 	const json_t *method;
 	size_t i;
 
+	if (n > 1 && !strcmp(words[0], "top")) {
+		ctl_top_complete(words[n - 1], out);
+		return;
+	}
 	if (n > 1 && !strcmp(words[0], "help")) {
 		words++;
 		n--;
 	} else if (n == 1) {
 		ctl_complete_add(out, words[0], "help");
+		ctl_complete_add(out, words[0], "top");
 	}
 	if (n > 2) {
 		method = ctl_find_method(ctl->methods, words[0], words[1]);

@@ -18,6 +18,7 @@
 static const char help[] =
 	"Usage: shadowbellctl [options] AREA VERB [NAME=VALUE...]\n"
 	"       shadowbellctl [options] help [AREA [VERB]]\n"
+	"       shadowbellctl [options] top [--once] [--sort KEY] [--interval S]\n"
 	"       shadowbellctl [options]\n"
 	"Tells a running shadowbell what to do, and shows what it has. The daemon itself knows the\n"
 	"commands; 'shadowbellctl help' asks it for them.\n"
@@ -30,6 +31,7 @@ static const char help[] =
 	"Values are as in the configuration file; in brackets or quotes they are YAML or JSON. A value\n"
 	"without a name is of the first required parameter: 'bdev delete ram1'.\n"
 	"\n"
+	"'top' shows what controllers, queues, bdevs and reactors do, again and again.\n"
 	"Without a command it is a shell, with a tree of what there is: 'ls', 'cd /bdevs', 'help'. From a\n"
 	"pipe it takes lines of the same, up to the first that fails.\n"
 	"\n"

@@ -24,7 +24,7 @@ static int no_events(void)
 static int subscribe(struct ctl *ctl, json_t *params)
 {
 	const json_t *method = subscribe_method(ctl);
-	json_t *none = params ? json_incref(params) : json_object(), *result;
+	json_t *none = params ? json_incref(params) : json_object(), *result = NULL;
 	int rc = method ? ctl_call(ctl, method, none, &result) : no_events();
 
 	if (!rc)

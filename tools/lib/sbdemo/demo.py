@@ -22,6 +22,12 @@ LOGS = ROOT / "build" / "demo-logs"
 CONFIG = "config/demo.yaml"
 VIRTIO_CONTROLLERS = {"--blk": "blk0", "--scsi": "scsi0"}
 DEVICE = "/machine/peripheral/nvme0"
+# What is said to the daemon while the guest runs, when the guest asks for it.
+HOT_PLUG = {
+    "@PLUG": ("bdev create name=hot type=malloc size=64MiB",
+              "namespace add controller={controller} bdev=hot nsid=4"),
+    "@UNPLUG": ("namespace remove controller={controller} nsid=4", "bdev delete name=hot"),
+}
 DOT_SECONDS = 10
 START_SECONDS = 30
 STOP_SECONDS = 30
@@ -29,8 +35,8 @@ STOP_SECONDS = 30
 DESCRIPTION = """\
 Builds what is missing, starts build/shadowbell with config/demo.yaml on private sockets, boots a Linux
 guest with the NVMe controller and shows: nvme list, the controller's data, a verified fio run,
-the health counters, how seldom the guest had to leave the virtual machine, and the same block device
-as a virtio-blk and a virtio-scsi disk.
+the health counters, how seldom the guest had to leave the virtual machine, the same block device
+as a virtio-blk and a virtio-scsi disk, and a disk that comes and goes while the guest runs.
 
 The first run builds QEMU and the guest's image and takes some minutes; later ones take about
 half a minute. It needs root only to install Debian packages that are missing.
@@ -208,6 +214,8 @@ class Show:
 
     def __init__(self, transport, socket, folder):
         self._counters = transport.counters
+        self._controller = transport.controller
+        self._control = socket.parent / "control.sock"
         self._qmp = folder / "qmp"
         self._counts = {}
         self._failed = ""
@@ -251,8 +259,22 @@ class Show:
                                               interrupts=qmp.get(DEVICE, "interrupts"))
             answer.write("\n")
             answer.flush()
+        elif word in HOT_PLUG:
+            self._hot_plug(HOT_PLUG[word])
+            answer.write("\n")
+            answer.flush()
         else:
             say(line)
+
+    def _hot_plug(self, commands):
+        """On the host, while the guest waits for its line."""
+        for command in commands:
+            command = command.format(controller=self._controller)
+            say(f"host$ shadowbellctl {command}")
+            done = subprocess.run(["build/shadowbellctl", "-s", str(self._control), *command.split()], cwd=ROOT,
+                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise DemoError(f"'shadowbellctl {command}' ended with status {done.returncode}: {done.stderr}")
 
     def _show_counts(self):
         try:

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # The demonstration's part in the guest. A line "@HEADING text" becomes a heading; at "@COUNT name reads writes"
-# the host notes the device's counters and answers with an empty line, before the next I/O.
+# the host notes the device's counters and answers with an empty line, before the next I/O. At "@PLUG" and "@UNPLUG"
+# it adds a namespace, or takes it away, and answers likewise.
 set -uo pipefail
 
 heading() { echo "@HEADING $*"; }
@@ -91,6 +92,30 @@ for writer in nvme0n1 vda sda; do
 	done
 	echo "a pattern written to /dev/$writer is read from /dev/nvme0n1, /dev/vda and /dev/sda"
 done
+
+heading "A disk comes while the guest runs, and goes"
+hot=/dev/nvme0n4
+# until_true COMMAND...: the guest hears of it by itself, in a moment.
+until_true() {
+	for _ in $(seq 300); do
+		"$@" && return
+		sleep 0.1
+	done
+	return 1
+}
+echo "@PLUG"
+read -r _
+until_true test -b $hot || fail "$hot did not come"
+show lsblk -d -o NAME,SIZE,TYPE $hot
+fio_job=(--ioengine=libaio --direct=1 --bs=4k --iodepth=32 --size=32M --rw=randwrite --verify=crc32c
+	--verify_fatal=1 --do_verify=1 --name=hot "--filename=$hot")
+echo "\$ fio ${fio_job[*]}"
+fio "${fio_job[@]}" >/tmp/fio.out 2>&1 || { cat /tmp/fio.out; fail "fio on $hot"; }
+grep -E '^ *(read|write): ' /tmp/fio.out
+echo "@UNPLUG"
+read -r _
+until_true test ! -e $hot || fail "$hot did not go"
+echo "$hot is gone; the others stayed: $(echo /dev/nvme0n[1-9])"
 
 heading "What the guest's kernel has to say"
 show dmesg | grep -i nvme
