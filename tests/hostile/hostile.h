@@ -33,7 +33,8 @@ struct h_counts {
 extern struct h_counts h_counts;
 extern const char *const h_type_names[H_TYPES];
 
-/* The clock runs, and signals end it. 0 seconds: only they do. */
+/* Signals end it, and so does the clock, which runs from h_running() on; or 20 s later if that does
+ * not come. 0 seconds: only signals do. */
 void h_begin(double seconds);
 /* Time is up. */
 bool h_over(void);

@@ -14,7 +14,7 @@
 struct h_counts h_counts;
 const char *const h_type_names[H_TYPES] = {"blk", "scsi", "nvme", "vfio"};
 
-static uint64_t end_ns;
+static uint64_t end_ns, wanted_ns;
 static volatile sig_atomic_t stopped;
 
 static void on_signal(int number)
@@ -28,7 +28,8 @@ void h_begin(double seconds)
 	signal(SIGTERM, on_signal);
 	signal(SIGINT, on_signal);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	end_ns = seconds > 0 ? fe_now_ns() + (uint64_t)(seconds * 1e9) : UINT64_MAX;
+	wanted_ns = (uint64_t)(seconds * 1e9);
+	end_ns = seconds > 0 ? fe_now_ns() + wanted_ns + FE_TIMEOUT_MS * 1000000ull : UINT64_MAX;
 }
 
 bool h_over(void)
@@ -40,8 +41,11 @@ void h_running(void)
 {
 	static bool said;
 
-	if (!said)
-		puts("running");
+	if (said)
+		return;
+	puts("running");
+	if (wanted_ns)
+		end_ns = fe_now_ns() + wanted_ns;
 	said = true;
 }
 
