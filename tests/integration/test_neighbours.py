@@ -78,13 +78,14 @@ def beside(load):
             with tempfile.TemporaryDirectory(prefix="n.", dir=memory) as folder:
                 shares = attempt(pathlib.Path(folder), load, slow)
         except (bench.BenchError, servers.ServerError) as error:
-            raise Failure(str(error)) from error
+            said = str(error)
+            continue
         worst = min(shares, key=shares.get)
         print(f"# beside {load.title}: {worst} keeps {shares[worst]:.0%}, the least of all")
         if shares[worst] >= LEAST:
             return
-    raise Failure(f"beside {load.title}: {worst} keeps {shares[worst]:.0%} of what it has beside a guest that "
-                  "behaves")
+        said = f"{worst} keeps {shares[worst]:.0%} of what it has beside a guest that behaves"
+    raise Failure(f"beside {load.title}: {said}")
 
 
 LOADS = (
