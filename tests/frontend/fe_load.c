@@ -37,7 +37,7 @@ static bool finish_slot(struct fe_load *l, const struct fe_cqe *cqe)
 	l->inflight--;
 	l->qp->sq.head = cqe->sqhd;
 	if (fe_status(cqe)) {
-		l->failed++;
+		__atomic_fetch_add(&l->failed, 1, __ATOMIC_RELAXED);
 		l->last_status = fe_status(cqe);
 	} else if (l->verify && opc == nvme_cmd_read &&
 		   !fe_pattern_check(l->bufs[slot].va, len, l->seeds[slot] << 16 | slot)) {

@@ -34,9 +34,9 @@ struct scsi_guest {
 	const char *socket;
 	atomic_bool stop;
 	unsigned int rounds, failed;
-	unsigned int marked;	 /* reads of units that come and go that found their mark */
-	unsigned int refused;	 /* because the unit is not there, once it has been */
-	unsigned int came, went; /* events */
+	atomic_uint marked;	/* reads of units that come and go that found their mark */
+	atomic_uint refused;	/* because the unit is not there, once it has been */
+	atomic_uint came, went; /* events */
 	/* private */
 	struct scsi_guest_unit units[SCSI_GUEST_UNITS];
 	struct fe_virtio dev;
