@@ -12,7 +12,7 @@
 static const struct fe_daemon_config config = {
 	.bdevs =
 		"  - {name: ram0, type: malloc, size: 64MiB, block_size: 512}\n"
-		"  - {name: slow0, type: null, size: 1GiB, block_size: 512, latency_us: 5000000}\n",
+		"  - {name: slow0, type: null, size: 1GiB, block_size: 512, latency_us: 60000000}\n",
 	.controllers = "  - {name: nvme0, type: nvme, io_queues: 4,"
 		       " namespaces: [{bdev: ram0}, {bdev: slow0}]}\n",
 };
@@ -408,7 +408,7 @@ static void test_abort_in_flight(void)
 	CHECK_EQ(cqe.result & 1, 0);
 	REQUIRE_EQ(fe_cq_wait_cid(&io.sq, cid[1], &cqe, FE_TIMEOUT_MS), 0);
 	CHECK_EQ(FE_SC(fe_status(&cqe)), NVME_SC_ABORT_REQ);
-	CHECK(fe_now_ns() - start < 3000000000ULL);
+	CHECK(fe_now_ns() - start < 50000000000ULL);
 	CHECK_EQ(fe_cq_wait(&io.cq, &cqe, FE_QUIET_MS), -ETIMEDOUT);
 	for (i = 0; i < 3; i += 2) {
 		sqe = fe_sqe_abort(1, cid[i]);
@@ -460,7 +460,7 @@ static void test_delete_queue_in_flight(void)
 		CHECK_EQ(FE_SC(fe_status(&cqe)), NVME_SC_ABORT_QUEUE);
 	}
 	CHECK(!fe_cq_poll(&io.cq, &cqe));
-	CHECK(fe_now_ns() - start < 4000000000ULL);
+	CHECK(fe_now_ns() - start < 50000000000ULL);
 	CHECK_EQ(run(fe_sqe_delete(nvme_admin_delete_cq, 1)), 0);
 }
 
