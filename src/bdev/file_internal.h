@@ -46,7 +46,8 @@ struct file_bdev {
 	atomic_uint nhang;   /* channels that find it hanging */
 	struct {
 		pthread_mutex_t lock;
-		uint64_t from; /* data from here on is lost, but for what the table says */
+		/* Data from here on is lost, but for what the table says, and up to there. */
+		uint64_t from, upto;
 		/* The file was that long when it was last looked at, or written to. */
 		_Atomic uint64_t end;
 		unsigned int shift; /* of the table's units, which are written or not */

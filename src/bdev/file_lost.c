@@ -29,7 +29,7 @@ static uint64_t nunits(const struct file_bdev *f)
 
 void file_lost_init(struct file_bdev *f)
 {
-	f->lost.from = f->size_bytes;
+	f->lost.from = f->lost.upto = f->size_bytes;
 	f->lost.end = f->size_bytes;
 	f->lost.shift = f->bdev.block_size == 512 ? 9 : 12;
 	while (nunits(f) > TABLE_MAX_BYTES * UINT64_C(8))
@@ -118,20 +118,17 @@ static void mark_new(struct file_bdev *f, uint64_t from)
 		memset(f->lost.table + unit / 8, 0xff, (end - unit + 7) / 8);
 }
 
+/* What is new is behind all that was lost: the table, which may be large, need not say so. */
 void file_lost_resize(struct file_bdev *f, uint64_t bytes)
 {
-	uint64_t before = f->size_bytes;
-
 	pthread_mutex_lock(&f->lost.lock);
 	f->lost.writes++; /* who is looking at the size looks again */
 	f->lost.end = bytes;
 	f->size_bytes = bytes;
-	if (!(file_special(f) & FILE_LOST) || f->lost.from > bytes) {
+	if (!(file_special(f) & FILE_LOST) || f->lost.from > bytes)
 		f->lost.from = bytes;
-	} else if (bytes > before) {
-		enlarge_table(f);
-		mark_new(f, before);
-	}
+	if (!(file_special(f) & FILE_LOST) || f->lost.upto > bytes)
+		f->lost.upto = bytes;
 	pthread_mutex_unlock(&f->lost.lock);
 }
 
@@ -142,9 +139,16 @@ static void mark(struct file_bdev *f, uint64_t size)
 		  "; what was behind its end is lost, and is an error to read until it is written",
 		  f->bdev.name, f->path, size, (uint64_t)f->lost.end);
 	make_table(f);
+	/* The file has grown, and loses more now: what is in between is good. */
+	if (file_special(f) & FILE_LOST && f->lost.upto < f->size_bytes) {
+		enlarge_table(f);
+		if (size > f->lost.upto)
+			mark_new(f, f->lost.upto);
+	}
 	forget_written(f, size);
 	if (size < f->lost.from)
 		f->lost.from = size;
+	f->lost.upto = f->size_bytes;
 	f->lost.end = size;
 	atomic_fetch_or(&f->special, FILE_LOST);
 }
@@ -181,6 +185,8 @@ void file_lost_look(struct file_bdev *f)
 
 static bool is_written(const struct file_bdev *f, uint64_t unit)
 {
+	if (unit << f->lost.shift >= f->lost.upto)
+		return true;
 	return f->lost.table && f->lost.table[unit / 8] & 1u << unit % 8;
 }
 
@@ -211,7 +217,9 @@ void file_lost_written(struct file_bdev *f, uint64_t offset, uint64_t len)
 	if (offset < (f->lost.from & ~(size - 1)))
 		offset = f->lost.from & ~(size - 1);
 	for (unit = (offset + size - 1) >> f->lost.shift;
-	     f->lost.table && (unit + 1) << f->lost.shift <= end; unit++)
+	     f->lost.table && unit << f->lost.shift < f->lost.upto &&
+	     (unit + 1) << f->lost.shift <= end;
+	     unit++)
 		f->lost.table[unit / 8] |= (uint8_t)(1u << unit % 8);
 	pthread_mutex_unlock(&f->lost.lock);
 }

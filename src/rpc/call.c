@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "rpc/rpc_internal.h"
+#include "target/target.h"
 
 #define PARAMS_POINTER "/params"
+#define STOPPING_TEXT  "the daemon ends"
 
 /* --- answers --- */
 
@@ -95,6 +97,20 @@ static void log_change(const struct rpc_call *call)
 		 call->subject[0] ? " " : "", call->subject, call->peer.uid, (int)call->peer.pid);
 }
 
+void rpc_call_leave(struct rpc_call *call)
+{
+	struct rpc_client *c = call->client;
+	json_t *error = error_value(RPC_ERROR_STOPPING, STOPPING_TEXT, NULL);
+	char *text = error && call->id ? text_of(call, "error", error) : NULL;
+
+	json_decref(error);
+	if (text)
+		put(c, text);
+	free(text);
+	call->client = NULL;
+	c->call = NULL;
+}
+
 void rpc_answer(struct rpc_call *call, json_t *result)
 {
 	struct rpc_client *c = call->client;
@@ -166,6 +182,8 @@ void rpc_fail_params(struct rpc_call *call)
 
 static enum rpc_error code_of(int rc)
 {
+	if (target_is_system_error(rc))
+		return target_errno(rc) == ENOMEM ? RPC_ERROR_INTERNAL : RPC_ERROR_FAILED;
 	switch (rc) {
 	case -ENOENT:
 		return RPC_ERROR_NOT_FOUND;
@@ -202,7 +220,7 @@ void rpc_fail_errno(struct rpc_call *call, int rc, const char *text)
 	const struct schema_errors *errors = &call->errors;
 	const struct schema_error *first = errors->kept ? &errors->list[0] : NULL;
 	const char *pointer = first ? pointer_at(first) : pointer_of(call, text);
-	const char *name = strerrorname_np(-rc);
+	const char *name = strerrorname_np(target_errno(rc));
 	char message[1280];
 	json_t *data;
 
@@ -368,7 +386,9 @@ void rpc_call_begin(struct rpc_client *c, const json_t *request)
 		return;
 	name = json_string_value(json_object_get(request, "method"));
 	call->method = find_method(name);
-	if (!call->method)
+	if (c->rpc->stopping)
+		rpc_fail(call, RPC_ERROR_STOPPING, STOPPING_TEXT);
+	else if (!call->method)
 		fail_method(call, name);
 	else if (read_params(call, json_object_get(request, "params")))
 		call->method->run(call);

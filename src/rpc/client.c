@@ -268,6 +268,44 @@ void rpc_client_wake(struct rpc_client *c)
 	loop_timer_start(c->rpc->loop, &c->turn, 0);
 }
 
+/* --- the end of the daemon --- */
+
+/* Of what is said then to one who has asked for very much. */
+#define REFUSALS_MAX_BYTES (1024 * 1024)
+
+static void refuse_message(struct rpc_client *c)
+{
+	while (!c->broken && c->message.root)
+		rpc_message_next(c);
+}
+
+static void refuse_lines(struct rpc_client *c)
+{
+	size_t line;
+
+	while (!c->broken && c->out.len < REFUSALS_MAX_BYTES && (line = line_length(c))) {
+		if (is_too_long(c, line))
+			return;
+		rpc_message_begin(c, c->in.data, line);
+		drop_front(&c->in, line);
+		c->searched = 0;
+		refuse_message(c);
+	}
+}
+
+void rpc_client_refuse_all(struct rpc_client *c)
+{
+	bool reads = is_idle(c) && !c->ended;
+
+	if (c->call)
+		rpc_call_leave(c->call);
+	refuse_message(c);
+	if (reads)
+		read_some(c);
+	refuse_lines(c);
+	send_some(c);
+}
+
 /* --- its life --- */
 
 static struct rpc_peer peer_of(int fd)

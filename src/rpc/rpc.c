@@ -141,8 +141,11 @@ void rpc_stop(struct rpc *rpc)
 	loop_timer_cancel(&rpc->pause);
 	loop_watch(rpc->loop, &rpc->source, 0);
 	close(rpc->source.fd);
-	while (rpc->clients)
+	rpc->stopping = true;
+	while (rpc->clients) {
+		rpc_client_refuse_all(rpc->clients);
 		rpc_client_close(rpc->clients);
+	}
 	fd_closer_destroy(rpc->closer);
 	socket_file_release(&rpc->file);
 	free(rpc);

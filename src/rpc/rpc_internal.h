@@ -15,6 +15,7 @@
 #define RPC_REQUEST_MAX (1024 * 1024) /* bytes of a line */
 #define RPC_CLIENTS_MAX 64
 #define RPC_BATCH_MAX	1000		   /* requests */
+#define RPC_VALUES_MAX	32768		   /* of a line, lists and objects included */
 #define RPC_ID_MAX	128		   /* bytes of a text */
 #define RPC_ANSWER_MAX	(16 * 1024 * 1024) /* bytes */
 
@@ -76,6 +77,7 @@ struct rpc {
 	struct fd_closer *closer;
 	struct rpc_client *clients;
 	unsigned int nclients;
+	bool stopping; /* requests are refused */
 	struct log_limit limit;
 	uint64_t started_ns;
 };
@@ -123,6 +125,9 @@ struct rpc_call {
 /* client.c */
 void rpc_client_begin(struct rpc *rpc, int fd);
 void rpc_client_close(struct rpc_client *c);
+/* The daemon ends: what it waits for, or has sent, is answered so, as far as it takes that at once.
+ */
+void rpc_client_refuse_all(struct rpc_client *c);
 /* Appends to what is sent. */
 void rpc_client_put(struct rpc_client *c, const char *text, size_t len);
 /* An answer was given later: goes on. */
@@ -144,6 +149,8 @@ void rpc_call_begin(struct rpc_client *c, const json_t *request);
 void rpc_answer(struct rpc_call *call, json_t *result);
 void rpc_fail(struct rpc_call *call, enum rpc_error code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* The daemon ends: the client is told so, and the call goes on without it. */
+void rpc_call_leave(struct rpc_call *call);
 /* By what call->errors has. */
 void rpc_fail_params(struct rpc_call *call);
 /* By what a function of target.h says. */

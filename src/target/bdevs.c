@@ -20,10 +20,13 @@ static int look(struct target_bdev *b)
 static int create(struct target_bdev *b)
 {
 	struct object *o = &b->object;
+	const struct bdev_type *type = bdev_type_of(o->type);
 	int rc = look(b);
 
-	if (!rc)
-		rc = bdev_type_of(o->type)->create(b->config->params, o->err);
+	if (!rc) {
+		rc = type->create(b->config->params, o->err);
+		b->by_system = rc && type->waits;
+	}
 	if (rc && !o->err[0])
 		snprintf(o->err, sizeof(o->err), "%s", strerror(-rc));
 	return rc;
@@ -130,7 +133,7 @@ static void created(struct target_bdev *b, int rc)
 	if (!b->own) /* else whoever asked is told */
 		log_error("bdev \"%s\": %s", b->object.name, err);
 	object_drop(&b->object.target->bdevs, &b->object);
-	object_end(&b->object, OBJECT_ENDS, rc, err);
+	object_end(&b->object, OBJECT_ENDS, b->by_system ? target_system_error(rc) : rc, err);
 	free_bdev(b);
 }
 

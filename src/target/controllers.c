@@ -310,6 +310,21 @@ static int create_and_tell(struct target_controller *c, char *err)
 	return rc;
 }
 
+static void see_bdev(void *arg, const struct config_ref *ref)
+{
+	bool *there = arg;
+
+	*there = *there && bdev_find(*ref->name);
+}
+
+static bool has_bdevs(const struct target_controller *c)
+{
+	bool there = true;
+
+	controller_type_of(c->object.type)->refs(c->config.params, see_bdev, &there);
+	return there;
+}
+
 static void begin_creation(struct target_controller *c, target_done_fn done, void *arg)
 {
 	struct target *t = c->object.target;
@@ -321,6 +336,8 @@ static void begin_creation(struct target_controller *c, target_done_fn done, voi
 	if (rc)
 		drop(c);
 	count_changed(t);
+	if (rc == -EEXIST || (rc == -ENOENT && has_bdevs(c)))
+		rc = target_system_error(rc); /* of its socket */
 	object_end(&c->object, rc ? OBJECT_ENDS : OBJECT_LIVES, rc, err);
 	if (rc)
 		free_controller(c);

@@ -65,7 +65,7 @@ static void *cut(void *arg)
 
 	b->rc = settle(b->object.target, bdev);
 	if (!b->rc)
-		b->rc = type_of(b)->cut(bdev, b->object.err);
+		b->rc = target_system_error(type_of(b)->cut(bdev, b->object.err));
 	else
 		snprintf(b->object.err, sizeof(b->object.err),
 			 "size: the bdev is smaller, but what it had more is still there: I/O on "
@@ -142,7 +142,8 @@ static void *resize(void *arg)
 {
 	struct target_bdev *b = arg;
 
-	b->rc = type_of(b)->resize(bdev_desc_bdev(b->desc), &b->bytes, b->object.err);
+	b->rc = target_system_error(
+		type_of(b)->resize(bdev_desc_bdev(b->desc), &b->bytes, b->object.err));
 	loop_post(b->object.target->main, &b->object.ended);
 	return NULL;
 }

@@ -49,6 +49,7 @@ struct target_bdev {
 	const struct config_bdev *config;
 	pthread_t thread; /* that makes it, or another size of it */
 	int rc;		  /* what came of that */
+	bool by_system;	  /* its type looks at a disk, and that failed */
 	/* resize.c */
 	struct bdev_desc *desc;
 	uint64_t bytes;

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The control socket: JSON-RPC by the book, and clients that do not keep to it."""
 
+import fcntl
 import json
 import os
 import pathlib
 import random
+import re
 import socket
 import stat
 import sys
@@ -16,7 +18,7 @@ sys.dont_write_bytecode = True
 import case_runner  # noqa: E402
 from case_runner import check, equal  # noqa: E402
 from control_client import (  # noqa: E402
-    BUSY, EXISTS, FAILED, METHOD, NOT_FOUND, PARAMS, PARSE, REQUEST, TOO_MANY, Client,
+    BUSY, EXISTS, FAILED, METHOD, NOT_FOUND, PARAMS, PARSE, REQUEST, STOPPING, TOO_MANY, Client,
     answers_as_told)
 from daemon_case import BUILD, WAIT, DaemonCase, await_  # noqa: E402
 
@@ -123,7 +125,7 @@ def invalid_requests(case):
             (b'"\\u0000"', PARSE, ""), (b"\xef\xbb\xbf{}", PARSE, ""),
             (b"1e999", PARSE, ""), (b"9" * 400, PARSE, ""), (b"-9223372036854775809", PARSE, ""),
             (b"1." + b"0" * 10000, REQUEST, "object"), (b"NaN", PARSE, ""), (b"01", PARSE, ""),
-            (b"[" * 100000, PARSE, "depth"), (b'{"a":' * 100000, PARSE, "depth"),
+            (b"[" * 30000, PARSE, "depth"), (b'{"a":' * 30000, PARSE, "depth"),
             ("{}".encode("utf-16"), PARSE, "")):
         client.send(sent + b"\n")
         answer = client.line()
@@ -158,7 +160,7 @@ def long_keys(case):
     """Each value below one would have it in its pointer."""
     _, client = case.begin()
     key = "k" * 600000
-    client.refused(PARAMS, "target.info", "a key of 600000 bytes", **{key: [0] * 100000})
+    client.refused(PARAMS, "target.info", "a key of 600000 bytes", **{key: [0] * 30000})
     client.refused(PARAMS, "log.set_level", "unknown key", level="info",
                    **{"k" * 128: 1})
 
@@ -240,7 +242,57 @@ def shutdown(case):
     equal(os.listdir(case.sockets), [], "left in the socket directory")
 
 
+def stopping(case):
+    """What is asked for behind the daemon's end is refused, and so is what it has begun."""
+    daemon, client = case.begin()
+    lines = [client.request("target.shutdown"), client.request("target.info"),
+             [client.request("target.info"), client.request("nothing")]]
+    client.send(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+    equal(client.line()["result"], {"stops": True}, "the answer")
+    equal(client.line()["error"]["code"], STOPPING, "the next line")
+    equal([a["error"]["code"] for a in client.line()], [STOPPING, STOPPING], "a batch")
+    equal(client.line(), None, "behind it")
+    equal(daemon.wait(WAIT), 0, "the status")
+
+
+def stopping_under_way(case):
+    image = case.folder / "image"
+    image.write_bytes(bytes(1 << 20))
+    with image.open("r+b") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        # The daemon tries for a while to lock it. Slow as we may be, it does not for ever.
+        for _ in range(20):
+            daemon, client = case.begin()
+            other = case.client()
+            client.send([client.request("bdev.create", {"name": "f", "type": "file",
+                                                        "path": str(image)}),
+                         client.request("target.info")])
+            other.call("target.info")
+            other.call("target.shutdown")
+            codes = [a.get("error", {}).get("code") for a in client.line()]
+            equal(client.line(), None, "behind the batch")
+            equal(daemon.wait(WAIT), 0, "the status")
+            if codes == [STOPPING, STOPPING]:
+                break
+            check(codes in ([FAILED, None], [FAILED, STOPPING]), codes)
+        else:
+            check(False, "the file was never waited for")
+
+
 # --- objects ---
+
+def used_elsewhere(case):
+    """An error of the system is told from the same one of the daemon's objects."""
+    _, client = case.begin()
+    image = case.folder / "image"
+    image.write_bytes(bytes(1 << 20))
+    with image.open("r+b") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        error = client.refused(FAILED, "bdev.create", "is in use by another process", name="f",
+                               type="file", path=str(image))
+        equal(error["data"]["errno"], "EBUSY", "the system's error")
+    client.call("bdev.create", name="f", type="file", path=str(image))
+
 
 def bdevs(case):
     daemon, client = case.begin()
@@ -354,7 +406,7 @@ def controllers(case):
                    name="x", type="nvme", namespaces=[], serial=serial)
     # What only the making shows has its reason, too.
     (case.sockets / "taken").write_text("")
-    client.refused(EXISTS, "controller.create", "is not a socket",
+    client.refused(FAILED, "controller.create", "is not a socket",
                    name="taken", type="blk", bdev="ram")
     client.refused(NOT_FOUND, "controller.delete", "x", name="x")
     equal(case.end(daemon), 0, "the status")
@@ -556,6 +608,29 @@ def sizes(case):
     client.call("target.info")
 
 
+def values(case):
+    """Small as they are on the line, what is made of them is not."""
+    daemon, client = case.begin()
+
+    def most_kib():
+        status = pathlib.Path(f"/proc/{daemon.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
+
+    info = client.request("target.info")
+    before = most_kib()
+    for line in (b"[" + b"{}," * 340000 + b"{}]", b"[" * 300000, b"{" + b'"":[],' * 100000 + b'"":0}',
+                 json.dumps(dict(info, params={"a": [0] * 32768})).encode()):
+        client.send(line + b"\n")
+        error = client.line()["error"]
+        equal((error["code"], "allowed: up to 32768" in error["message"]), (REQUEST, True), error)
+    # The line itself, and its copy; built, they would take 80 MB.
+    if not os.environ.get("SHADOWBELL_BUILD", "").endswith(("asan", "tsan")):
+        check(most_kib() - before < 16384, f"it took {most_kib() - before} KiB")
+    # What stands in a text is not counted.
+    client.send(dict(info, id=0, params={'"[{,\\' * 20000: 0}))
+    equal(client.line()["error"]["code"], PARAMS, "many of them in a text")
+
+
 def half_messages(case):
     """They hold up nobody, however many there are."""
     _, client = case.begin()
@@ -679,9 +754,10 @@ def gone_at_once(case):
 
 CASES = [socket_file, elsewhere, switched_off, taken, ids, invalid_requests, wrong_params, long_keys,
          cut_characters, batches,
-         half_closed, discover, changes_are_logged, shutdown, bdevs, wrong_bdevs, controllers,
+         half_closed, discover, changes_are_logged, shutdown, stopping, stopping_under_way,
+         used_elsewhere, bdevs, wrong_bdevs, controllers,
          connected, forced, resized, disks, many_objects, batch_in_order, gone_while_under_way,
-         counters, sizes, half_messages, reads_nothing, many_connections, random_bytes,
+         counters, sizes, values, half_messages, reads_nothing, many_connections, random_bytes,
          descriptors, gone_at_once]
 
 

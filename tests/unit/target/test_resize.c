@@ -99,7 +99,7 @@ static int resize(const char *name, uint64_t bytes)
 	target_resize_bdev(target, name, bytes, done, NULL);
 	while (!last.ndone)
 		loop_run(target_main_loop(target));
-	return last.rc;
+	return -target_errno(last.rc);
 }
 
 static uint64_t size_of(const char *name)
@@ -322,6 +322,39 @@ static void file_beside_guests(void)
 	CU_ASSERT_EQUAL(file_size("f"), 16 * MIB);
 }
 
+/* A file that somebody makes shorter, that then gets larger, and is made shorter again. */
+static void lost_twice(void)
+{
+	struct test_disk d;
+
+	begin();
+	CU_ASSERT_EQUAL(resize("f", 16 * MIB), 0);
+	CU_ASSERT_FATAL(test_disk_open(&d, reactor, "f", true));
+	CU_ASSERT_EQUAL(truncate(path_of("f"), 8 * MIB), 0);
+	CU_ASSERT_EQUAL(io_at(&d, BDEV_OP_READ, 10 * MIB), BDEV_STATUS_MEDIUM_ERROR);
+	CU_ASSERT_EQUAL(io_at(&d, BDEV_OP_WRITE, 12 * MIB), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(io_at(&d, BDEV_OP_READ, 10 * MIB), BDEV_STATUS_MEDIUM_ERROR);
+	CU_ASSERT_EQUAL(resize("f", 32 * MIB), 0);
+	CU_ASSERT_EQUAL(io_at(&d, BDEV_OP_READ, 10 * MIB), BDEV_STATUS_MEDIUM_ERROR);
+	CU_ASSERT_EQUAL(io_at(&d, BDEV_OP_READ, 12 * MIB), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(io_at(&d, BDEV_OP_READ, 16 * MIB), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(io_at(&d, BDEV_OP_READ, 30 * MIB), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(truncate(path_of("f"), 24 * MIB), 0);
+	CU_ASSERT_EQUAL(io_at(&d, BDEV_OP_WRITE, 28 * MIB), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(io_at(&d, BDEV_OP_READ, 10 * MIB), BDEV_STATUS_MEDIUM_ERROR);
+	CU_ASSERT_EQUAL(io_at(&d, BDEV_OP_READ, 12 * MIB), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(io_at(&d, BDEV_OP_READ, 20 * MIB), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(io_at(&d, BDEV_OP_READ, 26 * MIB), BDEV_STATUS_MEDIUM_ERROR);
+	CU_ASSERT_EQUAL(io_at(&d, BDEV_OP_READ, 28 * MIB), BDEV_STATUS_OK);
+	/* Further in front than before it grew. */
+	CU_ASSERT_EQUAL(truncate(path_of("f"), 4 * MIB), 0);
+	CU_ASSERT_EQUAL(io_at(&d, BDEV_OP_WRITE, 30 * MIB), BDEV_STATUS_OK);
+	CU_ASSERT_EQUAL(io_at(&d, BDEV_OP_READ, 6 * MIB), BDEV_STATUS_MEDIUM_ERROR);
+	CU_ASSERT_EQUAL(io_at(&d, BDEV_OP_READ, 20 * MIB), BDEV_STATUS_MEDIUM_ERROR);
+	CU_ASSERT_EQUAL(io_at(&d, BDEV_OP_READ, 30 * MIB), BDEV_STATUS_OK);
+	test_disk_close(&d);
+}
+
 /* --- the end --- */
 
 static struct test_disk held;
@@ -372,6 +405,7 @@ static const struct test_case cases[] = {
 	{"refusals", refusals},
 	{"memory_beside_guests", memory_beside_guests},
 	{"file_beside_guests", file_beside_guests},
+	{"lost_twice", lost_twice},
 	{"stop", stop},
 };
 
