@@ -182,12 +182,44 @@ static void begin_end(void *arg)
 		tell_over(l);
 }
 
-void listener_end_begin(struct listener *l, struct loop *on, struct loop_work *over)
+/* Somebody has connected who was not accepted yet. */
+static bool is_asked(const struct listener *l)
+{
+	struct pollfd pfd = {.fd = l->source.fd, .events = POLLIN};
+
+	return poll(&pfd, 1, 0) == 1 && pfd.revents & POLLIN;
+}
+
+static void begin_idle_end(void *arg)
+{
+	struct listener *l = arg;
+	struct loop_work *over = l->end_over;
+
+	if (!l->ops->busy(l->arg) && !is_asked(l)) {
+		begin_end(l);
+		return;
+	}
+	l->end_over = NULL;
+	loop_post(l->end_on, over);
+}
+
+static void post_end(struct listener *l, struct loop *on, struct loop_work *over,
+		     void (*fn)(void *arg))
 {
 	l->end_on = on;
 	l->end_over = over;
-	l->end = (struct loop_work){.fn = begin_end, .arg = l};
+	l->end = (struct loop_work){.fn = fn, .arg = l};
 	loop_post(l->loop, &l->end);
+}
+
+void listener_end_begin(struct listener *l, struct loop *on, struct loop_work *over)
+{
+	post_end(l, on, over, begin_end);
+}
+
+void listener_end_idle_begin(struct listener *l, struct loop *on, struct loop_work *over)
+{
+	post_end(l, on, over, begin_idle_end);
 }
 
 struct listener *listener_find(const char *name)

@@ -79,6 +79,11 @@ bool listener_is_connected(const char *name);
  * on the loop `on`. Main thread.
  */
 void listener_end_begin(struct listener *l, struct loop *on, struct loop_work *over);
+/*
+ * The same, unless there is a front-end, even one that has only just connected: then nothing
+ * changes but that over->fn is run, and l->stopped is not set.
+ */
+void listener_end_idle_begin(struct listener *l, struct loop *on, struct loop_work *over);
 /* When it has stopped, or was never watched. Main thread. */
 void listener_close(struct listener *l);
 /*

@@ -149,10 +149,21 @@ static void added(void *arg, int rc, const char *text)
 {
 	struct rpc_call *call = arg;
 
-	if (rc)
+	const struct schema_section *address;
+	const void *disk;
+	json_t *json;
+
+	if (rc) {
 		rpc_fail_errno(call, rc, text);
-	else
-		rpc_answer(call, json_pack("{s:s}", "controller", call->subject));
+		return;
+	}
+	address = target_added_disk(call->rpc->params.target, &disk);
+	json = rpc_json_of_object(address, disk);
+	if (json && json_object_set_new(json, "controller", json_string(call->subject))) {
+		json_decref(json);
+		json = NULL;
+	}
+	rpc_answer(call, json);
 }
 
 static void add(struct rpc_call *call, const char *type)
@@ -213,8 +224,16 @@ static void remove_lun(struct rpc_call *call)
 	remove_disk(call, "scsi");
 }
 
-static const struct rpc_member add_result[] = {
+static const struct rpc_member add_namespace_result[] = {
 	MEMBER("controller", "text", "Whose it is."),
+	MEMBER("nsid", "number", "Its number in the guest."),
+	{0},
+};
+
+static const struct rpc_member add_lun_result[] = {
+	MEMBER("controller", "text", "Whose it is."),
+	MEMBER("target", "number", "The target that it belongs to."),
+	MEMBER("lun", "number", "Its number in the guest."),
 	{0},
 };
 
@@ -231,7 +250,7 @@ const struct rpc_method rpc_method_namespace_add = {
 	.changes = true,
 	.params = &sections[0],
 	.reads_node = true,
-	.result = add_result,
+	.result = add_namespace_result,
 	.run = add_namespace,
 };
 
@@ -251,7 +270,7 @@ const struct rpc_method rpc_method_lun_add = {
 	.changes = true,
 	.params = &sections[2],
 	.reads_node = true,
-	.result = add_result,
+	.result = add_lun_result,
 	.run = add_lun,
 };
 

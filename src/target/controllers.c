@@ -384,11 +384,18 @@ static void remove_now(struct target_controller *c)
 	free_controller(c);
 }
 
-/* Its session is over, and nobody can begin another one. */
+/* Its session is over, and nobody can begin another one; or it has one, and keeps it. */
 static void session_over(void *arg)
 {
 	struct target_controller *c = arg;
+	char err[OBJECT_ERR_MAX];
 
+	if (!listener_find(c->object.name)->stopped) {
+		snprintf(err, sizeof(err), "controller \"%s\" is in use by a front-end",
+			 c->object.name);
+		object_end(&c->object, OBJECT_LIVES, -EBUSY, err);
+		return;
+	}
 	c->over = true;
 	target_controller_settled(c);
 }
@@ -399,7 +406,8 @@ void target_controller_settled(struct target_controller *c)
 		remove_now(c);
 }
 
-void target_remove_controller(struct target *t, const char *name, target_done_fn done, void *arg)
+static void remove_controller(struct target *t, const char *name, bool idle, target_done_fn done,
+			      void *arg)
 {
 	struct object *o = object_find(&t->controllers, name);
 	char err[OBJECT_ERR_MAX];
@@ -411,7 +419,22 @@ void target_remove_controller(struct target *t, const char *name, target_done_fn
 	}
 	object_begin(o, OBJECT_ENDS, done, arg);
 	o->ended = (struct loop_work){.fn = session_over, .arg = of(o)};
-	listener_end_begin(listener_find(name), t->main, &o->ended);
+	if (idle)
+		listener_end_idle_begin(listener_find(name), t->main, &o->ended);
+	else
+		listener_end_begin(listener_find(name), t->main, &o->ended);
+}
+
+void target_remove_controller(struct target *t, const char *name, target_done_fn done, void *arg)
+{
+	remove_controller(t, name, false, done, arg);
+}
+
+/* Only the control thread knows: a front-end may connect at any moment. */
+void target_remove_idle_controller(struct target *t, const char *name, target_done_fn done,
+				   void *arg)
+{
+	remove_controller(t, name, true, done, arg);
 }
 
 bool target_has_controller(const struct target *t, const char *name)
@@ -422,18 +445,4 @@ bool target_has_controller(const struct target *t, const char *name)
 bool target_controller_is_connected(const struct target *t, const char *name)
 {
 	return listener_is_connected(name);
-}
-
-void target_remove_idle_controller(struct target *t, const char *name, target_done_fn done,
-				   void *arg)
-{
-	const struct object *o = object_find(&t->controllers, name);
-	char err[OBJECT_ERR_MAX];
-
-	if (o && o->state == OBJECT_LIVES && listener_is_connected(name)) {
-		snprintf(err, sizeof(err), "controller \"%s\" is in use by a front-end", name);
-		done(arg, -EBUSY, err);
-		return;
-	}
-	target_remove_controller(t, name, done, arg);
 }

@@ -25,6 +25,7 @@ struct request {
 	struct schema_places places;
 	struct schema_errors own_errors, *errors; /* whoever asked may have some */
 	struct object_check check;
+	char serial_err[OBJECT_ERR_MAX]; /* "", or why it is refused */
 	target_done_fn done;
 	void *arg;
 };
@@ -59,6 +60,7 @@ static void report(struct request *r, int rc)
 	tell(r, rc,
 	     !rc || r->errors->total > r->own_errors.total ? ""
 	     : text					   ? text
+	     : r->serial_err[0]				   ? r->serial_err
 	     : r->op.err[0]				   ? r->op.err
 							   : strerror(-rc));
 	free(text);
@@ -116,8 +118,13 @@ void disk_op_end(struct disk_op *op, int rc)
 	c->disk_ops--;
 	if (!rc)
 		remember(r);
+	if (!rc && r->adds) {
+		t->added_address = controller_type_of(c->object.type)->disk_address;
+		t->added = r->op.params;
+	}
 	/* It may begin other things, but not remove the controller under us: see the last line. */
 	report(r, rc);
+	t->added_address = NULL;
 	free_request(r);
 	drop_disks(c);
 	target_controller_settled(c);
@@ -273,12 +280,20 @@ void target_request_disk(struct target *t, const char *name, const struct schema
 	object_enter(t);
 	rc = read_params(r, node);
 	r->check.pos = node->pos;
+	if (!rc && adds && !target_serial_is_free(r->controller, r->op.params, r->serial_err))
+		rc = -EEXIST;
 	if (rc)
 		disk_op_end(&r->op, rc);
 	else if (adds)
 		controller_type_of(o->type)->add_disk(&r->op);
 	else
 		controller_type_of(o->type)->remove_disk(&r->op);
+}
+
+const struct schema_section *target_added_disk(const struct target *t, const void **disk)
+{
+	*disk = t->added;
+	return t->added_address;
 }
 
 void target_add_disk(struct target *t, const char *controller, const struct schema_node *disk,

@@ -10,6 +10,7 @@
 struct loop;
 struct schema_errors;
 struct schema_node;
+struct schema_section;
 struct target;
 
 /*
@@ -247,6 +248,12 @@ void target_visit_users(const struct target *t, const char *bdev, target_user_fn
  */
 void target_request_disk(struct target *t, const char *name, const struct schema_node *node,
 			 bool adds, struct schema_errors *errors, target_done_fn done, void *arg);
+
+/*
+ * Inside done() of a disk that was added: the keys that say which one it is, and what has them:
+ * also what was chosen as it was not given.
+ */
+const struct schema_section *target_added_disk(const struct target *t, const void **disk);
 
 /* Whether target_balance() does anything. */
 bool target_balances(const struct target *t);

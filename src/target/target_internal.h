@@ -89,8 +89,11 @@ struct target {
 	size_t ncontrollers;
 	uint16_t last_number;	/* of a controller */
 	unsigned int under_way; /* objects that start or end */
-	atomic_bool stopping;	/* for good; read by threads that wait for a disk, too */
-	struct config_log log;	/* by now */
+	/* Inside done() of a disk that was added: target_added_disk(). */
+	const struct schema_section *added_address;
+	const void *added;
+	atomic_bool stopping;  /* for good; read by threads that wait for a disk, too */
+	struct config_log log; /* by now */
 	/* What the file of the start has, as far as this process knows. */
 	char *text;
 	size_t text_len;
@@ -167,6 +170,9 @@ void target_balance_restart(struct target *t);
 
 /* disks.c: bdevs have been removed; controllers give up the disks that these were. */
 void target_drop_disks(struct target *t);
+
+/* serials.c: whether another controller has the serial of this disk of c; else *err is set. */
+bool target_serial_is_free(const struct target_controller *c, const void *disk, char *err);
 
 /* controllers.c */
 /* Takes over `cfg`, which has one controller. */

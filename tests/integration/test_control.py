@@ -505,7 +505,7 @@ def disks(case):
     for kind, name, address, twice in (("namespace", "nvme0", {"nsid": 7}, "is taken"),
                                        ("lun", "s", {"target": 1, "lun": 2}, "already")):
         equal(client.call(f"{kind}.add", controller=name, bdev="ram", **address),
-              {"controller": name}, "the answer")
+              dict(address, controller=name), "the answer")
         check("ram" in client.call("controller.list", name=name)["controllers"][0]["bdevs"], "it")
         client.refused(BUSY, "bdev.delete", f'in use by the controller "{name}"', name="ram")
         client.refused(EXISTS, f"{kind}.add", "/params/", twice, controller=name, bdev="ram",
@@ -527,7 +527,21 @@ def disks(case):
                        **address)
         client.refused(NOT_FOUND, f"{kind}.add", "/params/bdev", "'none'", controller=name,
                        bdev="none", **address)
-    client.call("bdev.delete", name="ram")
+    # What is not given is chosen.
+    equal(answers_as_told(client, "namespace.add", controller="nvme0", bdev="ram"),
+          {"controller": "nvme0", "nsid": 2}, "the next namespace")
+    # A serial is one disk's, in whichever controller, as in a configuration.
+    lun = {"target": 0, "lun": 1, "bdev": "ram", "serial": "S1"}
+    equal(answers_as_told(client, "lun.add", controller="s", **lun),
+          {"controller": "s", "target": 0, "lun": 1}, "a LUN")
+    client.call("bdev.create", name="other", type="malloc", size="1MiB")
+    client.call("controller.create", name="s2", type="scsi", targets=[])
+    client.call("controller.create", name="b", type="blk", bdev="other", serial="S2")
+    client.call("lun.add", controller="s2", **lun)
+    for lun, whose in ((dict(lun, lun=2, bdev="other"), '"s"'), (dict(lun, serial="S2"), '"b"')):
+        lun["lun"] = 7
+        client.refused(EXISTS, "lun.add", "/params/serial: serial: ", whose, controller="s2", **lun)
+    client.call("lun.add", controller="s2", target=0, lun=7, bdev="other", serial="S3")
     equal(case.end(daemon), 0, "the status")
 
 

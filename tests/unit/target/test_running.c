@@ -123,6 +123,31 @@ static int remove_controller(const char *name)
 	return end_of_it();
 }
 
+/* Who has just connected is a front-end, whether it was accepted or not. */
+static void just_connected(void)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int i, fd;
+
+	begin();
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path_of("m1"));
+	for (i = 0; i < 50; i++) {
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		CU_ASSERT_FATAL(!connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
+		target_remove_idle_controller(target, "m1", done, NULL);
+		CU_ASSERT_EQUAL_FATAL(end_of_it(), -EBUSY);
+		CU_ASSERT_STRING_EQUAL(last.text, "controller \"m1\" is in use by a front-end");
+		close(fd);
+	}
+	/* When it has gone, and that was seen, so may the controller. */
+	do {
+		target_remove_idle_controller(target, "m1", done, NULL);
+		i = end_of_it();
+		CU_ASSERT_FATAL(!i || i == -EBUSY);
+	} while (i);
+	CU_ASSERT_EQUAL(create(cfg, "m1"), 0);
+}
+
 /* Of the address space that a process has: from 7 on each has less than the most. */
 static void shares(void)
 {
@@ -208,6 +233,7 @@ static void stop(void)
 
 static const struct test_case cases[] = {
 	{"shares", shares},
+	{"just_connected", just_connected},
 	{"passed_socket", passed_socket},
 	{"stop", stop},
 };
