@@ -3,16 +3,19 @@
  * COMPARE AND WRITE (SBC-4, 5.3). medium.c keeps other writers out of the range; this one waits for
  * those that were in it before, reads, compares, and writes.
  */
+#include <stdlib.h>
+
 #include "scsi/scsi_internal.h"
 
-/* At the start of task->buf; behind it, aligned, the data: verify, write, and what was read. */
+/*
+ * The tour that waits, for the task. If that is aborted, the tour goes on alone until what it waits
+ * for has ended: that may be I/O to another unit, whose disk hangs.
+ */
 struct caw {
 	struct scsi_tour tour;
-	struct scsi_task *task;
+	struct scsi_task *task; /* NULL: alone */
+	struct scsi_disk *disk; /* there as long as the task, or the unit that is visited */
 };
-
-#define DATA_OFFSET 4096
-_Static_assert(sizeof(struct caw) <= DATA_OFFSET, "fits");
 
 enum { PHASE_READ, PHASE_WRITE };
 
@@ -23,7 +26,7 @@ static size_t data_len(const struct scsi_task *task)
 
 static uint8_t *data(const struct scsi_task *task, unsigned int which)
 {
-	return (uint8_t *)task->buf + DATA_OFFSET + data_len(task) * which;
+	return (uint8_t *)task->buf + data_len(task) * which;
 }
 
 #define VERIFY_DATA(task) data(task, 0)
@@ -64,23 +67,47 @@ static struct scsi_lu *next_lu(struct scsi_tour *tour)
 {
 	struct caw *caw = container_of(tour, struct caw, tour);
 
-	return scsi_tour_next_on_disk(tour, scsi_task_lu(caw->task)->disk);
+	if (caw->task)
+		return scsi_tour_next_on_disk(tour, caw->disk);
+	pthread_mutex_lock(&caw->disk->lock);
+	scsi_tour_left_ends(caw->disk);
+	pthread_mutex_unlock(&caw->disk->lock);
+	return NULL;
 }
 
 static void waited(struct scsi_tour *tour)
 {
 	struct caw *caw = container_of(tour, struct caw, tour);
+	struct scsi_task *task = caw->task;
 
-	caw->task->op.phase = PHASE_READ;
-	scsi_steps_start(caw->task, caw_step);
+	free(caw);
+	if (!task)
+		return;
+	task->op.phase = PHASE_READ;
+	scsi_steps_start(task, caw_step);
 }
 
-static void wait_for_writes(struct scsi_task *task)
+static void cancelled(struct scsi_task *task)
 {
-	struct caw *caw = task->buf;
+	struct caw *caw = task->op.ptr;
 
-	memset(caw, 0, sizeof(*caw));
+	if (!scsi_tour_leave(caw->disk))
+		return; /* it looks whether it was aborted when the tour is over */
+	caw->task = NULL;
+	scsi_fail_io(task, BDEV_STATUS_ABORTED);
+	scsi_task_finish(task);
+}
+
+static enum scsi_result wait_for_writes(struct scsi_task *task)
+{
+	struct caw *caw = calloc(1, sizeof(*caw));
+
+	if (!caw) {
+		scsi_busy(task);
+		return SCSI_DONE;
+	}
 	caw->task = task;
+	caw->disk = scsi_task_lu(task)->disk;
 	caw->tour.next = next_lu;
 	caw->tour.done = waited;
 	caw->tour.visit.what = SCSI_VISIT_WRITES;
@@ -88,9 +115,11 @@ static void wait_for_writes(struct scsi_task *task)
 	caw->tour.visit.nblocks = task->nblocks;
 	caw->tour.visit.except = task;
 	caw->tour.visit.except_seq = task->seq;
-	task->cancelled = NULL; /* those it waits for end, then it looks whether it was aborted */
+	task->op.ptr = caw;
+	task->cancelled = cancelled;
 	task->state = SCSI_TASK_VISIT;
 	scsi_tour_start(&caw->tour);
+	return SCSI_PENDING;
 }
 
 enum scsi_result scsi_do_compare_and_write(struct scsi_task *task)
@@ -110,9 +139,7 @@ enum scsi_result scsi_do_compare_and_write(struct scsi_task *task)
 		return scsi_overrun(task);
 	if (!scsi_medium_take_turn(task, lba, n))
 		return SCSI_PENDING;
-	if (!scsi_task_alloc(task, DATA_OFFSET + 3 * len) ||
-	    !scsi_data_out(task, VERIFY_DATA(task), 2 * len))
+	if (!scsi_task_alloc(task, 3 * len) || !scsi_data_out(task, VERIFY_DATA(task), 2 * len))
 		return SCSI_DONE;
-	wait_for_writes(task);
-	return SCSI_PENDING;
+	return wait_for_writes(task);
 }

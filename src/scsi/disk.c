@@ -81,6 +81,7 @@ void scsi_disk_attach(struct scsi_disk *disk, struct scsi_lu *lu)
 	pthread_mutex_lock(&disk->lock);
 	lu->disk = disk;
 	lu->rel_port = free_rel_port(disk);
+	lu->number = ++disk->last_number;
 	lu->next = disk->lus;
 	disk->lus = lu;
 	scsi_lu_set_special(lu, SCSI_LU_TURN, disk->turn);

@@ -11,8 +11,10 @@
 struct preempt {
 	struct scsi_tour tour;
 	struct scsi_task *task; /* NULL: alone */
+	struct scsi_disk *disk; /* there as long as the task, or the unit that is visited */
 	unsigned int nlus, next;
-	struct scsi_lu *lus[]; /* held */
+	/* Of units, which are not held: one that is to go needs nobody to end its tasks. */
+	uint64_t lus[];
 };
 
 bool pr_out_type_ok(struct pr_out *o)
@@ -67,10 +69,8 @@ static void add_lus(struct preempt *p, const struct pr_out *o, const struct scsi
 	struct scsi_lu *lu;
 
 	for (lu = o->disk->lus; lu; lu = lu->next) {
-		if (!scsi_pr_is_lu(reg, lu))
-			continue;
-		scsi_lu_hold_locked(lu);
-		p->lus[p->nlus++] = lu;
+		if (scsi_pr_is_lu(reg, lu))
+			p->lus[p->nlus++] = lu->number;
 	}
 }
 
@@ -133,11 +133,37 @@ enum scsi_result pr_out_preempt(struct pr_out *o)
 
 /* --- aborting --- */
 
+static int compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x > y ? -1 : x < y;
+}
+
+/* In the order of the disk's list. */
+static bool is_meant(struct preempt *p, const struct scsi_lu *lu)
+{
+	while (p->next < p->nlus && p->lus[p->next] > lu->number)
+		p->next++;
+	return p->next < p->nlus && p->lus[p->next] == lu->number;
+}
+
 static struct scsi_lu *next_lu(struct scsi_tour *tour)
 {
 	struct preempt *p = container_of(tour, struct preempt, tour);
+	struct scsi_disk *disk = p->disk;
+	struct scsi_lu *lu;
 
-	return p->next < p->nlus ? p->lus[p->next++] : NULL;
+	pthread_mutex_lock(&disk->lock);
+	lu = tour->visit.lu ? tour->visit.lu->next : disk->lus;
+	while (lu && !is_meant(p, lu))
+		lu = lu->next;
+	if (lu)
+		scsi_lu_hold_locked(lu);
+	else if (!p->task)
+		scsi_tour_left_ends(disk);
+	pthread_mutex_unlock(&disk->lock);
+	return lu;
 }
 
 static void tour_done(struct scsi_tour *tour)
@@ -153,6 +179,8 @@ static void task_cancelled(struct scsi_task *task)
 {
 	struct preempt *p = task->op.ptr;
 
+	if (!scsi_tour_leave(p->disk))
+		return;
 	p->task = NULL;
 	scsi_fail_io(task, BDEV_STATUS_ABORTED);
 	scsi_task_finish(task);
@@ -164,6 +192,8 @@ enum scsi_result pr_out_abort(struct pr_out *o)
 	struct preempt *p = o->preempt;
 
 	p->task = task;
+	p->disk = o->disk;
+	qsort(p->lus, p->nlus, sizeof(p->lus[0]), compare);
 	p->tour.next = next_lu;
 	p->tour.done = tour_done;
 	p->tour.visit.what = SCSI_VISIT_CANCEL;

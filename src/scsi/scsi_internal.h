@@ -73,7 +73,9 @@ struct scsi_disk {
 	unsigned int refs;
 	/* Guards the rest, and what its units' fields say. Never held while calling out. */
 	pthread_mutex_t lock;
-	struct scsi_lu *lus;
+	struct scsi_lu *lus; /* by descending numbers */
+	uint64_t last_number;
+	unsigned int lone; /* tours whose tasks have left them */
 	struct scsi_pr pr;
 	/* The COMPARE AND WRITE that is running, and who waits for it; medium.c. */
 	struct scsi_task *turn, *queue, **queue_tail;
@@ -88,12 +90,11 @@ struct scsi_lu {
 	char serial[SCSI_SERIAL_MAX + 1];
 	uint8_t uuid[16];
 	uint16_t target, lun;
+	uint64_t number;   /* on the disk; of no other one, ever */
 	uint16_t rel_port; /* relative target port identifier: unique on the disk */
 	bool read_only;
-	/* The bdev was removed; and the guest was told. Of the thread that removes bdevs. */
-	bool lost, told;
-	bool goes; /* guarded by the device's lock: it is in its target's table of those that change
-		    */
+	bool lost, told; /* the bdev was removed; and the guest knows. The bdevs' thread's */
+	bool goes;	 /* in its target's table of those that change; the device's lock's */
 	atomic_uint special, modes;
 	/* Guarded by the disk's lock. */
 	uint16_t ua[SCSI_UA_MAX]; /* enum scsi_asc, the first to be reported first */
@@ -395,6 +396,11 @@ enum scsi_visit_what {
 void scsi_tour_start(struct scsi_tour *tour);
 /* For next(): the unit after tour->visit.lu on the disk. */
 struct scsi_lu *scsi_tour_next_on_disk(struct scsi_tour *tour, struct scsi_disk *disk);
+/* A task that waits for its tour may end without it; not if too many have: they hold a unit each.
+ */
+bool scsi_tour_leave(struct scsi_disk *disk);
+/* Such a tour is over. The disk's lock is held. */
+void scsi_tour_left_ends(struct scsi_disk *disk);
 /* A task is about to leave the channel's list. Only needed while there are visits on it. */
 void scsi_visit_task_goes(struct scsi_channel *ch, const struct scsi_task *task);
 /* Tasks have: visits that waited for them go on. */

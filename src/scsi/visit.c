@@ -428,6 +428,25 @@ void scsi_tour_start(struct scsi_tour *tour)
 	go_on(tour);
 }
 
+#define LONE_MAX 64 /* of a disk */
+
+bool scsi_tour_leave(struct scsi_disk *disk)
+{
+	bool may;
+
+	pthread_mutex_lock(&disk->lock);
+	may = disk->lone < LONE_MAX;
+	if (may)
+		disk->lone++;
+	pthread_mutex_unlock(&disk->lock);
+	return may;
+}
+
+void scsi_tour_left_ends(struct scsi_disk *disk)
+{
+	disk->lone--;
+}
+
 struct scsi_lu *scsi_tour_next_on_disk(struct scsi_tour *tour, struct scsi_disk *disk)
 {
 	struct scsi_lu *lu;

@@ -256,6 +256,25 @@ static int read_params(struct request *r, const struct schema_node *node)
 	return r->errors->total ? -EINVAL : 0;
 }
 
+static bool nobody_keeps(void *arg, const char *bdev)
+{
+	return false;
+}
+
+/* The new one's, beside those of other controllers. */
+static int check_serial(struct request *r)
+{
+	const struct target_controller *c = r->controller;
+	const struct controller_type *type = controller_type_of(c->object.type);
+	const struct controller_disks only = {.added = r->op.params, .keeps = nobody_keeps};
+	void *params = type->with_disks(&r->arena, c->config.params, &only);
+
+	if (!params)
+		return -ENOMEM;
+	type->refs(params, resolve, c->object.target);
+	return target_serial_is_free(c, params, r->serial_err) ? 0 : -EEXIST;
+}
+
 void target_request_disk(struct target *t, const char *name, const struct schema_node *node,
 			 bool adds, struct schema_errors *errors, target_done_fn done, void *arg)
 {
@@ -280,8 +299,8 @@ void target_request_disk(struct target *t, const char *name, const struct schema
 	object_enter(t);
 	rc = read_params(r, node);
 	r->check.pos = node->pos;
-	if (!rc && adds && !target_serial_is_free(r->controller, r->op.params, r->serial_err))
-		rc = -EEXIST;
+	if (!rc && adds)
+		rc = check_serial(r);
 	if (rc)
 		disk_op_end(&r->op, rc);
 	else if (adds)

@@ -17,16 +17,6 @@ struct search {
 	char *err;		/* "": nobody has it */
 };
 
-static bool nobody_keeps(void *arg, const char *bdev)
-{
-	return false;
-}
-
-static void resolve(void *arg, const struct config_ref *ref)
-{
-	*ref->bdev = target_find_disk(arg, *ref->name);
-}
-
 static void see_other(void *arg, const struct config_serial *other)
 {
 	struct search *s = arg;
@@ -66,22 +56,11 @@ static void see_lun(void *arg, const struct config_serial *serial)
 		see_new(arg, serial);
 }
 
-bool target_serial_is_free(const struct target_controller *c, const void *disk, char *err)
+bool target_serial_is_free(const struct target_controller *c, void *params, char *err)
 {
-	const struct controller_type *type = controller_type_of(c->object.type);
-	const struct controller_disks only = {.added = disk, .keeps = nobody_keeps};
 	struct search s = {.own = c, .err = err};
-	struct schema_arena arena = {0};
-	void *params;
 
 	err[0] = '\0';
-	params = type->with_disks(&arena, c->config.params, &only);
-	if (params) {
-		type->refs(params, resolve, c->object.target);
-		type->serials(params, see_lun, &s);
-	} else {
-		snprintf(err, OBJECT_ERR_MAX, "out of memory");
-	}
-	schema_arena_free(&arena);
+	controller_type_of(c->object.type)->serials(params, see_lun, &s);
 	return !err[0];
 }

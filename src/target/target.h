@@ -6,6 +6,7 @@
  */
 
 #include "config/config.h"
+#include "target/target_error.h"
 
 struct loop;
 struct schema_errors;
@@ -70,24 +71,6 @@ struct loop *target_main_loop(const struct target *t);
  * user, whom the text names; -ESHUTDOWN: target_stop() has begun; or what the making came to.
  */
 typedef void (*target_done_fn)(void *arg, int rc, const char *text);
-/*
- * What the system says of a file, a device or a socket is told from what the target says of its
- * objects, as both have the same errnos: then rc is target_system_error(-errno).
- */
-#define TARGET_SYSTEM_ERROR 0x10000
-static inline int target_system_error(int rc)
-{
-	return rc ? rc - TARGET_SYSTEM_ERROR : 0;
-}
-static inline bool target_is_system_error(int rc)
-{
-	return rc < -TARGET_SYSTEM_ERROR;
-}
-/* Of either kind: the errno, positive. */
-static inline int target_errno(int rc)
-{
-	return target_is_system_error(rc) ? -(rc + TARGET_SYSTEM_ERROR) : -rc;
-}
 void target_create_bdev(struct target *t, const struct config_bdev *config, target_done_fn done,
 			void *arg);
 void target_remove_bdev(struct target *t, const char *name, target_done_fn done, void *arg);

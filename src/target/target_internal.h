@@ -171,8 +171,9 @@ void target_balance_restart(struct target *t);
 /* disks.c: bdevs have been removed; controllers give up the disks that these were. */
 void target_drop_disks(struct target *t);
 
-/* serials.c: whether another controller has the serial of this disk of c; else *err is set. */
-bool target_serial_is_free(const struct target_controller *c, const void *disk, char *err);
+/* serials.c: whether no other controller has the serial of a disk in these params, which c would
+ * have; else *err is set. */
+bool target_serial_is_free(const struct target_controller *c, void *params, char *err);
 
 /* controllers.c */
 /* Takes over `cfg`, which has one controller. */

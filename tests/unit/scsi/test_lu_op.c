@@ -320,6 +320,56 @@ static void last_before_tmfs(void)
 	tmfs_after(4);
 }
 
+/*
+ * A COMPARE AND WRITE waits for a write that came before by another unit on the same bdev, and that
+ * one goes on: the unit that goes does not wait for it, nor does task management.
+ */
+static void behind_another_unit(void)
+{
+	static const uint8_t cdb[16] = {0x89, [9] = 1, [13] = 1};
+	struct cdb16 write = cdb16(0x8a, 0, 1, 1);
+	struct cmd w, caw;
+	char err[SCSI_ERR_MAX];
+	struct change c;
+	struct mock *m;
+	unsigned int i;
+
+	begin();
+	m = add_stubborn(0, 1);
+	cmd_init(&w, &also, write.b, 16, 512, 0);
+	cmd_start(&w);
+	host_settle(&h);
+	for (i = 0; i < 3; i++) {
+		add(0, 2, "stubborn");
+		go_to(0, 2);
+		host_clear_uas(&h);
+		cmd_init(&caw, &h, cdb, 16, 1024, 0);
+		cmd_start(&caw);
+		host_settle(&h);
+		CU_ASSERT_FALSE(cmd_is_done(&caw));
+		if (!i)
+			CU_ASSERT_EQUAL(host_tmf(&h, SCSI_TMF_LU_RESET, 0), SCSI_TMF_COMPLETE);
+		CU_ASSERT_EQUAL_FATAL(begin_remove(&c, 0, 2, err), 0);
+		CU_ASSERT_EQUAL(end_change(&c), 0);
+		CU_ASSERT(cmd_is_done(&caw));
+		cmd_wait(&caw);
+		CU_ASSERT_EQUAL(h.response, SCSI_RESPONSE_RESET);
+	}
+	CU_ASSERT_FALSE(cmd_is_done(&w));
+	CU_ASSERT_EQUAL(m->nseen, 1);
+	host_go(&also, m);
+	cmd_wait(&w);
+	/* The disk has not been left with somebody's turn. */
+	go_to(0, 1);
+	cmd_init(&caw, &h, cdb, 16, 1024, 0);
+	cmd_start(&caw);
+	cmd_wait(&caw);
+	CU_ASSERT_EQUAL(h.response, SCSI_RESPONSE_OK);
+	take_away(0, 1);
+	test_remove("stubborn");
+	end();
+}
+
 /* At any time from the removal's beginning on. */
 static void beside_later_tmfs(void)
 {
@@ -436,6 +486,7 @@ static void serials(void)
 }
 
 static const struct test_case cases[] = {
+	{"behind_another_unit", behind_another_unit},
 	{"comes", comes},
 	{"goes", goes},
 	{"in_flight", in_flight},
