@@ -72,31 +72,31 @@ void msgsock_close_fds(struct msgsock *ms)
 	ms->nfds = 0;
 }
 
+struct taking {
+	struct msgsock *ms;
+	bool too_many;
+};
+
+static void take_fd(void *arg, int fd)
+{
+	struct taking *t = arg;
+	struct msgsock *ms = t->ms;
+
+	if (ms->nfds < MSGSOCK_MAX_FDS) {
+		ms->fds[ms->nfds++] = fd;
+	} else {
+		close_fd(ms, fd);
+		t->too_many = true;
+	}
+}
+
 /* Takes over what came with the message; false: it is not to be trusted. */
 static bool take_fds(struct msgsock *ms, struct msghdr *msg)
 {
-	bool ok = !(msg->msg_flags & MSG_CTRUNC);
-	struct cmsghdr *c;
+	struct taking t = {.ms = ms};
 
-	for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-		const uint8_t *data = CMSG_DATA(c);
-		size_t i, n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (i = 0; i < n; i++) {
-			int fd;
-
-			memcpy(&fd, data + i * sizeof(int), sizeof(int));
-			if (ms->nfds < MSGSOCK_MAX_FDS) {
-				ms->fds[ms->nfds++] = fd;
-			} else {
-				close_fd(ms, fd);
-				ok = false;
-			}
-		}
-	}
-	return ok;
+	fd_take_passed(msg, take_fd, &t);
+	return !t.too_many && !(msg->msg_flags & MSG_CTRUNC);
 }
 
 /* Up to `size` bytes; 0: no more at present; negative: it ends, for the reason in *why if any. */

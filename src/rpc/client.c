@@ -84,24 +84,12 @@ static void send_some(struct rpc_client *c)
 }
 
 /* Nobody wants any: to close them is not left to us, as that may take as long as they like. */
-static void close_fds(struct rpc_client *c, struct msghdr *msg)
+static void close_fd(void *arg, int fd)
 {
-	struct cmsghdr *m;
+	struct rpc_client *c = arg;
 
-	for (m = CMSG_FIRSTHDR(msg); m; m = CMSG_NXTHDR(msg, m)) {
-		const uint8_t *data = CMSG_DATA(m);
-		size_t i, n = (m->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-		if (m->cmsg_level != SOL_SOCKET || m->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (i = 0; i < n; i++) {
-			int fd;
-
-			memcpy(&fd, data + i * sizeof(int), sizeof(int));
-			fd_closer_close(c->rpc->closer, fd);
-		}
-		c->broken = true;
-	}
+	fd_closer_close(c->rpc->closer, fd);
+	c->broken = true;
 }
 
 static ssize_t receive(struct rpc_client *c, char *data, size_t size)
@@ -120,7 +108,7 @@ static ssize_t receive(struct rpc_client *c, char *data, size_t size)
 	ssize_t n = recvmsg(c->source.fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 
 	if (n >= 0)
-		close_fds(c, &msg);
+		fd_take_passed(&msg, close_fd, c);
 	return n;
 }
 

@@ -14,6 +14,26 @@
 
 #include "util/util.h"
 
+void fd_take_passed(struct msghdr *msg, void (*fn)(void *arg, int fd), void *arg)
+{
+	struct cmsghdr *c;
+
+	for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		const uint8_t *data = CMSG_DATA(c);
+		size_t i, n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (i = 0; i < n; i++) {
+			int fd;
+
+			memcpy(&fd, data + i * sizeof(int),
+			       sizeof(int)); /* it may not be aligned */
+			fn(arg, fd);
+		}
+	}
+}
+
 bool fd_is_eventfd(int fd)
 {
 	static const char kind[] = "anon_inode:[eventfd]";

@@ -11,6 +11,14 @@
 /* What the kernel passes with one message of a Unix socket at most: SCM_MAX_FD. */
 #define FD_PASSED_MAX 253
 
+struct msghdr;
+
+/*
+ * Calls fn, whose they are from then on, for each descriptor that recvmsg(2) got with a message, in
+ * the order in which they were sent. MSG_CTRUNC in msg->msg_flags tells whether some were lost.
+ */
+void fd_take_passed(struct msghdr *msg, void (*fn)(void *arg, int fd), void *arg);
+
 /* An eventfd: nothing else may be written to, as the write might block. */
 bool fd_is_eventfd(int fd);
 /*

@@ -48,6 +48,16 @@ static inline struct config *load_good(const char *name, const char *text)
 	return cfg;
 }
 
+/* A text of its own for the text config_load() reads from a file. */
+static inline void write_file(const char *path, const char *text, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	CU_ASSERT_FATAL(fd >= 0);
+	CU_ASSERT_EQUAL(write(fd, text, len), (ssize_t)len);
+	close(fd);
+}
+
 /* Parts that most test cases need around what they are about. */
 #define RAM   "bdevs: [{name: r, type: malloc, size: 1MiB}]\n"
 #define CTRL  "controllers: [{name: c, type: nvme, namespaces: [{bdev: r}]}]\n"

@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,6 +45,70 @@ static void errors(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(fd_strerror(ENFILE), "fs.file-max"));
 	CU_ASSERT_STRING_EQUAL(fd_strerror(EACCES), strerror(EACCES));
 	setrlimit(RLIMIT_NOFILE, &before);
+}
+
+/* --- those that somebody sends --- */
+
+static struct {
+	int fd[8];
+	unsigned int n;
+} got;
+
+static void take(void *arg, int fd)
+{
+	CU_ASSERT_PTR_EQUAL(arg, &got);
+	if (got.n < 8)
+		got.fd[got.n++] = fd;
+}
+
+/* A byte with n descriptors, by recvmsg(2) with credentials, which come before them. */
+static int pass(const int *fds, size_t n, size_t room)
+{
+	union {
+		struct cmsghdr align;
+		char buf[512];
+	} to = {.align = {CMSG_LEN(n * sizeof(int)), SOL_SOCKET, SCM_RIGHTS}}, from;
+	struct iovec iov = {(char[]){'x'}, 1};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &to};
+	int sv[2], on = 1;
+
+	msg.msg_controllen = n ? CMSG_SPACE(n * sizeof(int)) : 0;
+	memcpy(CMSG_DATA(&to.align), fds, n * sizeof(int));
+	CU_ASSERT_FATAL(!socketpair(AF_UNIX, SOCK_STREAM, 0, sv));
+	CU_ASSERT_EQUAL(setsockopt(sv[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)), 0);
+	CU_ASSERT_EQUAL(sendmsg(sv[0], &msg, 0), 1);
+	msg.msg_control = &from;
+	msg.msg_controllen = CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(room * sizeof(int));
+	CU_ASSERT_EQUAL(recvmsg(sv[1], &msg, MSG_CMSG_CLOEXEC), 1);
+	got.n = 0;
+	fd_take_passed(&msg, take, &got);
+	close(sv[0]);
+	close(sv[1]);
+	return msg.msg_flags & MSG_CTRUNC;
+}
+
+/* Each once, in order, and no others. */
+static void passed(void)
+{
+	int fds[3] = {open("/dev/null", O_RDONLY), eventfd(0, 0), open("/dev/null", O_WRONLY)};
+	unsigned int i;
+
+	CU_ASSERT_EQUAL(pass(fds, 3, 3), 0);
+	CU_ASSERT_EQUAL_FATAL(got.n, 3);
+	CU_ASSERT_EQUAL(fcntl(got.fd[0], F_GETFL) & O_ACCMODE, O_RDONLY);
+	CU_ASSERT(fd_is_eventfd(got.fd[1]));
+	CU_ASSERT_EQUAL(fcntl(got.fd[2], F_GETFL) & O_ACCMODE, O_WRONLY);
+	for (i = 0; i < got.n; i++)
+		close(got.fd[i]);
+	CU_ASSERT_EQUAL(pass(fds, 0, 3), 0);
+	CU_ASSERT_EQUAL(got.n, 0);
+	/* Those for which there was no room are none. */
+	CU_ASSERT_NOT_EQUAL(pass(fds, 3, 1), 0);
+	CU_ASSERT(got.n && got.n < 3);
+	for (i = 0; i < got.n; i++)
+		close(got.fd[i]);
+	for (i = 0; i < 3; i++)
+		close(fds[i]);
 }
 
 /* --- what they are --- */
@@ -150,7 +215,7 @@ static void reserved(void)
 
 static const struct test_case cases[] = {
 	{"memory", memory}, {"does_not_wait", does_not_wait}, {"raised", raised},
-	{"errors", errors}, {"reserved", reserved},
+	{"errors", errors}, {"reserved", reserved},	      {"passed", passed},
 };
 
 TEST_MAIN("fd", cases)
