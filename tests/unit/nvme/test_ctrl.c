@@ -155,7 +155,7 @@ static void move_memory(struct host *h)
 
 	vnvme_memory_stop(h->ctrl);
 	h->ram = host_map(HOST_RAM);
-	memcpy(h->ram, old, HOST_RAM);
+	memcpy(h->ram, old, h->used); /* the rest was never touched: that would cost most of all */
 	h->doorbells = host_map(HOST_PAGE);
 	memcpy(h->doorbells, old_doorbells, HOST_PAGE);
 	munmap(old, HOST_RAM);
