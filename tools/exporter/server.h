@@ -15,7 +15,7 @@
 struct server;
 
 /* NULL after a message. */
-struct server *server_start(const struct sockaddr *listen);
+struct server *server_start(const struct sockaddr *sa);
 void server_stop(struct server *s);
 /* What poll() waits for (POLLIN), and for how long at most, in milliseconds; -1: for ever. */
 int server_fd(const struct server *s);
