@@ -32,6 +32,6 @@ struct yaml_edit {
  * What is new comes behind the last element of its list, or the last key. What is gone goes with
  * the comment in the lines just above it, and those that belong to its last line.
  */
-char *schema_yaml_edit(const struct yaml_edit *e);
+char *schema_yaml_edit(const struct yaml_edit *what);
 
 #endif

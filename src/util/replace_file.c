@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,22 +19,14 @@
 struct replacement {
 	const struct replace_file *what;
 	char *err;
-	char dir[PATH_MAX], name[NAME_MAX + 1], temporary[NAME_MAX + 1];
+	char dir[PATH_MAX], name[NAME_MAX + 1], temporary[NAME_MAX + 64];
 	int dir_fd;
 	bool is_there;
 	struct stat old; /* if it is */
 };
 
-static int __attribute__((format(printf, 3, 4)))
-fail(const struct replacement *r, int rc, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(r->err, REPLACE_FILE_ERR_MAX, fmt, args);
-	va_end(args);
-	return rc;
-}
+/* Says why; gives rc. */
+#define fail(r, rc, ...) (snprintf((r)->err, REPLACE_FILE_ERR_MAX, __VA_ARGS__), (rc))
 
 static int fail_errno(const struct replacement *r, const char *what)
 {
@@ -270,18 +261,18 @@ static int make(struct replacement *r)
 	return rc;
 }
 
-int replace_file(const struct replace_file *what, char err[REPLACE_FILE_ERR_MAX])
+int replace_file(const struct replace_file *r, char err[REPLACE_FILE_ERR_MAX])
 {
-	struct replacement r = {.what = what, .err = err, .dir_fd = -1};
+	struct replacement it = {.what = r, .err = err, .dir_fd = -1};
 	int rc;
 
 	err[0] = '\0';
-	rc = find(&r);
+	rc = find(&it);
 	if (rc)
 		return rc;
-	rc = look(&r);
+	rc = look(&it);
 	if (!rc)
-		rc = make(&r);
-	close(r.dir_fd);
+		rc = make(&it);
+	close(it.dir_fd);
 	return rc;
 }
