@@ -196,7 +196,7 @@ def wrong_commands(case):
     case.begin()
     for words, said in (
             (["bde", "list"], ["'bde'", "did you mean 'bdev'"]), (["bdev", "lst"], ["did you mean 'list'"]),
-            (["bdev"], ["a verb is missing", "create, delete, resize, list"]), ([""], ["''"]),
+            (["bdev"], ["a verb is missing", "create, delete"]), ([""], ["''"]),
             (["bdev", "delete", "a", "b"], ["'b'", "NAME=VALUE", "help bdev delete"]),
             (["bdev", "delete", "name=a", "name=b"], ["name: given twice"]),
             (["controller", "create", "namespaces=[{"], ["namespaces: column", "YAML"]),
