@@ -156,6 +156,20 @@ static void log_limit_of_host(void *arg, bool is_error, const char *text)
 }
 
 /* Blocked before there are threads, so that only the main thread's loop takes them. */
+/*
+ * Before any thread starts: one that has them unblocked ends the process with its default action,
+ * also when the main thread blocks them. Who only checks is ended by them.
+ */
+static void block_requests(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 static void block_signals(sigset_t *set)
 {
 	sigemptyset(set);
@@ -331,6 +345,8 @@ int main(int argc, char **argv)
 	set_log_level(o.verbose);
 	fd_raise_limit();
 	fd_reserve_table();
+	if (!o.check)
+		block_requests();
 	watch = target_start_watch_begin();
 	rc = load_config(&o, &cfg);
 	if (rc || o.check)

@@ -105,6 +105,18 @@ def in_time(case):
     equal([path.name for path in case.folder.glob("run/*")], [], "sockets that are left")
 
 
+def other_signals(case):
+    """What only asks for something does not end a start."""
+    slowfs = case.mount("--hang-open")
+    daemon = case.start()
+    case.awaits_disk(daemon)
+    daemon.send_signal(signal.SIGUSR1)
+    daemon.send_signal(signal.SIGHUP)
+    # The disk answers with an error, and that is what ends it.
+    equal(ended(daemon, slowfs), 1, f"the status: {daemon.said()}")
+    check("can't be opened" in daemon.said(), daemon.said())
+
+
 def reading_the_configuration(case):
     slowfs = case.mount("--hang-lookup")
     daemon = case.start()
@@ -139,7 +151,7 @@ def goes_on(case):
         equal([path.name for path in case.folder.glob("run/*.sock*")], [], "sockets that are left")
 
 
-CASES = [opening, in_time, reading_the_configuration, checking, goes_on]
+CASES = [opening, in_time, other_signals, reading_the_configuration, checking, goes_on]
 
 if __name__ == "__main__":
     sys.exit(case_runner.main("start", Case, CASES))
