@@ -68,7 +68,7 @@ struct controller_type {
 	/* Main thread: 0 and *out, or -errno having logged the reason. */
 	int (*create)(const void *params, const struct controller_env *env, void **out);
 	void (*destroy)(void *controller);
-	/* Main thread: as blk_move_queue(). */
+	/* Any thread but a reactor or the control thread: as blk_move_queue(). */
 	int (*move_queue)(void *controller, unsigned int queue, const struct reactor *to);
 	/*
 	 * Optional, all three or none: disks come and go while the controller is there. Its keys,

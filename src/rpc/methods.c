@@ -25,6 +25,7 @@
 	M(lun_remove) \
 	M(session_list) \
 	M(reactor_list) \
+	M(queue_move) \
 	M(stats_get)
 /* clang-format on */
 

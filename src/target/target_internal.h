@@ -70,7 +70,7 @@ struct target_controller {
 	struct schema_arena disks; /* if some have: these, and the params */
 	uint16_t number;	   /* unique among the controllers */
 	void *made;		   /* its type's */
-	unsigned int disk_ops;	   /* disks of it that come or go */
+	unsigned int disk_ops;	   /* disks of it that come or go, queues that are told to move */
 	bool over;		   /* its session is, and it waits for these */
 	struct config *own;	   /* of one that a request has made: `cfg` */
 };

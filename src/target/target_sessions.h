@@ -8,8 +8,7 @@
 #include <stdint.h>
 
 #include "msgsock/session_info.h"
-
-struct target;
+#include "target/target.h"
 
 /* Calls fn for each front-end that is connected; both are valid during the call. */
 typedef void (*target_session_fn)(void *arg, const char *controller, const struct session_info *s);
@@ -27,5 +26,17 @@ struct target_queue {
 /* Calls fn for each, by controller and number. */
 typedef void (*target_queue_fn)(void *arg, const struct target_queue *q);
 void target_visit_queues(target_queue_fn fn, void *arg);
+
+/*
+ * Lets the reactor of that CPU poll a queue from now on. done() is called once, on the main thread,
+ * perhaps inside the call: 0, also if it is there already, or -errno and a sentence. What is in
+ * flight is waited for, 200 ms at most, and a thread of its own does that.
+ *
+ * -ENOENT: no such controller or reactor, or the queue does not run; -EINVAL: the reactor is not
+ * the controller's, or the queue is none that moves; -ENOTCONN: no front-end; -EAGAIN: its I/O took
+ * longer, or it is just being changed; -EBUSY, -ESHUTDOWN: as of objects.
+ */
+void target_move_queue(struct target *t, const char *controller, uint32_t queue, uint32_t cpu,
+		       target_done_fn done, void *arg);
 
 #endif

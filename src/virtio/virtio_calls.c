@@ -88,8 +88,8 @@ int virtio_slot_begin_move(struct virtio_slot *slot)
 	int rc;
 
 	pthread_mutex_lock(&slot->dev->lock);
-	rc = !slot->vq ? -ENOENT : slot->busy ? -EAGAIN : 0;
-	slot->moving = !rc;
+	rc = !slot->vq ? -ENOENT : slot->busy || slot->moving ? -EAGAIN : 0;
+	slot->moving |= !rc;
 	pthread_mutex_unlock(&slot->dev->lock);
 	return rc;
 }

@@ -177,8 +177,8 @@ void virtio_dev_notice(struct virtio_dev *dev, unsigned int index);
  * Lets another of the device's reactors serve a queue. Waits; for I/O in flight while it goes
  * on, 200 ms at most. Returns 0; -EAGAIN: I/O took longer, or the control thread is about to change
  * a queue, and nothing has changed; -EALREADY: it is there; -ENOENT: no such queue is running, or
- * it is none that moves (a control queue); -EINVAL: the reactor is not the device's; -ENOMEM. Main
- * thread.
+ * it is none that moves (a control queue); -EINVAL: the reactor is not the device's; -ENOMEM. Any
+ * thread but a reactor or the control thread.
  */
 int virtio_dev_move_queue(struct virtio_dev *dev, unsigned int index, const struct reactor *to);
 

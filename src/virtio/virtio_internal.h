@@ -154,7 +154,7 @@ static inline bool virtio_req_is_active(const struct virtio_req *req)
 int virtio_slots_create(struct virtio_dev *dev);
 /* Control thread: frees the queues that have stopped. */
 void virtio_slots_reap(struct virtio_dev *dev);
-/* Who moves queues. -ENOENT: it does not run; -EAGAIN: a call is under way. */
+/* Who moves queues. -ENOENT: it does not run; -EAGAIN: a call, or a move, is under way. */
 int virtio_slot_begin_move(struct virtio_slot *slot);
 /* Whether one waits for the move's end. */
 bool virtio_slot_call_waits(struct virtio_slot *slot);

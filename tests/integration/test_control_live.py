@@ -3,6 +3,7 @@
 """The control socket beside front-ends: who is connected, and what is told of that."""
 
 import os
+import random
 import subprocess
 import sys
 import time
@@ -11,7 +12,8 @@ sys.dont_write_bytecode = True
 # pylint: disable=wrong-import-position
 import case_runner  # noqa: E402
 from case_runner import check, equal  # noqa: E402
-from control_client import NOT_FOUND, Client, answers_as_told  # noqa: E402
+from control_client import (  # noqa: E402
+    FAILED, NOT_FOUND, PARAMS, Client, answers_as_told)
 from daemon_case import BUILD, DaemonCase, await_, stop  # noqa: E402
 
 CONFIG = """\
@@ -101,7 +103,70 @@ def sessions(case):
     equal(case.end(daemon), 0, "the status")
 
 
-CASES = [sessions]
+def two_cpus():
+    cpus = sorted(os.sched_getaffinity(0))[:2]
+    if len(cpus) < 2:
+        raise case_runner.Skip("there is one CPU")
+    return cpus
+
+
+def place(client, name, number):
+    return {q["queue"]: q["cpu"] for q in session(client, name)["queues"]}[number]
+
+
+def moved(case):
+    """Queues of all kinds go to and fro under load, and nobody loses anything."""
+    cpus = two_cpus()
+    daemon, client = case.begin(target=f", cpus: {cpus}, balance: false")
+    client.refused(FAILED, "queue.move", "no front-end", controller="blk", queue=0, reactor=cpus[0])
+    benches = []
+    for name in KINDS:
+        number = {"nvme": 1, "vfio": 1, "blk": 0, "scsi": 2}[name]
+        benches.append(case.bench(name, "--verify", "crc32c", "--rw", "randrw", "--iodepth", "4",
+                                  "--size", "1m", "--offset", f"{len(benches)}m"))
+        await_(lambda n=name, q=number: q in running(client, n), f"{name}'s queue")
+        for _ in range(10):
+            cpu = random.choice(cpus)
+
+            def goes(controller=name, queue=number, to=cpu):
+                answer = client.ask("queue.move", controller=controller, queue=queue, reactor=to)
+                if "error" in answer:  # a loaded machine may not end its I/O in time
+                    equal(answer["error"]["data"]["errno"], "EAGAIN", answer)
+                return answer.get("result") == {"controller": controller, "queue": queue,
+                                                "reactor": to}
+            await_(goes, f"{name} to {cpu}")
+            equal(place(client, name, number), cpu, f"{name}'s place")
+            check(f"{name}/{number}" in {r["cpu"]: r["queues"] for r in
+                                         client.call("reactor.list")["reactors"]}[cpu], "reactor.list")
+        check(all(b.poll() is None for b in benches), "a front-end has ended")
+    line = f"control socket: queue.move scsi/2 to {cpu}, by user {os.getuid()}"
+    await_(lambda: line in daemon.log.read_text(), line)
+    client.refused(NOT_FOUND, "queue.move", "no controller", controller="x", queue=0, reactor=0)
+    client.refused(NOT_FOUND, "queue.move", "/params/reactor", "none on CPU 4000",
+                   f"{cpus[0]}, {cpus[1]}", controller="blk", queue=0, reactor=4000)
+    client.refused(FAILED, "queue.move", "/params/queue", "64 is none", "0 to 63", controller="blk",
+                   queue=64, reactor=cpus[0])
+    client.refused(FAILED, "queue.move", "/params/queue", "0 is none", controller="nvme", queue=0,
+                   reactor=cpus[0])
+    client.refused(NOT_FOUND, "queue.move", "does not run", controller="blk", queue=63,
+                   reactor=cpus[0])
+    client.refused(PARAMS, "queue.move", "/params/queue", controller="blk", queue=-1,
+                   reactor=cpus[0])
+    client.call("controller.create", name="one", type="blk", bdev="ram", cpus=[cpus[0]])
+    client.refused(FAILED, "queue.move", f"CPU {cpus[1]} is not among", f"allowed: {cpus[0]}",
+                   controller="one", queue=0, reactor=cpus[1])
+    # Its controller may go meanwhile: the answer comes all the same.
+    other = case.client()
+    other.send(other.request("queue.move", {"controller": "scsi", "queue": 2, "reactor": cpus[0]}))
+    equal(client.call("controller.delete", name="scsi", force=True)["removed"], True, "it is gone")
+    check(other.line() is not None, "no answer")
+    for bench in benches[:-1]:
+        check(bench.poll() is None, "a front-end has ended")
+        stop(bench)
+    equal(case.end(daemon), 0, "the status")
+
+
+CASES = [sessions, moved]
 
 
 if __name__ == "__main__":
