@@ -265,6 +265,12 @@ bool bdev_io_abandon(struct bdev_io *io);
 typedef void (*bdev_stats_fn)(void *arg, const struct bdev *bdev, const struct bdev_stats *stats,
 			      uint32_t inflight);
 void bdev_stats_visit(bdev_stats_fn fn, void *arg);
+/*
+ * Calls fn for each bdev whose I/O has failed since the last call: how often since then, and in
+ * all. fn may not use the registry. Main thread.
+ */
+typedef void (*bdev_errors_fn)(void *arg, const char *name, uint64_t more, uint64_t total);
+void bdev_errors_visit(bdev_errors_fn fn, void *arg);
 const char *bdev_status_str(enum bdev_status status);
 const char *bdev_op_str(enum bdev_op op);
 

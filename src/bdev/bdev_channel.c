@@ -194,6 +194,24 @@ void bdev_stats_visit(bdev_stats_fn fn, void *arg)
 	pthread_mutex_unlock(&bdev_lock);
 }
 
+void bdev_errors_visit(bdev_errors_fn fn, void *arg)
+{
+	struct bdev_private *priv;
+	const struct bdev_channel *ch;
+
+	pthread_mutex_lock(&bdev_lock);
+	for (priv = bdev_registry; priv; priv = priv->next) {
+		uint64_t total = priv->gone.errors, before = priv->told_errors;
+
+		for (ch = priv->channels; ch; ch = ch->next)
+			total += COUNTER_READ(ch->stats.errors);
+		priv->told_errors = total;
+		if (priv->refs && total > before)
+			fn(arg, priv->bdev->name, total - before, total);
+	}
+	pthread_mutex_unlock(&bdev_lock);
+}
+
 void bdev_channel_put(struct bdev_channel *ch)
 {
 	struct bdev *bdev;

@@ -31,6 +31,7 @@ struct bdev_private {
 	char claimed_by[BDEV_HOLDER_MAX];
 	struct bdev_channel *channels;
 	struct bdev_stats gone; /* of channels that are no more */
+	uint64_t told_errors;	/* what bdev_errors_visit() told until now */
 	/* The descriptor whose event_fn is running, and where. */
 	struct bdev_desc *telling;
 	pthread_t telling_thread;

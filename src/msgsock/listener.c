@@ -37,6 +37,23 @@ static void open_spare(void)
 /* All of them, in the order in which they were opened. Main thread. */
 static struct listener *listeners, **listeners_end = &listeners;
 
+/* Who is told that a session has begun or ended. */
+static void (*watch_fn)(void *arg);
+static void *watch_arg;
+
+void listeners_watch(void (*fn)(void *arg), void *arg)
+{
+	watch_fn = fn;
+	watch_arg = arg;
+}
+
+static void set_connected(struct listener *l, bool connected)
+{
+	session_stats_connected(&l->stats, connected);
+	if (watch_fn)
+		watch_fn(watch_arg);
+}
+
 /* --- connections --- */
 
 static void pause_over(void *arg)
@@ -140,8 +157,10 @@ static void on_connection(void *arg)
 	}
 	COUNTER_ADD(l->stats.sessions, 1);
 	l->peer = peer_of(fd);
+	COUNTER_SET(l->stats.pid, (uint64_t)l->peer.pid);
+	COUNTER_SET(l->stats.uid, l->peer.uid);
 	l->ops->accepted(l->arg, fd);
-	session_stats_connected(&l->stats, l->ops->busy(l->arg));
+	set_connected(l, l->ops->busy(l->arg));
 }
 
 /* The main thread may destroy it from then on. */
@@ -153,7 +172,7 @@ static void tell_over(struct listener *l)
 
 void listener_session_over(struct listener *l)
 {
-	session_stats_connected(&l->stats, false);
+	set_connected(l, false);
 	if (l->over) {
 		tell_over(l);
 		return;
@@ -286,6 +305,23 @@ void listener_visit(void (*fn)(void *arg, const char *name, const struct session
 	for (l = listeners; l; l = l->next) {
 		read_stats(&copy, &l->stats);
 		fn(arg, l->name, &copy);
+	}
+}
+
+void listener_changes_visit(void (*fn)(void *arg, const char *name, const struct session_stats *s,
+				       const struct session_seen *seen),
+			    void *arg)
+{
+	struct listener *l;
+
+	for (l = listeners; l; l = l->next) {
+		const struct session_seen seen = l->seen;
+		struct session_stats now;
+
+		read_stats(&now, &l->stats);
+		l->seen = (struct session_seen){now.sessions, now.connected};
+		if (now.sessions != seen.sessions || now.connected != seen.connected)
+			fn(arg, l->name, &now, &seen);
 	}
 }
 

@@ -31,6 +31,12 @@ struct listener_ops {
 	void (*describe)(void *arg, struct session_info *info);
 };
 
+/* What whoever looks for changes has seen already. */
+struct session_seen {
+	uint64_t sessions;
+	bool connected;
+};
+
 struct listener {
 	struct loop *loop;
 	const struct listener_ops *ops;
@@ -52,10 +58,12 @@ struct listener {
 	struct loop *end_on;
 	uint64_t told_ns; /* when there last was no descriptor for a peer */
 	struct session_stats stats;
-	struct session_peer peer;	/* of the session */
-	struct session_fds fds;		/* of the session; its owner counts them */
-	struct fd_closer *closer;	/* of what came from the controller's front-ends */
-	struct listener *next, **prevp; /* in the list of all; main thread */
+	struct session_peer peer; /* of the session */
+	struct session_fds fds;	  /* of the session; its owner counts them */
+	struct fd_closer *closer; /* of what came from the controller's front-ends */
+	/* Main thread: */
+	struct session_seen seen;
+	struct listener *next, **prevp; /* in the list of all */
 };
 
 /* 0, or -errno having logged the reason. */
@@ -86,6 +94,18 @@ void listener_end_begin(struct listener *l, struct loop *on, struct loop_work *o
 void listener_end_idle_begin(struct listener *l, struct loop *on, struct loop_work *over);
 /* When it has stopped, or was never watched. Main thread. */
 void listener_close(struct listener *l);
+/*
+ * fn(arg) is called on the loop whenever a session has begun or ended; NULL: not any more. Main
+ * thread, while no listener is watched.
+ */
+void listeners_watch(void (*fn)(void *arg), void *arg);
+/*
+ * Calls fn for each listener that had a session begin or end since the last call: what its counters
+ * say now, and what they said then. Main thread.
+ */
+void listener_changes_visit(void (*fn)(void *arg, const char *name, const struct session_stats *s,
+				       const struct session_seen *seen),
+			    void *arg);
 /*
  * Calls fn for each session that there is, in the order in which their listeners were opened. The
  * loop, on which all of that happens, is waited for; it waits for nobody. Main thread.

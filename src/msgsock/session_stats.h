@@ -18,6 +18,7 @@ struct session_stats {
 	uint64_t mapped_bytes, regions; /* now */
 	uint64_t descriptors;		/* kept of those that were sent; now */
 	uint64_t connected;		/* whether there is a session now */
+	uint64_t pid, uid;		/* of the last one's peer, as in struct session_peer */
 };
 
 static inline void session_stats_connected(struct session_stats *s, bool connected)

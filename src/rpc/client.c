@@ -66,6 +66,33 @@ static bool sends(const struct rpc_client *c)
 	return c->sent < c->out.len;
 }
 
+bool rpc_client_put_event(struct rpc_client *c, const char *text, size_t len, size_t most)
+{
+	struct rpc_buffer *b = &c->events;
+
+	if (b->len + len + 1 > most || !reserve(b, len + 1))
+		return false;
+	memcpy(b->data + b->len, text, len);
+	b->data[b->len + len] = '\n';
+	b->len += len + 1;
+	rpc_client_wake(c);
+	return true;
+}
+
+/* Not within the answer to a batch, nor before what is being sent has been taken. */
+static bool may_take_events(const struct rpc_client *c)
+{
+	return c->events.len && !sends(c) && !c->message.answered;
+}
+
+static void take_events(struct rpc_client *c)
+{
+	if (!may_take_events(c))
+		return;
+	rpc_client_put(c, c->events.data, c->events.len);
+	drop_front(&c->events, c->events.len);
+}
+
 static void send_some(struct rpc_client *c)
 {
 	while (sends(c) && !c->broken) {
@@ -167,6 +194,12 @@ static bool is_idle(const struct rpc_client *c)
 	return !c->call && !c->message.root && !sends(c);
 }
 
+/* It has no more to ask, and is told of events. */
+static bool only_listens(const struct rpc_client *c)
+{
+	return c->ended && c->events_wanted && is_idle(c) && !c->in.len;
+}
+
 /* One request: then others have their turn. */
 static void take_request(struct rpc_client *c)
 {
@@ -192,7 +225,7 @@ static void take_request(struct rpc_client *c)
 
 static bool has_more(struct rpc_client *c)
 {
-	return !c->call && !sends(c) && (c->message.root || line_length(c));
+	return may_take_events(c) || (!c->call && !sends(c) && (c->message.root || line_length(c)));
 }
 
 /* What the next turn waits for; without a watch the kernel does not tell that it has gone. */
@@ -202,7 +235,7 @@ static void wait_for_next(struct rpc_client *c)
 	uint32_t events = (reads ? EPOLLIN : 0) | (sends(c) ? EPOLLOUT : 0);
 
 	/* Nothing is read before the answer; but who has gone must not keep a place until then. */
-	if (c->call)
+	if (c->call || only_listens(c))
 		events |= EPOLLHUP;
 	if (has_more(c)) {
 		loop_timer_start(c->rpc->loop, &c->turn, 0);
@@ -217,9 +250,10 @@ static void take_turn(struct rpc_client *c)
 	send_some(c);
 	if (!c->broken)
 		take_request(c);
+	take_events(c);
 	if (!c->broken)
 		send_some(c);
-	if (c->broken || (c->ended && is_idle(c) && !c->in.len))
+	if (c->broken || (c->ended && is_idle(c) && !c->in.len && !only_listens(c)))
 		rpc_client_close(c);
 	else
 		wait_for_next(c);
@@ -237,7 +271,7 @@ static void on_ready(void *arg)
 {
 	struct rpc_client *c = arg;
 
-	if (c->call && hung_up(c)) {
+	if ((c->call || only_listens(c)) && hung_up(c)) {
 		rpc_client_close(c);
 		return;
 	}
@@ -341,5 +375,6 @@ void rpc_client_close(struct rpc_client *c)
 	c->rpc->nclients--;
 	free(c->in.data);
 	free(c->out.data);
+	free(c->events.data);
 	free(c);
 }

@@ -159,7 +159,8 @@ static void discover(struct rpc_call *call)
 
 	for (m = rpc_methods; *m; m++)
 		json_array_append_new(methods, method_json(*m));
-	rpc_answer(call, json_pack("{s:o, s:o}", "methods", methods, "errors", codes_json()));
+	rpc_answer(call, json_pack("{s:o, s:o, s:o}", "methods", methods, "errors", codes_json(),
+				   "events", rpc_events_json()));
 }
 
 static const struct rpc_member method_members[] = {
@@ -178,9 +179,17 @@ static const struct rpc_member error_members[] = {
 	{0},
 };
 
+static const struct rpc_member event_members[] = {
+	MEMBER("name", "text", "Its `event`, and what `event.subscribe` takes."),
+	MEMBER("doc", "text", "What has happened."),
+	MEMBER("members", "list of mappings", "What its params have besides."),
+	{0},
+};
+
 static const struct rpc_member discover_result[] = {
 	LIST_OF("methods", method_members, "All methods."),
 	LIST_OF("errors", error_members, "All errors."),
+	LIST_OF("events", event_members, "All events."),
 	{0},
 };
 

@@ -26,7 +26,8 @@
 	M(session_list) \
 	M(reactor_list) \
 	M(queue_move) \
-	M(stats_get)
+	M(stats_get) \
+	M(event_subscribe)
 /* clang-format on */
 
 #define DECLARE(name) extern const struct rpc_method rpc_method_##name;

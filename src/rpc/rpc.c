@@ -130,6 +130,7 @@ int rpc_start(const struct rpc_params *p, struct rpc **out)
 		free(rpc);
 		return rc;
 	}
+	rpc_events_start(rpc);
 	*out = rpc;
 	return 0;
 }
@@ -138,6 +139,7 @@ void rpc_stop(struct rpc *rpc)
 {
 	if (!rpc)
 		return;
+	rpc_events_stop(rpc);
 	loop_timer_cancel(&rpc->pause);
 	loop_watch(rpc->loop, &rpc->source, 0);
 	close(rpc->source.fd);

@@ -63,7 +63,10 @@ struct rpc_client {
 	bool ended;	 /* nothing more comes */
 	bool broken;	 /* nothing more is to be read or sent */
 	struct rpc_message message;
-	struct rpc_call *call; /* that is under way; one at a time */
+	struct rpc_call *call;	  /* that is under way; one at a time */
+	uint32_t events_wanted;	  /* by enum target_event_kind */
+	struct rpc_buffer events; /* that wait, each a line */
+	uint64_t lost;		  /* since the last one that was given */
 	struct timer turn; /* due at once: there is more to do, when others have had their turns */
 	struct rpc_client *next, **prevp;
 };
@@ -130,6 +133,8 @@ void rpc_client_close(struct rpc_client *c);
 void rpc_client_refuse_all(struct rpc_client *c);
 /* Appends to what is sent. */
 void rpc_client_put(struct rpc_client *c, const char *text, size_t len);
+/* An event, without its line's end; false: more than `most` bytes would wait. */
+bool rpc_client_put_event(struct rpc_client *c, const char *text, size_t len, size_t most);
 /* An answer was given later: goes on. */
 void rpc_client_wake(struct rpc_client *c);
 
@@ -159,6 +164,11 @@ void rpc_fail_errno(struct rpc_call *call, int rc, const char *text);
 /* json.c */
 /* Bytes that are no UTF-8, and a character that was cut, become "?". NULL: out of memory. */
 json_t *rpc_json_of_text(const char *text);
+
+/* events.c */
+void rpc_events_start(struct rpc *rpc);
+void rpc_events_stop(struct rpc *rpc);
+json_t *rpc_events_json(void);
 
 /* methods.c: ended by NULL. */
 extern const struct rpc_method *const rpc_methods[];

@@ -127,6 +127,7 @@ static void created(struct target_bdev *b, int rc)
 	snprintf(err, sizeof(err), "%s", b->object.err);
 	if (!rc) {
 		log_info("bdev %s: made", b->object.name);
+		target_tell_name(b->object.target, TARGET_EVENT_BDEV_CREATED, b->object.name);
 		object_end(&b->object, OBJECT_LIVES, 0, "");
 		return;
 	}
@@ -239,6 +240,7 @@ static void removed(void *arg)
 	struct target_bdev *b = arg;
 
 	log_info("bdev %s: removed", b->object.name);
+	target_tell_name(b->object.target, TARGET_EVENT_BDEV_REMOVED, b->object.name);
 	object_drop(&b->object.target->bdevs, &b->object);
 	object_end(&b->object, OBJECT_ENDS, 0, "");
 	free_bdev(b);

@@ -338,6 +338,8 @@ static void begin_creation(struct target_controller *c, target_done_fn done, voi
 	count_changed(t);
 	if (rc == -EEXIST || (rc == -ENOENT && has_bdevs(c)))
 		rc = target_system_error(rc); /* of its socket */
+	if (!rc)
+		target_tell_name(t, TARGET_EVENT_CONTROLLER_CREATED, c->object.name);
 	object_end(&c->object, rc ? OBJECT_ENDS : OBJECT_LIVES, rc, err);
 	if (rc)
 		free_controller(c);
@@ -376,10 +378,12 @@ void target_create_own_controller(struct target *t, struct config *cfg, target_d
 
 static void remove_now(struct target_controller *c)
 {
+	target_see_sessions(c->object.target);
 	destroy(c);
 	drop(c);
 	count_changed(c->object.target);
 	log_info("%s: removed", c->object.name);
+	target_tell_name(c->object.target, TARGET_EVENT_CONTROLLER_REMOVED, c->object.name);
 	object_end(&c->object, OBJECT_ENDS, 0, "");
 	free_controller(c);
 }

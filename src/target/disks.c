@@ -50,6 +50,20 @@ static void tell(const struct request *r, int rc, const char *text)
 	r->done(r->arg, rc, text);
 }
 
+static void tell_event(const struct request *r)
+{
+	struct target_controller *c = r->controller;
+
+	target_tell(c->object.target,
+		    &(struct target_event){
+			    .kind = r->adds ? TARGET_EVENT_DISK_ADDED : TARGET_EVENT_DISK_REMOVED,
+			    .values = {{.text = c->object.name},
+				       {.text = r->section ? r->section->noun : "disk"},
+				       {.section = r->op.params ? r->section : NULL,
+					.object = r->op.params}},
+		    });
+}
+
 /* The errors of the keys, without the last line's end; else the sentence, or the errno's. */
 static void report(struct request *r, int rc)
 {
@@ -116,8 +130,10 @@ void disk_op_end(struct disk_op *op, int rc)
 	struct target *t = c->object.target;
 
 	c->disk_ops--;
-	if (!rc)
+	if (!rc) {
+		tell_event(r);
 		remember(r);
+	}
 	if (!rc && r->adds) {
 		t->added_address = controller_type_of(c->object.type)->disk_address;
 		t->added = r->op.params;

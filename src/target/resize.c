@@ -24,6 +24,16 @@ static const struct bdev_type *type_of(const struct target_bdev *b)
 	return bdev_type_of(b->object.type);
 }
 
+static void tell(const struct target_bdev *b)
+{
+	log_info("bdev %s: %" PRIu64 " bytes", b->object.name, b->bytes);
+	target_tell(b->object.target,
+		    &(struct target_event){
+			    .kind = TARGET_EVENT_BDEV_RESIZED,
+			    .values = {{.text = b->object.name}, {.number = b->bytes}},
+		    });
+}
+
 static void end(struct target_bdev *b, int rc)
 {
 	char err[OBJECT_ERR_MAX];
@@ -36,7 +46,7 @@ static void end(struct target_bdev *b, int rc)
 	if (rc)
 		log_error("bdev \"%s\": %s", b->object.name, err);
 	else
-		log_info("bdev %s: %" PRIu64 " bytes", b->object.name, b->bytes);
+		tell(b);
 	object_end(&b->object, OBJECT_LIVES, rc, err);
 }
 

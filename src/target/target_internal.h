@@ -9,6 +9,7 @@
 
 #include "loop/loop.h"
 #include "target/target.h"
+#include "target/target_events.h"
 #include "util/socket_file.h"
 #include "util/util.h"
 
@@ -99,14 +100,30 @@ struct target {
 	size_t text_len;
 	struct config_job *config_job; /* under way; or NULL */
 	bool applying;
-	struct timer reload;	 /* is to be tried again */
-	struct balance *balance; /* NULL: queues stay where they are */
+	struct timer reload; /* is to be tried again */
+	/* events.c */
+	target_event_fn observer; /* NULL: nobody */
+	void *observer_arg;
+	struct timer look;		/* once a second */
+	struct loop_work sessions_work; /* a session has begun or ended, */
+	atomic_bool sessions_posted;	/* and that is known */
+	struct balance *balance;	/* NULL: queues stay where they are */
 };
 
 /* All: 0, or -errno having logged the reason; what was made until then is counted in `t`. */
 
 /* start_watch.c: whether a signal has come that is to end the start. */
 bool target_start_cancelled(void);
+
+/* events.c */
+/* Before there are controllers, and when there is none any more. */
+void target_events_start(struct target *t);
+void target_events_stop(struct target *t);
+void target_tell(struct target *t, const struct target_event *event);
+/* Of one that has only a name. */
+void target_tell_name(struct target *t, enum target_event_kind kind, const char *name);
+/* Tells of sessions that have begun or ended, before what follows from that is told. */
+void target_see_sessions(struct target *t);
 
 /* objects.c */
 void object_add(struct object_list *list, struct object *o);

@@ -20,5 +20,7 @@ void docs_markdown(const struct docs_table *table, FILE *out);
 void docs_mdoc(const struct docs_table *table, FILE *out);
 /* methods.c: false: there is none of that name. */
 bool docs_method(const char *name, FILE *out);
+/* All events. */
+void docs_events(FILE *out);
 
 #endif

@@ -18,6 +18,8 @@
 #define END   "end of keys"
 /* In docs/control.md: a method's description, parameters and answer. */
 #define METHOD "method/"
+/* And what happens by itself. */
+#define EVENTS "events"
 
 char *docs_allowed(const struct docs_table *table, const struct schema_key *key)
 {
@@ -117,6 +119,10 @@ static void write_table(const char *page, const char *path, FILE *out)
 	const char *dot = strrchr(page, '.');
 	struct docs_table table;
 
+	if (!strcmp(path, EVENTS)) {
+		docs_events(out);
+		return;
+	}
 	if (strncmp(path, METHOD, strlen(METHOD)) == 0 && docs_method(path + strlen(METHOD), out))
 		return;
 	if (!find_table(path, &table)) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "rpc/rpc_internal.h"
+#include "target/target_events.h"
 #include "tools/config-docs/docs.h"
 
 static void print_params(const struct schema_section *params, FILE *out)
@@ -50,4 +51,19 @@ bool docs_method(const char *name, FILE *out)
 	fputs("\nAnswer:\n\n| Member | Kind | What it is |\n|---|---|---|\n", out);
 	print_members((*m)->result, "", out);
 	return true;
+}
+
+void docs_events(FILE *out)
+{
+	const struct target_event_member *m;
+	size_t i;
+
+	fputs("| Event | Member | Kind | What it is |\n|---|---|---|---|\n", out);
+	for (i = 0; i < TARGET_EVENTS; i++) {
+		const struct target_event_type *type = &target_event_types[i];
+
+		fprintf(out, "| `%s` | | | %s |\n", type->name, type->doc);
+		for (m = type->members; m->name; m++)
+			fprintf(out, "| | `%s` | %s | %s |\n", m->name, m->kind, m->doc);
+	}
 }

@@ -1,0 +1,246 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Events over the control socket: who asks is told of what happens, and holds up nobody."""
+
+import os
+import pathlib
+import select
+import socket
+import sys
+import time
+
+sys.dont_write_bytecode = True
+# pylint: disable=wrong-import-position
+import case_runner  # noqa: E402
+from case_runner import check, equal  # noqa: E402
+from control_client import PARAMS, Client, as_told  # noqa: E402
+from daemon_case import WAIT, DaemonCase, await_  # noqa: E402
+
+CONFIG = """\
+target: {{socket_dir: {sockets}{target}}}
+bdevs:
+  - {{name: ram, type: malloc, size: 16MiB}}
+controllers:
+  - {{name: nvme, type: nvme, namespaces: [{{bdev: ram}}]{controller}}}
+  - {{name: scsi, type: scsi, targets: [{{id: 0, luns: [{{lun: 0, bdev: ram}}]}}]{controller}}}
+"""
+
+
+class Subscriber(Client):
+    """Who is told of events, and knows what they are to have."""
+
+    def __init__(self, path, **params):
+        super().__init__(path)
+        self.types = {e["name"]: e["members"] for e in self.call("rpc.discover")["events"]}
+        self.told = self.call("event.subscribe", **params)["events"]
+
+    def event(self):
+        """The next one: its name, and the values that are its own."""
+        line = self.line()
+        check(line is not None, "the connection has ended")
+        equal((line["jsonrpc"], line["method"], "id" in line), ("2.0", "event", False), line)
+        params = line["params"]
+        as_told("event", params, self.types[params["event"]] +
+                [{"name": n} for n in ("event", "time_ms", "lost")])
+        check(abs(params["time_ms"] - time.time() * 1000) < 600000, params)
+        return params
+
+    def next(self, name):
+        params = self.event()
+        equal(params["event"], name, params)
+        equal(params["lost"], 0, params)
+        return {k: v for k, v in params.items() if k not in ("event", "time_ms", "lost")}
+
+    def none(self):
+        """Nothing was told before the answer to this, which is asked after all else."""
+        self.call("target.info")
+
+
+class Case(DaemonCase):
+    template = CONFIG
+
+    def begin(self, *args, **kwargs):
+        daemon = self.start("-c", self.config(**kwargs), *args)
+        return daemon, self.client()
+
+    def client(self):
+        client = Client(self.sockets / "control.sock")
+        self.stack.callback(client.close)
+        return client
+
+    def subscriber(self, **params):
+        client = Subscriber(self.sockets / "control.sock", **params)
+        self.stack.callback(client.close)
+        return client
+
+
+def objects(case):
+    """What comes, changes and goes; not what is refused."""
+    _, client = case.begin()
+    told = case.subscriber()
+    equal(told.told, list(told.types), "all")
+    client.call("bdev.create", name="b", type="malloc", size="4MiB")
+    equal(told.next("bdev.created"), {"name": "b"}, "it")
+    client.call("bdev.resize", name="b", size="8MiB")
+    equal(told.next("bdev.resized"), {"name": "b", "size_bytes": 8 << 20}, "it")
+    client.call("controller.create", name="c", type="blk", bdev="b")
+    equal(told.next("controller.created"), {"name": "c"}, "it")
+    client.refused(PARAMS, "bdev.create", name="x", type="malloc")
+    client.call("controller.delete", name="c")
+    equal(told.next("controller.removed"), {"name": "c"}, "it")
+    client.call("namespace.add", controller="nvme", bdev="b")
+    equal(told.next("disk.added"), {"controller": "nvme", "kind": "namespace", "disk":
+                                    {"bdev": "b", "nsid": 2, "read_only": False}}, "it")
+    client.call("namespace.remove", controller="nvme", nsid=2)
+    equal(told.next("disk.removed"),
+          {"controller": "nvme", "kind": "namespace", "disk": {"nsid": 2}}, "it")
+    client.call("lun.add", controller="scsi", target=1, lun=3, bdev="b")
+    added = told.next("disk.added")
+    equal((added["controller"], added["kind"], added["disk"]["target"], added["disk"]["lun"]),
+          ("scsi", "LUN", 1, 3), added)
+    client.call("lun.remove", controller="scsi", target=1, lun=3)
+    equal(told.next("disk.removed"),
+          {"controller": "scsi", "kind": "LUN", "disk": {"target": 1, "lun": 3}}, "it")
+    client.call("bdev.delete", name="b")
+    equal(told.next("bdev.removed"), {"name": "b"}, "it")
+    # With its bdev a disk goes by itself.
+    client.call("bdev.create", name="b", type="malloc", size="4MiB")
+    client.call("namespace.add", controller="nvme", bdev="b")
+    client.call("bdev.delete", name="b", force=True)
+    got = [told.event() for _ in range(4)]
+    equal([g["event"] for g in got[:2]], ["bdev.created", "disk.added"], got)
+    equal({g["event"] for g in got[2:]}, {"disk.removed", "bdev.removed"}, got)
+    equal([g["disk"] for g in got if g["event"] == "disk.removed"], [None], got)
+    told.none()
+
+
+def sessions(case):
+    """Front-ends that come and go."""
+    _, client = case.begin()
+    told = case.subscriber()
+    path = str(case.sockets / "nvme")
+
+    def connect():
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(WAIT)
+        s.connect(path)
+        return s
+
+    for _ in range(3):
+        with connect():
+            equal(told.next("session.connected"),
+                  {"controller": "nvme", "pid": os.getpid(), "uid": os.getuid()}, "it")
+        equal(told.next("session.disconnected"), {"controller": "nvme"}, "it")
+    with connect() as front_end:
+        told.next("session.connected")
+        client.call("controller.delete", name="nvme", force=True)
+        equal(front_end.recv(1), b"", "what the front-end reads")
+        told.next("session.disconnected")
+        told.next("controller.removed")
+
+
+def chosen(case):
+    """Only what was asked for, by the last call; and what is no event has its error."""
+    _, client = case.begin()
+    told = case.subscriber(events=["bdev.removed"])
+    equal(told.told, ["bdev.removed"], "the events")
+    client.call("bdev.create", name="b", type="malloc", size="4MiB")
+    client.call("bdev.delete", name="b")
+    told.next("bdev.removed")
+    equal(told.call("event.subscribe", events=[]), {"events": []}, "none")
+    client.call("bdev.create", name="b", type="malloc", size="4MiB")
+    client.call("bdev.delete", name="b")
+    told.none()
+    told.refused(PARAMS, "event.subscribe", "/params/events/0", "'bdev.remove'",
+                 "did you mean 'bdev.removed'", "session.connected", events=["bdev.remove"])
+    told.refused(PARAMS, "event.subscribe", "/params/events", "list", events="bdev.removed")
+
+
+def among_answers(case):
+    """Each line is whole, whatever the connection asks meanwhile, in batches, too."""
+    _, _ = case.begin()
+    told = case.subscriber()
+    made = [told.request("bdev.create", {"name": f"b{i}", "type": "malloc", "size": "1MiB"})
+            for i in range(50)]
+    gone = [told.request("bdev.delete", {"name": f"b{i}"}) for i in range(50)]
+    told.send(made + gone)
+    told.send(told.request("target.info"))
+    answers, events = [], []
+    while len(answers) < 2 or len(events) < 100:
+        line = told.line()
+        (events if isinstance(line, dict) and "method" in line else answers).append(line)
+    equal([a["id"] for a in answers[0]], [r["id"] for r in made + gone], "the batch's answers")
+    equal([e["params"]["name"] for e in events], [f"b{i}" for i in range(50)] * 2, "the events")
+
+
+def half_closed(case):
+    """Who has no more to ask is told all the same, until it closes the other side, too."""
+    _, client = case.begin()
+    told = case.subscriber()
+    told.sock.shutdown(socket.SHUT_WR)
+    for _ in range(3):
+        client.call("bdev.create", name="b", type="malloc", size="1MiB")
+        told.next("bdev.created")
+        client.call("bdev.delete", name="b")
+        told.next("bdev.removed")
+    told.close()
+    # Its place is free: as many as there may be connect.
+    clients = []
+    for _ in range(62):
+        clients.append(case.client())
+        clients[-1].call("target.info")
+
+    def last():
+        other = case.client()
+        other.send(other.request("target.info"))
+        return "result" in (other.line() or {})
+    await_(last, "the place")
+
+
+def reads_nothing(case):
+    """It holds up nobody; what there was no room for is counted in the next one."""
+    daemon, client = case.begin()
+    slow, quick = case.subscriber(), case.subscriber()
+    slow.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    made = 2000
+    for first in range(0, made, 100):
+        for method in ("bdev.create", "bdev.delete"):
+            params = {"type": "malloc", "size": "4KiB"} if method == "bdev.create" else {}
+            client.send([client.request(method, {"name": f"b{first + i}", **params})
+                         for i in range(100)])
+            check(all("result" in a for a in client.line()), "a change")
+        for name in ("created", "removed"):
+            for i in range(100):
+                equal(quick.next(f"bdev.{name}"), {"name": f"b{first + i}"}, "the quick one's")
+    memory = next(int(line.split()[1]) for line in
+                  pathlib.Path(f"/proc/{daemon.pid}/status").read_text().splitlines()
+                  if line.startswith("VmRSS"))
+    check(memory < 1024 * 1024, f"the daemon has {memory} KiB")
+    # It reads on: all there was room for, and then how many were lost.
+    happened = [None] * (2 * made)
+    got = []
+
+    def drained():
+        name = f"m{len(happened)}"
+        client.call("bdev.create", name=name, type="malloc", size="4KiB")
+        client.call("bdev.delete", name=name)
+        happened.extend([("bdev.created", name), ("bdev.removed", name)])
+        quick.next("bdev.created")
+        quick.next("bdev.removed")
+        while select.select([slow.sock], [], [], 0)[0]:
+            got.append(slow.event())
+            if got[-1]["lost"]:
+                return True
+        return False
+    await_(drained, "an event that counts what was lost")
+    last = got[-1]
+    equal(happened.index((last["event"], last["name"])) + 1, len(got) + last["lost"],
+          f"what has happened until {last}")
+    check(last["lost"] > 500, f"{last} after {len(got)}")
+
+
+CASES = [objects, sessions, chosen, among_answers, half_closed, reads_nothing]
+
+
+if __name__ == "__main__":
+    sys.exit(case_runner.main("control_events", Case, CASES))
