@@ -271,6 +271,18 @@ void bdev_stats_visit(bdev_stats_fn fn, void *arg);
  */
 typedef void (*bdev_errors_fn)(void *arg, const char *name, uint64_t more, uint64_t total);
 void bdev_errors_visit(bdev_errors_fn fn, void *arg);
+/* Whether any bdev has an I/O under way; approximate. Any thread. */
+bool bdev_any_in_flight(void);
+/* What an I/O under way wants, as its requester has said it. */
+struct bdev_io_place {
+	bool known;
+	uint8_t op; /* enum bdev_op */
+	uint64_t lba;
+	uint32_t nblocks;
+	char bdev[BDEV_NAME_MAX + 1];
+};
+/* Of an I/O that is not under way, or NULL: !out->known. Its reactor. */
+void bdev_io_find(const struct bdev_io *io, struct bdev_io_place *out);
 const char *bdev_status_str(enum bdev_status status);
 const char *bdev_op_str(enum bdev_op op);
 

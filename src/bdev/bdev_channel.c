@@ -194,6 +194,19 @@ void bdev_stats_visit(bdev_stats_fn fn, void *arg)
 	pthread_mutex_unlock(&bdev_lock);
 }
 
+bool bdev_any_in_flight(void)
+{
+	const struct bdev_private *priv;
+	const struct bdev_channel *ch = NULL;
+
+	pthread_mutex_lock(&bdev_lock);
+	for (priv = bdev_registry; priv && !ch; priv = priv->next)
+		for (ch = priv->channels; ch && !COUNTER_READ(ch->inflight); ch = ch->next)
+			;
+	pthread_mutex_unlock(&bdev_lock);
+	return ch;
+}
+
 void bdev_errors_visit(bdev_errors_fn fn, void *arg)
 {
 	struct bdev_private *priv;

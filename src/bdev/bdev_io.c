@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The way of an I/O: checked once here, then a backend's, then counted and completed. */
+#include <stdio.h>
+
 #include "bdev/bdev_internal.h"
 #include "bdev/bdev_iov.h"
 #include "bdev/bdev_now.h"
@@ -296,6 +298,22 @@ static void come_back(struct bdev_io *io, enum bdev_status status)
 	}
 	io->channel = io->part;
 	io->part = NULL;
+}
+
+void bdev_io_find(const struct bdev_io *io, struct bdev_io_place *out)
+{
+	const struct bdev_channel *ch;
+
+	*out = (struct bdev_io_place){.known = io && io->state != BDEV_IO_IDLE};
+	if (!out->known)
+		return;
+	out->op = io->op;
+	out->lba = io->lba;
+	out->nblocks = io->nblocks;
+	for (ch = io->part; ch && ch != io->channel; ch = ch->priv->base)
+		out->lba -= ch->priv->first_lba;
+	ch = io->part ? io->part : io->channel;
+	snprintf(out->bdev, sizeof(out->bdev), "%s", ch->bdev->name);
 }
 
 void bdev_io_complete(struct bdev_io *io, enum bdev_status status)

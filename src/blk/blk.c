@@ -116,6 +116,11 @@ const char *blk_bdev(const struct blk *blk)
 	return blk->desc ? blk->bdev->name : NULL;
 }
 
+void blk_look(struct blk *blk)
+{
+	virtio_dev_look(blk->dev);
+}
+
 int blk_move_queue(struct blk *blk, unsigned int queue, const struct reactor *to)
 {
 	return virtio_dev_move_queue(blk->dev, queue, to);

@@ -43,6 +43,8 @@ bool blk_drop_disk_begin(struct blk *blk, void (*ended)(void *arg), void *arg);
 void blk_drop_disk_end(struct blk *blk);
 /* Its bdev's name; NULL: it has been given up. */
 const char *blk_bdev(const struct blk *blk);
+/* As virtio_dev_look(). */
+void blk_look(struct blk *blk);
 /* As virtio_dev_move_queue(). */
 int blk_move_queue(struct blk *blk, unsigned int queue, const struct reactor *to);
 

@@ -105,7 +105,8 @@ struct config_target {
 	struct config_socket socket;
 	struct schema_cpus cpus; /* never empty */
 	struct config_polling polling;
-	bool balance; /* queues may change their reactor */
+	bool balance;	     /* queues may change their reactor */
+	uint32_t slow_io_ms; /* I/O that is older is told of; 0: none */
 	struct config_log log;
 	struct config_limits limits;
 	struct config_control control;

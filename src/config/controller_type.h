@@ -68,6 +68,8 @@ struct controller_type {
 	/* Main thread: 0 and *out, or -errno having logged the reason. */
 	int (*create)(const void *params, const struct controller_env *env, void **out);
 	void (*destroy)(void *controller);
+	/* Main thread: as virtio_dev_look(). */
+	void (*look)(void *controller);
 	/* Any thread but a reactor or the control thread: as blk_move_queue(). */
 	int (*move_queue)(void *controller, unsigned int queue, const struct reactor *to);
 	/*

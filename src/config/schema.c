@@ -137,6 +137,10 @@ static const struct schema_key target_keys[] = {
 	 .doc = "How long to poll on; files that mostly take clearly longer are not polled for."},
 	{"balance", &schema_bool, FIELD(config_target, balance), .dflt = "true",
 	 .doc = "Whether a queue may go from a thread that is saturated to one with less to do."},
+	{"slow_io_ms", &schema_uint32, FIELD(config_target, slow_io_ms), .dflt = "5000",
+	 .max = 3600000, .unit = "milliseconds",
+	 .doc = "A guest's command that is in flight for longer is told of, by whole seconds; 0: "
+		"none is."},
 	{"log", &schema_mapping, FIELD(config_target, log), .dflt = "", .section = &log_section,
 	 .doc = "How many lines guests may fill the log with."},
 	{"limits", &schema_mapping, FIELD(config_target, limits), .dflt = "",

@@ -18,6 +18,7 @@
 #include "nvme/defs.h"
 #include "reactor/reactor.h"
 #include "reactor/reactor_op.h"
+#include "stats/slow_io.h"
 #include "util/log.h"
 #include "util/log_limit.h"
 
@@ -90,6 +91,10 @@ struct vnvme_group {
 	struct reactor_part part; /* in operations of ctrl->ops */
 	struct drain drain;	  /* what one waits for, if it `drains` */
 	bool cancelling;	  /* its grace is over: no command goes on by another step */
+
+	struct slow_watch slow;
+	atomic_bool look_sent;
+	struct reactor_msg look_msg;
 
 	const char *fatal_reason;
 	struct reactor_msg fatal_msg;

@@ -23,7 +23,13 @@ struct vnvme_req {
 	struct nvme_sqe sqe; /* our copy: the host's may change */
 	struct vnvme_sq *sq;
 	struct vnvme_req *next; /* in the free list, or among those that wait for CQ room */
-	uint32_t result;
+	union {
+		struct {
+			uint32_t result;
+			uint16_t slow_mark; /* see stats/slow_io.h */
+		};
+		uint64_t begun; /* both of them: 0 when it begins */
+	};
 	uint16_t status;
 	bool io_running;	   /* between bdev_submit() and done() */
 	struct vnvme_abort *abort; /* who waits for its early end, or NULL */

@@ -89,7 +89,7 @@ static void execute(struct vnvme_sq *sq, struct vnvme_req *req)
 		sq->time_next = false;
 		sq->timed = req;
 	}
-	req->result = 0;
+	req->begun = 0;
 	sq->outstanding++;
 	sq->group->outstanding++;
 	if (unlikely(!sq->execute(req)))

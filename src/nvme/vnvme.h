@@ -161,6 +161,9 @@ int vnvme_trigger_irq_begin(struct vnvme_ctrl *ctrl, uint32_t vector, void (*end
 void vnvme_set_kick(struct vnvme_ctrl *ctrl, int fd);
 void vnvme_set_kick_begin(struct vnvme_ctrl *ctrl, int fd, void (*ended)(void *arg), void *arg);
 
+/* Has its reactors look for commands that are in flight for long: stats/slow_io.h. Main thread. */
+void vnvme_look(struct vnvme_ctrl *ctrl);
+
 /*
  * Lets another of the controller's reactors serve I/O submission queue `sqid`, with its completion
  * queue and the others that feed that. Waits; for I/O in flight while it goes on, 200 ms

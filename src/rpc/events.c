@@ -19,7 +19,7 @@ static json_t *value_json(const struct target_event_member *m, const struct targ
 		return rpc_json_of_object(v->section, v->object);
 	if (v->text)
 		return rpc_json_of_text(v->text);
-	return strcmp(m->kind, "mapping") ? json_integer((json_int_t)v->number) : json_null();
+	return strcmp(m->kind, "number") ? json_null() : json_integer((json_int_t)v->number);
 }
 
 static json_int_t now_ms(void)

@@ -67,9 +67,10 @@ static void add_queue(void *arg, const struct target_queue *q)
 
 	if (queues)
 		json_array_append_new(queues,
-				      json_pack("{s:i, s:I, s:s, s:o}", "queue", (int)q->number,
-						"size", (json_int_t)q->size, "state",
-						runs ? "running" : "stopped", "cpu",
+				      json_pack("{s:i, s:I, s:s, s:I, s:o}", "queue",
+						(int)q->number, "size", (json_int_t)q->size,
+						"state", runs ? "running" : "stopped", "in_flight",
+						(json_int_t)q->in_flight, "cpu",
 						runs ? json_integer(q->cpu) : json_null()));
 }
 
@@ -120,6 +121,8 @@ static const struct rpc_member queue_members[] = {
 	MEMBER("size", "number", "Its entries; if it does not run, those that it had last."),
 	MEMBER("state", "text",
 	       "`running` or `stopped`: by the guest, or for a moment to change something."),
+	MEMBER("in_flight", "number",
+	       "Commands that wait for their I/O, when it was looked at, which is once a second."),
 	MEMBER("cpu", "number", "Which reactor polls it; null: none does."),
 	{0},
 };

@@ -26,6 +26,8 @@ struct queue_stats {
 	uint64_t held_back;	   /* rounds whose share was used up before its turn */
 	uint64_t latency_ns[LATENCY_BUCKETS], latency_sum_ns;
 	uint64_t place;		/* 1 + the CPU of the reactor that polls it now; 0: none does */
+	uint64_t slow;		/* commands that were in flight for long: slow_io.h */
+	uint64_t in_flight;	/* at the last look for these */
 	uint64_t size;		/* entries; of one that does not run as of the last one */
 } __attribute__((aligned(64))); /* no two queues share a cache line */
 

@@ -24,6 +24,7 @@ static void tell_queue(void *arg, const char *controller, unsigned int queue,
 		.controller = controller,
 		.number = queue,
 		.size = (uint32_t)s->size,
+		.in_flight = s->place ? (uint32_t)s->in_flight : 0,
 		.cpu = s->place ? (int)s->place - 1 : TARGET_NO_CPU,
 	};
 

@@ -58,6 +58,7 @@ static const struct target_stats_column queue_columns[] = {
 	{"irqs", "Interrupts."},
 	{"irqs_saved", "Batches of completions that needed none."},
 	{"held_back", "Rounds whose share was used up before the queue's turn."},
+	{"slow", "Commands that were in flight for longer than `target.slow_io_ms`."},
 	{"cpu", "The CPU whose reactor polls it now; null: none does."},
 };
 
@@ -92,6 +93,7 @@ static void tell_queue(void *arg, const char *controller, unsigned int queue,
 		s->interrupts,
 		s->interrupts_saved,
 		s->held_back,
+		s->slow,
 		s->place,
 	};
 	struct target_latency latency = {.sum_ns = s->latency_sum_ns};

@@ -20,6 +20,8 @@ enum target_event_kind {
 	TARGET_EVENT_DISK_REMOVED,
 	TARGET_EVENT_CONNECTED,
 	TARGET_EVENT_DISCONNECTED,
+	TARGET_EVENT_SLOW,
+	TARGET_EVENT_SLOW_ENDED,
 	TARGET_EVENTS,
 };
 
@@ -30,7 +32,7 @@ struct target_event_member {
 	const char *doc;
 };
 
-#define TARGET_EVENT_MEMBERS 4
+#define TARGET_EVENT_MEMBERS 7
 struct target_event_type {
 	const char *name, *doc;
 	const struct target_event_member members[TARGET_EVENT_MEMBERS + 1];
@@ -39,11 +41,11 @@ struct target_event_type {
 /* By kind: all that there are. */
 extern const struct target_event_type target_event_types[TARGET_EVENTS];
 
-/* What is set is what the member's kind says. */
+/* What the member's kind says is set; a text or mapping that is not is null. */
 struct target_event_value {
 	const char *text;
 	uint64_t number;
-	/* The keys of an object, as it was made of or addressed by; NULL: a mapping is null. */
+	/* The keys of an object, as it was made of or addressed by. */
 	const struct schema_section *section;
 	const void *object;
 };

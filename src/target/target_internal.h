@@ -10,6 +10,7 @@
 #include "loop/loop.h"
 #include "target/target.h"
 #include "target/target_events.h"
+#include "util/log.h"
 #include "util/socket_file.h"
 #include "util/util.h"
 
@@ -104,7 +105,9 @@ struct target {
 	/* events.c */
 	target_event_fn observer; /* NULL: nobody */
 	void *observer_arg;
-	struct timer look;		/* once a second */
+	struct timer look; /* once a second */
+	bool in_flight;	   /* anything, at the last look */
+	struct log_limit slow_limit;
 	struct loop_work sessions_work; /* a session has begun or ended, */
 	atomic_bool sessions_posted;	/* and that is known */
 	struct balance *balance;	/* NULL: queues stay where they are */

@@ -20,6 +20,7 @@ struct target_queue {
 	const char *controller;
 	unsigned int number; /* as in counters */
 	uint32_t size;	     /* entries; if it does not run, those that it had */
+	uint32_t in_flight;  /* commands, at the last look, which is about a second ago */
 	int cpu;	     /* of the reactor that polls it; TARGET_NO_CPU: it does not run now */
 };
 

@@ -59,6 +59,11 @@ static void destroy(void *controller)
 	blk_destroy(controller);
 }
 
+static void look(void *controller)
+{
+	blk_look(controller);
+}
+
 static int move_queue(void *controller, unsigned int queue, const struct reactor *to)
 {
 	return blk_move_queue(controller, queue, to);
@@ -124,6 +129,7 @@ const struct controller_type controller_blk_type = {
 	.queues = queues,
 	.create = create,
 	.destroy = destroy,
+	.look = look,
 	.move_queue = move_queue,
 	.drop_disk = drop_disk,
 	.bdevs = bdevs,

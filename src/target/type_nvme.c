@@ -226,6 +226,13 @@ static void destroy(void *controller)
 	free(c);
 }
 
+static void look(void *controller)
+{
+	const struct nvme_made *c = controller;
+
+	vnvme_look(c->vfio ? vfio_user_ctrl(c->vfio) : vhost_user_nvme_ctrl(c->vhost));
+}
+
 static int move_queue(void *controller, unsigned int queue, const struct reactor *to)
 {
 	const struct nvme_made *c = controller;
@@ -339,6 +346,7 @@ const struct controller_type controller_nvme_type = {
 	.fixed_queues = 1, /* the admin queue has commands that concern the whole controller */
 	.create = create,
 	.destroy = destroy,
+	.look = look,
 	.move_queue = move_queue,
 	.disk = &namespace_section,
 	.disk_address = &address_section,

@@ -164,6 +164,11 @@ static void destroy(void *controller)
 	virtio_scsi_destroy(controller);
 }
 
+static void look(void *controller)
+{
+	virtio_scsi_look(controller);
+}
+
 static int move_queue(void *controller, unsigned int queue, const struct reactor *to)
 {
 	return virtio_scsi_move_queue(controller, queue, to);
@@ -297,6 +302,7 @@ const struct controller_type controller_scsi_type = {
 	.fixed_queues = OTHER_QUEUES,
 	.create = create,
 	.destroy = destroy,
+	.look = look,
 	.move_queue = move_queue,
 	.disk = &disk_section,
 	.disk_address = &address_section,

@@ -12,6 +12,7 @@
 
 #include "reactor/reactor.h"
 #include "stats/queue_stats.h"
+#include "stats/slow_io.h"
 #include "vhost/vhost.h"
 #include "virtio/virtq.h"
 
@@ -35,7 +36,10 @@ struct virtio_req {
 	struct iovec *out, *in;	   /* what the device reads, and writes; entries may be used up */
 	unsigned int nout, nin;
 	uint64_t out_len, in_len; /* bytes, as they came */
-	uint16_t head;
+	struct {
+		uint16_t head;
+		uint16_t slow_mark; /* see stats/slow_io.h; 0 when it begins */
+	} id;
 	struct iovec inline_iov[VIRTIO_INLINE_IOV];
 	struct iovec *big; /* a longer list, of its group's; NULL: it did with the one above */
 };
@@ -181,6 +185,9 @@ void virtio_dev_notice(struct virtio_dev *dev, unsigned int index);
  * thread but a reactor or the control thread.
  */
 int virtio_dev_move_queue(struct virtio_dev *dev, unsigned int index, const struct reactor *to);
+
+/* Has its reactors look for requests that are in flight for long: stats/slow_io.h. Main thread. */
+void virtio_dev_look(struct virtio_dev *dev);
 
 /*
  * --- the session's control thread ---

@@ -94,7 +94,10 @@ struct virtio_group {
 	unsigned int completed; /* since the last round */
 	/* The first queue that had to wait as the round's share was used up, or NULL. */
 	struct virtio_vq *held;
-	unsigned int first;		/* the queue that the next round begins with */
+	unsigned int first; /* the queue that the next round begins with */
+	struct slow_watch slow;
+	atomic_bool look_sent;
+	struct reactor_msg look_msg;
 	struct iov_pool lists;		/* of segments, of requests that have many */
 	struct bdev_channel **channels; /* as dev->disks; NULL: that one is no more */
 	struct bdev_channel **dropped;	/* likewise: those that are being given back */

@@ -27,7 +27,7 @@ bool virtio_req_leave(struct virtio_req *req)
 	if (likely(!vq->leaving))
 		return false;
 	if (vq->left && vq->nleft < vq->ring.size)
-		vq->left[vq->nleft++] = req->head;
+		vq->left[vq->nleft++] = req->id.head;
 	virtio_req_free(req);
 	return true;
 }

@@ -75,7 +75,7 @@ void virtio_req_free(struct virtio_req *req)
 
 void virtio_req_complete(struct virtio_req *req, uint32_t written)
 {
-	virtq_push(&req->vq->ring, req->head, written);
+	virtq_push(&req->vq->ring, req->id.head, written);
 	free_req(req);
 }
 
@@ -85,7 +85,7 @@ void virtio_req_break(struct virtio_req *req, const char *why)
 
 	if (!ring->broken) {
 		ring->broken = why;
-		ring->broken_value = req->head;
+		ring->broken_value = req->id.head;
 	}
 	free_req(req);
 }
@@ -178,7 +178,7 @@ static bool __attribute__((noinline)) fetch(struct virtio_vq *vq)
 	virtio_req_set_active(req);
 	vq->outstanding++;
 	req->big = chain.big;
-	req->head = chain.head;
+	req->id = (typeof(req->id)){.head = chain.head};
 	req->out = chain.iov;
 	req->nout = chain.nout;
 	req->in = chain.iov + chain.nout;

@@ -312,6 +312,11 @@ void virtio_scsi_bdevs(const struct virtio_scsi *vs, void (*fn)(void *arg, const
 	scsi_device_bdevs(vs->scsi, fn, arg);
 }
 
+void virtio_scsi_look(struct virtio_scsi *vs)
+{
+	virtio_dev_look(vs->dev);
+}
+
 int virtio_scsi_move_queue(struct virtio_scsi *vs, unsigned int queue, const struct reactor *to)
 {
 	return virtio_dev_move_queue(vs->dev, queue, to);

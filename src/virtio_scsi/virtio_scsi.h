@@ -53,6 +53,8 @@ int virtio_scsi_remove_lun_begin(struct virtio_scsi *vs, unsigned int target, un
 bool virtio_scsi_lost_lun(const struct virtio_scsi *vs, unsigned int *target, unsigned int *lun);
 void virtio_scsi_bdevs(const struct virtio_scsi *vs, void (*fn)(void *arg, const char *name),
 		       void *arg);
+/* As virtio_dev_look(). */
+void virtio_scsi_look(struct virtio_scsi *vs);
 /* As virtio_dev_move_queue(): request queues, from 2 on. */
 int virtio_scsi_move_queue(struct virtio_scsi *vs, unsigned int queue, const struct reactor *to);
 

@@ -6,6 +6,7 @@ import os
 import pathlib
 import select
 import socket
+import subprocess
 import sys
 import time
 
@@ -14,7 +15,7 @@ sys.dont_write_bytecode = True
 import case_runner  # noqa: E402
 from case_runner import check, equal  # noqa: E402
 from control_client import PARAMS, Client, as_told  # noqa: E402
-from daemon_case import WAIT, DaemonCase, await_  # noqa: E402
+from daemon_case import BUILD, WAIT, DaemonCase, await_, stop  # noqa: E402
 
 CONFIG = """\
 target: {{socket_dir: {sockets}{target}}}
@@ -67,6 +68,16 @@ class Case(DaemonCase):
         client = Client(self.sockets / "control.sock")
         self.stack.callback(client.close)
         return client
+
+    def bench(self, name, *options):
+        """A front-end that has I/O until it is stopped."""
+        # pylint: disable-next=consider-using-with
+        process = subprocess.Popen(
+            [str(BUILD / "shadowbell-bench"), "--socket", str(self.sockets / name), "--runtime",
+             "1h", "--timeout", "120s", *options],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.stack.callback(stop, process)
+        return process
 
     def subscriber(self, **params):
         client = Subscriber(self.sockets / "control.sock", **params)
@@ -239,7 +250,84 @@ def reads_nothing(case):
     check(last["lost"] > 500, f"{last} after {len(got)}")
 
 
-CASES = [objects, sessions, chosen, among_answers, half_closed, reads_nothing]
+# The kinds of controllers, how the bench reaches them, and the queue that it uses.
+KINDS = {"nvme": (("--type", "nvme"), 1), "blk": (("--type", "blk"), 0),
+         "scsi": (("--type", "scsi"), 2)}
+
+
+def slow(case):
+    """A command that takes long is told of once, and when it has ended; others are not."""
+    daemon, client = case.begin(target=", slow_io_ms: 1000")
+    told = case.subscriber(events=["io.slow", "io.slow_ended"])
+    client.call("controller.delete", name="nvme")
+    client.call("controller.delete", name="scsi")
+    client.call("bdev.create", name="slow", type="delay", base="ram", write_us=3000000)
+    client.call("bdev.create", name="half", type="split", base="slow", count=2)
+    disk = {"bdev": "half1"}
+    made = {"nvme": {"namespaces": [disk]}, "blk": disk,
+            "scsi": {"targets": [{"id": 0, "luns": [{"lun": 0, **disk}]}]}}
+    for kind, (options, queue) in KINDS.items():
+        client.call("controller.create", name=kind, type=kind, **made[kind])
+        bench = case.bench(kind, *options, "--rw", "write", "--bs", "8k", "--offset", "1m")
+        place = {"controller": kind, "queue": queue, "op": "WRITE", "bdev": "half1", "lba": 2048,
+                 "blocks": 16}
+        began, ended = told.next("io.slow"), told.next("io.slow_ended")
+        for event in (began, ended):
+            equal({k: event[k] for k in place}, place, "the command")
+        check(1000 <= began["age_ms"] <= ended["age_ms"], (began, ended))
+        equal([q["in_flight"] for q in client.call("session.list")["sessions"][0]["queues"]
+               if q["queue"] == queue], [1], "in flight")
+        stop(bench)
+        client.call("controller.delete", name=kind, force=True)
+        rest = told.event() if told.read or select.select([told.sock], [], [], 0)[0] else None
+        check(rest is None or rest["lba"] > 2048, rest)
+        told.close()
+        told = case.subscriber(events=["io.slow", "io.slow_ended"])
+        log = daemon.log.read_text()
+        check(f'{kind}: queue {queue}: WRITE of 16 blocks at 2048 of bdev "half1" has been in '
+              "flight for 1 s" in log, log)
+        check(f'{kind}: queue {queue}: WRITE of 16 blocks at 2048 of bdev "half1" has ended, after '
+              in log, log)
+
+
+def counted(case):
+    """As many as are slow, though only some of them are told of; and none where that is off."""
+    for ms in (1000, 0):
+        daemon, client = case.begin(target=f", slow_io_ms: {ms}")
+        client.call("bdev.create", name="disk", type="malloc", size="4MiB")
+        client.call("bdev.create", name="slow", type="delay", base="disk", write_us=3000000)
+        client.call("controller.create", name="blk", type="blk", bdev="slow")
+        told = case.subscriber(events=["io.slow"])
+        bench = case.bench("blk", "--type", "blk", "--rw", "write", "--iodepth", "64")
+
+        def queue():
+            rows = client.call("stats.get", of="blk")["queue"]
+            return next((q for q in rows if q["name"] == "blk/0"), {"slow": 0, "writes": 0})
+        if ms:
+            await_(lambda: queue()["slow"] >= 64, "the counter")
+            equal([e["event"] for e in (told.event() for _ in range(16))], ["io.slow"] * 16, "told")
+        else:
+            await_(lambda: queue()["writes"] >= 64, "writes")
+            equal(queue()["slow"], 0, "the counter")
+        stop(bench)
+        told.close()
+        equal(case.end(daemon), 0, "the status")
+
+
+def failed(case):
+    """I/O that fails: at most one a second for each bdev, with how many there were."""
+    _, client = case.begin()
+    image = case.folder / "image"
+    client.call("bdev.create", name="image", type="file", path=str(image), create=True, size="1MiB")
+    client.call("controller.create", name="blk", type="blk", bdev="image")
+    told = case.subscriber(events=["bdev.failed"])
+    image.write_bytes(b"")
+    case.bench("blk", "--type", "blk")
+    event = told.next("bdev.failed")
+    equal((event["name"], event["count"] >= 1, event["total"]), ("image", True, event["count"]), event)
+
+
+CASES = [objects, sessions, chosen, among_answers, half_closed, reads_nothing, slow, counted, failed]
 
 
 if __name__ == "__main__":

@@ -131,6 +131,8 @@ const struct metric metrics[] = {
 		"Batches of completions that needed none."),
 	COUNTER(queue, "queue_held_back_rounds", "held_back",
 		"Rounds whose share was used up before the queue's turn."),
+	COUNTER(queue, "queue_slow_commands", "slow",
+		"Commands that were in flight for longer than target.slow_io_ms."),
 	GAUGE(queue, "queue_cpu", "cpu",
 	      "The CPU whose reactor polls the queue; none if none does."),
 	HISTOGRAM(queue, "queue_latency",
