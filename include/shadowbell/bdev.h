@@ -271,6 +271,11 @@ void bdev_stats_visit(bdev_stats_fn fn, void *arg);
  */
 typedef void (*bdev_errors_fn)(void *arg, const char *name, uint64_t more, uint64_t total);
 void bdev_errors_visit(bdev_errors_fn fn, void *arg);
+/*
+ * Of the bdevs whose media are gone and that nobody has removed yet, the name of the one behind
+ * `skip` others; false: there is none. Main thread.
+ */
+bool bdev_find_gone(unsigned int skip, char name[BDEV_NAME_MAX + 1]);
 /* Whether any bdev has an I/O under way; approximate. Any thread. */
 bool bdev_any_in_flight(void);
 /* What an I/O under way wants, as its requester has said it. */

@@ -45,6 +45,11 @@ struct bdev_ops {
 	 */
 	bool (*behind)(struct bdev_channel *ch, uint64_t nblocks);
 	/*
+	 * Whether what it stores on has been taken away for good, as a disk that is unplugged.
+	 * Does not wait. Main thread. Optional: never.
+	 */
+	bool (*medium_gone)(struct bdev *bdev);
+	/*
 	 * No channel is left: frees the backend's part, and the bdev itself. On the thread that
 	 * dropped the last reference: the main thread, or a reactor if late I/O held its channel.
 	 */

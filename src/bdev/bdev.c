@@ -31,6 +31,21 @@ static struct bdev_private *find(const char *name)
 	return NULL;
 }
 
+bool bdev_find_gone(unsigned int skip, char name[BDEV_NAME_MAX + 1])
+{
+	struct bdev_private *priv;
+
+	pthread_mutex_lock(&bdev_lock);
+	for (priv = bdev_registry; priv; priv = priv->next)
+		if (priv->refs && !bdev_is_removed(priv) && priv->bdev->ops->medium_gone &&
+		    priv->bdev->ops->medium_gone(priv->bdev) && !skip--)
+			break;
+	if (priv)
+		memcpy(name, priv->bdev->name, BDEV_NAME_MAX + 1);
+	pthread_mutex_unlock(&bdev_lock);
+	return priv;
+}
+
 struct bdev *bdev_find(const char *name)
 {
 	struct bdev_private *priv;

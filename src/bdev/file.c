@@ -92,6 +92,7 @@ static const struct bdev_ops file_ops = {
 	.cancel = file_io_cancel,
 	.abandon = file_io_abandon,
 	.behind = file_behind,
+	.medium_gone = file_medium_gone,
 	.end_apart = end_apart,
 	.destroy = destroy,
 };

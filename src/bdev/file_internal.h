@@ -43,6 +43,7 @@ struct file_bdev {
 	atomic_bool no_zero_range, no_punch, no_discard;
 	enum bdev_bounce bounce;
 	atomic_uint special; /* FILE_*; set by any thread */
+	atomic_bool gone;    /* a device said that it is there no more */
 	atomic_uint nhang;   /* channels that find it hanging */
 	struct {
 		pthread_mutex_t lock;
@@ -119,6 +120,9 @@ void file_unlock(struct file_bdev *f);
 int file_resize(struct bdev *bdev, uint64_t *bytes, char err[BDEV_ERR_MAX]);
 int file_cut(struct bdev *bdev, char err[BDEV_ERR_MAX]);
 bool file_behind(struct bdev_channel *ch, uint64_t nblocks);
+
+/* file_gone.c: of struct bdev_ops. */
+bool file_medium_gone(struct bdev *bdev);
 
 /* file_limits.c: fills the alignments and bdev.limits of an opened file. */
 int file_find_limits(struct file_bdev *f, char err[BDEV_ERR_MAX]);

@@ -72,6 +72,8 @@ void file_io_fail(struct bdev_io *io, int res)
 {
 	enum bdev_status status = bdev_status_from_errno(res, io->op);
 
+	if (status == BDEV_STATUS_GONE)
+		atomic_store(&file_io_bdev(io)->gone, true);
 	if (status == BDEV_STATUS_ABORTED && file_io_of(io)->timed_out)
 		status = BDEV_STATUS_TIMEOUT;
 	else if (status != BDEV_STATUS_ABORTED)

@@ -1,19 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Events: all kinds of them, and those that are found by looking: sessions, and failed I/O. */
+/* Events: all kinds of them, and sessions that begin and end. */
 #include "target/target_events.h"
 
-#include <inttypes.h>
-
-#include <shadowbell/bdev.h>
-
-#include "config/controller_type.h"
-
 #include "msgsock/listener.h"
-#include "stats/slow_io.h"
 #include "target/target_internal.h"
-#include "util/log.h"
-#include "util/time.h"
-#include "util/util.h"
 
 #define MEMBER(name_, kind_, doc_)                                                                 \
 	{                                                                                          \
@@ -41,6 +31,9 @@ const struct target_event_type target_event_types[TARGET_EVENTS] = {
 				      {NAME,
 				       MEMBER("count", "number", "How many, since the last one."),
 				       MEMBER("total", "number", "And since it was made.")}},
+	[TARGET_EVENT_MEDIUM_GONE] = {"bdev.medium_gone",
+				      "The device of a bdev was unplugged: it is being removed.",
+				      {NAME}},
 	[TARGET_EVENT_CONTROLLER_CREATED] = {"controller.created",
 					     "A controller was made at run time.",
 					     {NAME}},
@@ -72,35 +65,6 @@ const struct target_event_type target_event_types[TARGET_EVENTS] = {
 				       "flight any more.",
 				       {CONTROLLER}},
 };
-
-static void tell_slow(void *arg, const struct slow_report *r)
-{
-	const struct bdev_io_place *p = &r->place;
-	struct target *t = arg;
-	char what[160] = "a command";
-
-	if (p->known)
-		snprintf(what, sizeof(what), "%s of %u blocks at %" PRIu64 " of bdev \"%s\"",
-			 bdev_op_str(p->op), p->nblocks, p->lba, p->bdev);
-	if (r->ended)
-		log_limited(&t->slow_limit, LOG_LEVEL_INFO, r->controller,
-			    "%s: queue %u: %s has ended, after %" PRIu64 " s", r->controller,
-			    r->queue, what, r->age_ms / 1000);
-	else
-		log_limited(&t->slow_limit, LOG_LEVEL_WARN, r->controller,
-			    "%s: queue %u: %s has been in flight for %" PRIu64 " s", r->controller,
-			    r->queue, what, r->age_ms / 1000);
-	target_tell(t, &(struct target_event){
-			       .kind = r->ended ? TARGET_EVENT_SLOW_ENDED : TARGET_EVENT_SLOW,
-			       .values = {{.text = r->controller},
-					  {.number = r->queue},
-					  {.text = p->known ? bdev_op_str(p->op) : NULL},
-					  {.text = p->known ? p->bdev : NULL},
-					  {.number = p->lba},
-					  {.number = p->nblocks},
-					  {.number = r->age_ms}},
-		       });
-}
 
 void target_observe(struct target *t, target_event_fn fn, void *arg)
 {
@@ -163,54 +127,15 @@ static void session_changed(void *arg)
 		loop_post(t->main, &t->sessions_work);
 }
 
-/* --- failed I/O --- */
-
-static void see_errors(void *arg, const char *name, uint64_t more, uint64_t total)
-{
-	target_tell(arg, &(struct target_event){
-				 .kind = TARGET_EVENT_BDEV_FAILED,
-				 .values = {{.text = name}, {.number = more}, {.number = total}},
-			 });
-}
-
-/* --- slow I/O --- */
-
-/* Once more when nothing is in flight any more: who was told of hears of the end. */
-static void look_for_slow(struct target *t)
-{
-	bool any = bdev_any_in_flight();
-	struct object *o;
-
-	for (o = any || t->in_flight ? t->controllers.first : NULL; o; o = o->next)
-		if (o->state != OBJECT_STARTS)
-			controller_type_of(o->type)->look(
-				container_of(o, struct target_controller, object)->made);
-	t->in_flight = any;
-}
-
-/* Once a second. */
-static void look(void *arg)
-{
-	struct target *t = arg;
-
-	bdev_errors_visit(see_errors, t);
-	look_for_slow(t);
-	loop_timer_start(t->main, &t->look, NS_PER_SEC);
-}
-
 /* --- */
 
 void target_events_start(struct target *t)
 {
 	t->sessions_work = (struct loop_work){.fn = sessions_changed, .arg = t};
-	t->look = (struct timer){.fn = look, .arg = t};
-	slow_io_start(t->main, t->cfg->target.slow_io_ms, tell_slow, t);
 	listeners_watch(session_changed, t);
-	loop_timer_start(t->main, &t->look, NS_PER_SEC);
 }
 
 void target_events_stop(struct target *t)
 {
-	loop_timer_cancel(&t->look);
 	listeners_watch(NULL, NULL);
 }

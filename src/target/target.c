@@ -80,6 +80,7 @@ int target_start(const struct config *cfg, struct target **out)
 	if (rc)
 		goto fail;
 	target_events_start(t);
+	target_looks_start(t);
 	rc = target_create_controllers(t);
 	if (!rc)
 		rc = target_balance_start(t);
@@ -142,6 +143,7 @@ bool target_stop(struct target *t)
 	target_finish_objects(t);
 	target_destroy_controllers(t);
 	loop_stop(t->loop);
+	target_looks_stop(t);
 	target_events_stop(t);
 	target_remove_bdevs(t);
 	held = wait_for_held_bdevs();

@@ -107,7 +107,7 @@ struct target {
 	void *observer_arg;
 	struct timer look; /* once a second */
 	bool in_flight;	   /* anything, at the last look */
-	struct log_limit slow_limit;
+	struct log_limit slow_limit, gone_limit;
 	struct loop_work sessions_work; /* a session has begun or ended, */
 	atomic_bool sessions_posted;	/* and that is known */
 	struct balance *balance;	/* NULL: queues stay where they are */
@@ -122,6 +122,9 @@ bool target_start_cancelled(void);
 /* Before there are controllers, and when there is none any more. */
 void target_events_start(struct target *t);
 void target_events_stop(struct target *t);
+/* looks.c: likewise. */
+void target_looks_start(struct target *t);
+void target_looks_stop(struct target *t);
 void target_tell(struct target *t, const struct target_event *event);
 /* Of one that has only a name. */
 void target_tell_name(struct target *t, enum target_event_kind kind, const char *name);

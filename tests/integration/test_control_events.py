@@ -325,9 +325,44 @@ def failed(case):
     case.bench("blk", "--type", "blk")
     event = told.next("bdev.failed")
     equal((event["name"], event["count"] >= 1, event["total"]), ("image", True, event["count"]), event)
+    # The same look has not found its medium gone: only a device can be.
+    equal([b["name"] for b in client.call("bdev.list")["bdevs"]], ["ram", "image"], "the bdevs")
 
 
-CASES = [objects, sessions, chosen, among_answers, half_closed, reads_nothing, slow, counted, failed]
+def losetup(*args):
+    done = subprocess.run(["losetup", *args], text=True, capture_output=True, timeout=WAIT, check=False)
+    if done.returncode:
+        raise case_runner.Skip(f"losetup {' '.join(args)}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def medium_gone(case):
+    """A device that loses its medium takes its bdev with it, and what stands on that."""
+    if os.getuid():
+        raise case_runner.Skip("loop devices are root's")
+    image = case.folder / "image"
+    image.write_bytes(bytes(1 << 20))
+    device = losetup("--find", "--show", str(image))
+    case.stack.callback(subprocess.run, ["losetup", "-d", device], check=False)
+    daemon, client = case.begin()
+    client.call("bdev.create", name="disk", type="file", path=device)
+    client.call("bdev.create", name="over", type="delay", base="disk")
+    client.call("namespace.add", controller="nvme", bdev="over")
+    told = case.subscriber()
+    image.write_bytes(b"")
+    losetup("--set-capacity", device)
+    events = [told.event() for _ in range(4)]
+    equal(sorted(e["event"] for e in events),
+          ["bdev.medium_gone", "bdev.removed", "bdev.removed", "disk.removed"], events)
+    equal([e["name"] for e in events if e["event"] == "bdev.medium_gone"], ["disk"], events)
+    equal({e["name"] for e in events if e["event"] == "bdev.removed"}, {"over", "disk"}, events)
+    await_(lambda: "bdev disk: its device is gone" in daemon.log.read_text(), "the line")
+    equal([b["name"] for b in client.call("bdev.list")["bdevs"]], ["ram"], "what is left")
+    equal(case.end(daemon), 0, "the status")
+
+
+CASES = [objects, sessions, chosen, among_answers, half_closed, reads_nothing, slow, counted, failed,
+         medium_gone]
 
 
 if __name__ == "__main__":

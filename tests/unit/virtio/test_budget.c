@@ -64,7 +64,7 @@ static void handle(struct virtio_req *req)
 {
 	struct guest *g = virtio_req_arg(req);
 	unsigned int queue = virtio_req_queue(req);
-	uint16_t head = req->head;
+	uint16_t head = req->id.head;
 
 	count(g, queue);
 	virtio_req_complete(req, 0);
