@@ -275,8 +275,9 @@ def slow(case):
         for event in (began, ended):
             equal({k: event[k] for k in place}, place, "the command")
         check(1000 <= began["age_ms"] <= ended["age_ms"], (began, ended))
-        equal([q["in_flight"] for q in client.call("session.list")["sessions"][0]["queues"]
-               if q["queue"] == queue], [1], "in flight")
+        await_(lambda q=queue: [s["in_flight"] for s in
+                                client.call("session.list")["sessions"][0]["queues"]
+                                if s["queue"] == q] == [1], "what is in flight, by a look")
         stop(bench)
         client.call("controller.delete", name=kind, force=True)
         rest = told.event() if told.read or select.select([told.sock], [], [], 0)[0] else None
