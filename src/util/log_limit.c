@@ -8,18 +8,27 @@
 #include "util/log_thread.h"
 #include "util/time.h"
 
-static struct log_budget object_budget = {LOG_OBJECT_BURST, LOG_OBJECT_RATE};
-static struct log_budget all_budget = {LOG_ALL_BURST, LOG_ALL_RATE};
+/* Burst and rate in one, as they may change while others log. */
+#define BUDGET(burst, rate) ((uint64_t)(burst) << 32 | (rate))
+static uint64_t object_budget = BUDGET(LOG_OBJECT_BURST, LOG_OBJECT_RATE);
+static uint64_t all_budget = BUDGET(LOG_ALL_BURST, LOG_ALL_RATE);
 /* A start of 1024 controllers and as many bdevs stays far below it, and so does a day without. */
 static const struct log_budget line_budget = {10000, 1000};
 
 static uint64_t all_due_ns;
 static uint64_t left_out;
 
+static struct log_budget budget_of(const uint64_t *budget)
+{
+	uint64_t both = __atomic_load_n(budget, __ATOMIC_RELAXED);
+
+	return (struct log_budget){.burst = (uint32_t)(both >> 32), .rate = (uint32_t)both};
+}
+
 void log_limit_set(struct log_budget object, struct log_budget all)
 {
-	object_budget = object;
-	all_budget = all;
+	__atomic_store_n(&object_budget, BUDGET(object.burst, object.rate), __ATOMIC_RELAXED);
+	__atomic_store_n(&all_budget, BUDGET(all.burst, all.rate), __ATOMIC_RELAXED);
 	__atomic_store_n(&all_due_ns, 0, __ATOMIC_RELAXED);
 }
 
@@ -128,8 +137,8 @@ bool log_limit_ok(struct log_limit *limit, const char *what)
 {
 	uint64_t now = time_now_ns();
 
-	if (log_budget_take(&limit->due_ns, object_budget, now) &&
-	    log_budget_take(&all_due_ns, all_budget, now))
+	if (log_budget_take(&limit->due_ns, budget_of(&object_budget), now) &&
+	    log_budget_take(&all_due_ns, budget_of(&all_budget), now))
 		return true;
 	leave_out(limit, what, now);
 	return false;
@@ -140,7 +149,7 @@ bool log_limit_line_ok(bool is_guests)
 	static struct log_limit limit;
 	uint64_t now = time_now_ns();
 
-	if (is_guests ? log_budget_take(&all_due_ns, all_budget, now)
+	if (is_guests ? log_budget_take(&all_due_ns, budget_of(&all_budget), now)
 		      : log_budget_take(&limit.due_ns, line_budget, now))
 		return true;
 	leave_out(&limit, "shadowbell", now);

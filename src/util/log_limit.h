@@ -32,7 +32,7 @@ struct log_limit {
 #define LOG_ALL_BURST	 200
 #define LOG_ALL_RATE	 50
 
-/* Before threads start. */
+/* From now on. One thread at a time. */
 void log_limit_set(struct log_budget object, struct log_budget all);
 
 /* Whether a line about `what`, the object's name, may be written now. */
