@@ -81,7 +81,11 @@ struct virtio_drop {
 	uint64_t since_ns;
 	struct reactor_msg msg;
 	struct timer timer;
-	unsigned int queue, req; /* where ending them early goes on */
+	enum drain_stage stage;
+	uint64_t ends_ns; /* when the last pass began that ends them early */
+	bool logged;
+	struct reactor_job job;	 /* that pass, some at a time */
+	unsigned int queue, req; /* where it goes on */
 };
 
 /* A device's queues on one reactor. */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Virtqueues that stop with I/O in flight on a disk that answers when, and as, the test says. */
+/* Virtqueues that stop, and disks that go, with I/O in flight that ends when, and as, the test says. */
 #include <linux/virtio_blk.h>
 #include <sys/eventfd.h>
 
 #include "../held_disk.h"
 #include "../reactor/reactor_test.h"
 #include "../test.h"
+#include "../util/log_test.h"
 #include "blk/blk_internal.h"
 #include "front_end.h"
 
@@ -156,6 +157,15 @@ static void open_blk(enum held_manner manner)
 	CU_ASSERT_EQUAL_FATAL(blk_create(&p, &blk), 0);
 	CU_ASSERT_EQUAL(front_end_mem_start(blk->dev, &region, 1), 0);
 	test_watch("a stop");
+}
+
+/* Whose bdev is no more. */
+static void destroy_blk(void)
+{
+	test_watch(NULL);
+	front_end_mem_stop(blk->dev);
+	blk_destroy(blk);
+	reactor_destroy(reactors[0]);
 }
 
 static void close_blk(void)
@@ -359,6 +369,64 @@ static void waits_for_a_device(void)
 	close_blk();
 }
 
+/* --- a disk that goes --- */
+
+static bool all_abandoned(void *arg)
+{
+	return atomic_load(&held.abandons) >= *(unsigned int *)arg;
+}
+
+static void see_logged(void *arg)
+{
+	*(bool *)arg = blk->dev->groups[0]->drop.logged;
+}
+
+static bool drop_logged(void *arg)
+{
+	bool is = false;
+
+	reactor_call(reactors[0], see_logged, &is);
+	return is;
+}
+
+/* I/O that can't be ended early is tried once in each stage, and then once in a second. */
+static void dropped(void)
+{
+	unsigned int n = PER_QUEUE, seconds;
+	struct told told = {false};
+	uint64_t began;
+
+	open_blk(HELD_NEVER);
+	start_queue(0, NULL);
+	hold(0, n);
+	listen();
+	log_set_level(LOG_LEVEL_WARN);
+	held_remove();
+	began = time_now_ns();
+	CU_ASSERT_TRUE(blk_drop_disk_begin(blk, tell, &told));
+	CU_ASSERT_TRUE(test_until(all_abandoned, &n, 20000));
+	CU_ASSERT_TRUE(test_until(drop_logged, NULL, 20000));
+	test_sleep_ns(200 * NS_PER_MS);
+	/* A loaded machine may come to the seconds that are tried in again. */
+	seconds = (unsigned int)((time_now_ns() - began) / NS_PER_SEC);
+	CU_ASSERT(held.cancels >= n && held.cancels <= (4 + seconds) * n);
+	CU_ASSERT(held.abandons <= (3 + seconds) * n);
+	CU_ASSERT_FALSE(was_told(&told));
+	held_release(reactors[0]);
+	CU_ASSERT_TRUE(test_until(was_told, &told, 20000));
+	listened();
+	blk_drop_disk_end(blk);
+	CU_ASSERT_PTR_NULL(blk_bdev(blk));
+	CU_ASSERT_PTR_NOT_NULL(strstr(said, "the removal of bdev \"held\" waits for 4 requests"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(said, " of 1 blocks at LBA "));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(said, "that the removal of bdev \"held\" waited for has ended"));
+	CU_ASSERT_EQUAL(lines(), 2);
+	stop_queue(0, VHOST_STOP_END);
+	CU_ASSERT_EQUAL(with_status(0, n, VIRTIO_BLK_S_OK), n);
+	destroy_blk();
+}
+
 /* --- several queues --- */
 
 /* Stopped one after the other, as QEMU does it, they have one grace. */
@@ -389,6 +457,7 @@ static const struct test_case cases[] = {
 	{"begun_anew", begun_anew},
 	{"base_with_region", base_with_region},
 	{"waits_for_a_device", waits_for_a_device},
+	{"dropped", dropped},
 	{"one_grace", one_grace},
 };
 
