@@ -40,10 +40,9 @@ static void end(struct target_bdev *b, int rc)
 
 	snprintf(err, sizeof(err), "%s", rc ? b->object.err : "");
 	bdev_close(b->desc);
-	/* A size that is not given follows from the medium. */
-	if (!rc && (b->config->params->size_bytes || b->size_is_given))
-		b->config->params->size_bytes = b->bytes;
-	if (rc)
+	if (rc == -ESHUTDOWN) /* the next start finds the size that there is now */
+		log_warn("bdev \"%s\": %s", b->object.name, err);
+	else if (rc)
 		log_error("bdev \"%s\": %s", b->object.name, err);
 	else
 		tell(b);
@@ -135,6 +134,9 @@ static void show(struct target_bdev *b)
 		return;
 	}
 	rc = bdev_resize(bdev, nblocks);
+	/* What follows changes nothing of it. A size that is not given follows from the medium. */
+	if (!rc && (b->config->params->size_bytes || b->size_is_given))
+		b->config->params->size_bytes = b->bytes;
 	/* Parts behind its end are removed. */
 	target_drop_disks(b->object.target);
 	if (rc)
