@@ -305,6 +305,29 @@ def fake_daemon(case, *answers):
         thread.join(WAIT)
 
 
+@contextlib.contextmanager
+def talking_daemon(case, piece):
+    """Sends the same again and again, whatever it is asked, until its connections are gone."""
+    case.socket = case.folder / "talking"
+    with contextlib.suppress(FileNotFoundError):
+        case.socket.unlink()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(case.socket))
+        listener.listen(1)
+
+        def talk():
+            with listener.accept()[0] as sock, contextlib.suppress(OSError):
+                while True:
+                    sock.sendall(piece)
+                    time.sleep(0.001)
+
+        thread = threading.Thread(target=talk, daemon=True)
+        thread.start()
+        yield
+        thread.join(WAIT)
+        check(not thread.is_alive(), "the connection is still there")
+
+
 def result(value):
     return {"result": value}
 
@@ -323,6 +346,8 @@ def hostile_lines(case):
             ([result({"methods": [7, {}, {"name": 7}, {"name": "x"}, {"name": ".x"}]})], "no methods")):
         with fake_daemon(case, *answers):
             case.bad(NO_CONNECTION, "bdev", "list", words=[word, str(case.socket)])
+    with fake_daemon(case, {**result(DISCOVERED), "error": None}, {**result({"bdevs": []}), "error": None}):
+        equal(json.loads(case.good("-j", "bdev", "list")), {"bdevs": []}, "beside an error that is none")
     with fake_daemon(case, {"error": {"code": -32006, "message": "there are 64 connections"}}):
         case.bad(REFUSED, "bdev", "list", words=["64 connections"])
     with fake_daemon(case, {"error": {}}):
@@ -377,6 +402,10 @@ def no_answer(case):
         case.bad(TIMEOUT, "-t", "1", "bdev", "list", words=["within 1 s", "--timeout"])
     with fake_daemon(case, result(DISCOVERED), b'{"half'):
         case.bad(TIMEOUT, "-t", "1", "bdev", "list", words=["within 1 s"])
+    # What never ends, though there is always more of it: a line, and events.
+    for piece in (b"x", event(event="bdev.created", name="a")):
+        with talking_daemon(case, piece):
+            case.bad(TIMEOUT, "-t", "1", "bdev", "list", words=["within 1 s"])
     # One that takes no connections at all.
     case.socket = case.folder / "full"
     with socket.socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as stack:
@@ -415,6 +444,16 @@ def watch(case):
                      result({"bdevs": [{"name": "two"}]}), None):
         out = case.ctl("--watch", "bdev", "list")[1]
         equal(out, "NAME\none\n\nNAME\ntwo\n\n", "the lists")
+    # More than is kept: the oldest are told, and that there is a gap.
+    big = event(event="bdev.created", name="x" * (1 << 20))
+
+    def many(request):
+        return big * 17 + subscribed(request)
+    with fake_daemon(case, result(DISCOVERED), many, None):
+        status, out, err = case.ctl("--watch", "--json")
+        equal(status, NO_CONNECTION, "the status at its end")
+        check("events are lost" in err, err[-500:])
+        equal([json.loads(line)["name"][:4] for line in out.splitlines()], ["xxxx"] * 15 + ["late"], "kept")
     with fake_daemon(case, result(DISCOVERED)):
         case.bad(USAGE, "--watch", "bdev", "delete", "x", words=["changes something"])
     with fake_daemon(case, result({"methods": DISCOVERED["methods"][:1]})):

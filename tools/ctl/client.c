@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +15,7 @@
 
 #define LINE_MAX_BYTES ((size_t)17 * 1024 * 1024) /* an answer has 16 MiB at most */
 #define EVENTS_MAX     10000			  /* kept while an answer is waited for */
+#define EVENTS_BYTES   ((size_t)16 * 1024 * 1024) /* likewise, of their lines */
 #define RETRY_MS       10
 #define NEVER	       UINT64_MAX
 
@@ -187,12 +188,19 @@ static char *take_line(struct ctl_client *c)
 	return line;
 }
 
-/* The next line, which the caller frees; *line NULL with CTL_OK: none by `end`. */
+/*
+ * The next line, which the caller frees; *line NULL with CTL_OK: none by `end`, even if there is
+ * always more of it.
+ */
 static int read_line(struct ctl_client *c, uint64_t end, char **line)
 {
+	bool over = false;
+
 	for (*line = take_line(c); !*line; *line = take_line(c)) {
 		ssize_t n;
 
+		if (over)
+			return CTL_OK;
 		if (c->len > LINE_MAX_BYTES)
 			return broken(c, "the daemon sends a line without an end; is this its "
 					 "control socket?");
@@ -210,6 +218,7 @@ static int read_line(struct ctl_client *c, uint64_t end, char **line)
 			return CTL_OK;
 		else if (errno != EAGAIN && errno != EINTR)
 			return broken(c, strerror(errno));
+		over = now_ms() > end;
 	}
 	return CTL_OK;
 }
@@ -225,6 +234,7 @@ static int read_message(struct ctl_client *c, uint64_t end, json_t **message)
 	*message = NULL;
 	if (rc || !line)
 		return rc;
+	c->line_bytes = strlen(line);
 	*message = json_loads(line, 0, &error);
 	free(line);
 	if (json_is_object(*message))
@@ -241,12 +251,32 @@ static bool is_event(const json_t *message)
 	       json_is_string(json_object_get(message, "method"));
 }
 
+static void lose_event(struct ctl_client *c)
+{
+	if (!c->lost)
+		fprintf(stderr,
+			"shadowbellctl: %s: events are lost: while an answer is waited for, %u of "
+			"them are kept, with %zu MiB\n",
+			c->path, EVENTS_MAX, EVENTS_BYTES >> 20);
+	c->lost = true;
+}
+
 static void keep_event(struct ctl_client *c, json_t *message)
 {
+	if (!json_array_size(c->events)) {
+		c->events_bytes = 0;
+		c->lost = false;
+	}
 	if (!c->events)
 		c->events = json_array();
-	if (json_array_size(c->events) < EVENTS_MAX)
+	/* Those behind one that is lost are lost, too: there is one gap, and not many. */
+	if (c->lost || json_array_size(c->events) == EVENTS_MAX ||
+	    c->line_bytes > EVENTS_BYTES - c->events_bytes) {
+		lose_event(c);
+	} else {
 		json_array_append(c->events, message);
+		c->events_bytes += c->line_bytes;
+	}
 	json_decref(message);
 }
 
@@ -278,6 +308,9 @@ static int await_answer(struct ctl_client *c, uint64_t end, json_t **answer)
 			return broken(c, "the daemon answers what was not asked");
 		}
 		keep_event(c, *answer);
+		*answer = NULL;
+		if (now_ms() > end)
+			return late(c);
 	}
 }
 

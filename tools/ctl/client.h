@@ -5,6 +5,7 @@
 /* A connection to the daemon's control socket. What comes from there is checked, not trusted. */
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define CTL_SOCKET_DEFAULT "/run/shadowbell/control.sock"
@@ -17,7 +18,10 @@ struct ctl_client {
 	size_t len, size;
 	size_t searched; /* of `data`, for the end of the line */
 	json_int_t last_id;
-	json_t *events; /* that came before an answer */
+	size_t line_bytes;   /* of the message that was read last */
+	json_t *events;	     /* that came before an answer */
+	size_t events_bytes; /* of these, and those taken since there were none */
+	bool lost;	     /* some of them; it has been told */
 };
 
 /* All return a status (text.h), and have said what is wrong if it is not CTL_OK. */

@@ -37,7 +37,7 @@ static int discover(struct ctl *ctl)
 	json_decref(params);
 	if (rc)
 		return rc;
-	if (json_object_get(answer, "error"))
+	if (json_is_object(json_object_get(answer, "error")))
 		rc = ctl_refused(json_object_get(answer, "error"), ctl->json);
 	else
 		ctl->methods =
@@ -82,7 +82,7 @@ int ctl_call(struct ctl *ctl, const json_t *method, json_t *params, json_t **res
 	if (rc)
 		return rc;
 	error = json_object_get(answer, "error");
-	if (error)
+	if (json_is_object(error)) /* null beside a result is none */
 		rc = ctl_refused(error, ctl->json);
 	else
 		*result = json_incref(json_object_get(answer, "result"));

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "catalog.h"
 #include "text.h"
@@ -393,7 +394,10 @@ void ctl_print_result(const json_t *result, const json_t *members, bool whole)
 
 void ctl_print_json(const json_t *value)
 {
-	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	/* Names may have characters that a terminal obeys; a program gets them as they are. */
+	size_t flags =
+		JSON_COMPACT | JSON_ENCODE_ANY | (isatty(STDOUT_FILENO) ? JSON_ENSURE_ASCII : 0);
+	char *text = json_dumps(value, flags);
 
 	if (text)
 		puts(text);

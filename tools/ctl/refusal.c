@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "catalog.h"
 #include "text.h"
@@ -76,7 +77,8 @@ int ctl_refused(const json_t *error, bool json)
 	char *line;
 
 	if (json) {
-		line = json_dumps(error, JSON_COMPACT);
+		line = json_dumps(error,
+				  JSON_COMPACT | (isatty(STDERR_FILENO) ? JSON_ENSURE_ASCII : 0));
 		fflush(stdout);
 		fprintf(stderr, "%s\n", line ? line : "{}");
 		free(line);

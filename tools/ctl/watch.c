@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "watch.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -9,7 +10,8 @@
 #include "print.h"
 #include "text.h"
 
-#define SETTLE_MS 100 /* what happens at once is told once */
+#define SETTLE_MS     100  /* what happens at once is told once */
+#define SETTLE_MAX_MS 1000 /* though something may happen all the time */
 
 static const json_t *subscribe_method(const struct ctl *ctl)
 {
@@ -90,14 +92,25 @@ int ctl_watch(struct ctl *ctl)
 	return rc ? rc : show_events(ctl);
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 /* Waits for an event, and for the end of those that come with it. */
 static int await_change(struct ctl *ctl)
 {
 	json_t *event;
 	int rc = ctl_client_event(&ctl->client, -1, &event);
+	int64_t end = now_ms() + SETTLE_MAX_MS;
 
 	while (!rc && event) {
 		json_decref(event);
+		if (now_ms() >= end)
+			break;
 		rc = ctl_client_event(&ctl->client, SETTLE_MS, &event);
 	}
 	return rc;
