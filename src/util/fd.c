@@ -7,11 +7,13 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "util/log.h"
 #include "util/util.h"
 
 void fd_take_passed(struct msghdr *msg, void (*fn)(void *arg, int fd), void *arg)
@@ -94,9 +96,12 @@ void fd_raise_limit(void)
 void fd_reserve_table(void)
 {
 	int last = (int)min_t(uint64_t, fd_limit(), FD_TABLE_SIZE) - 1;
-	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int fd = eventfd(0, EFD_CLOEXEC); /* which needs no file system */
 	int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, last);
 
+	if (high < 0)
+		log_debug("the table of open files gets no room for %d in advance: %s", last + 1,
+			  strerror(errno));
 	/* The table keeps its size. */
 	if (high >= 0)
 		close(high);
