@@ -105,6 +105,10 @@ void blk_drop_disk_end(struct blk *blk)
 {
 	pthread_mutex_lock(&blk->lock);
 	blk->past = *blk->bdev;
+	/* What is no more, and nobody asks for. */
+	blk->past.priv = NULL;
+	blk->past.ctx = NULL;
+	blk->past.ops = NULL;
 	blk->bdev = &blk->past;
 	pthread_mutex_unlock(&blk->lock);
 	bdev_close(blk->desc);
