@@ -356,7 +356,7 @@ int scsi_target_hide(struct scsi_device *dev, unsigned int id, unsigned int lun,
 static bool find_lost(const struct scsi_target *target, unsigned int *lun)
 {
 	for (*lun = 0; *lun < SCSI_MAX_LUNS; ++*lun)
-		if (target->lus[*lun] && target->lus[*lun]->lost)
+		if (target->lus[*lun] && target->lus[*lun]->lost && !target->changing[*lun])
 			return true;
 	return false;
 }
