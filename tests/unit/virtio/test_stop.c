@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Virtqueues that stop, and disks that go, with I/O in flight that ends when, and as, the test says. */
+/* Virtqueues that stop, and disks that go, with I/O in flight that ends as the test says. */
 #include <linux/virtio_blk.h>
 #include <sys/eventfd.h>
 
