@@ -81,9 +81,10 @@ struct controller_type {
 	void (*remove_disk)(struct disk_op *op);
 	/*
 	 * Main thread: begins to take away a disk whose bdev has been removed, as by remove_disk();
-	 * op->params is NULL. False: there is none that is not just coming or going.
+	 * op->params is NULL. -ENOENT: there is none that is not just coming or going; another
+	 * -errno: it can't now, and is asked again.
 	 */
-	bool (*drop_disk)(struct disk_op *op);
+	int (*drop_disk)(struct disk_op *op);
 	/*
 	 * A copy of the params with other disks, in the arena, but for texts that are not a
 	 * disk's. NULL: no memory.

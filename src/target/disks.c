@@ -184,40 +184,50 @@ static void dropped(void *arg, int rc, const char *text)
 	log_info("%s: a disk whose bdev was removed is gone", c->object.name);
 }
 
-/* False: there is none, or no memory for it. */
-static bool drop_disk(struct target_controller *c)
+/* -ENOENT: there is none. */
+static int drop_disk(struct target_controller *c)
 {
 	struct request *r = new_request(c, false, NULL);
+	int rc;
 
-	if (!r) {
-		log_error("%s: a disk whose bdev was removed keeps that one's name: out of memory",
-			  c->object.name);
-		return false;
-	}
+	if (!r)
+		return -ENOMEM;
 	r->done = dropped;
 	r->arg = c;
-	if (!controller_type_of(c->object.type)->drop_disk(&r->op)) {
+	rc = controller_type_of(c->object.type)->drop_disk(&r->op);
+	if (rc) {
 		free_request(r);
-		return false;
+		return rc;
 	}
 	c->disk_ops++;
 	object_enter(c->object.target);
-	return true;
+	return 0;
 }
 
 /* A controller that goes, as all do when the target stops, closes all that it has. */
 static void drop_disks(struct target_controller *c)
 {
-	if (c->object.state != OBJECT_LIVES || c->object.target->stopping)
+	struct target *t = c->object.target;
+	int rc;
+
+	if (c->object.state != OBJECT_LIVES || t->stopping)
 		return;
-	while (drop_disk(c))
-		;
+	do
+		rc = drop_disk(c);
+	while (!rc);
+	if (rc == -ENOENT)
+		return;
+	log_error("%s: a disk whose bdev was removed can't be taken away now: %s; it keeps that "
+		  "one's name, and is tried again in a second",
+		  c->object.name, strerror(-rc));
+	t->drop_again = true;
 }
 
 void target_drop_disks(struct target *t)
 {
 	struct object *o;
 
+	t->drop_again = false;
 	for (o = t->controllers.first; o; o = o->next)
 		drop_disks(container_of(o, struct target_controller, object));
 }

@@ -109,6 +109,8 @@ static void look(void *arg)
 	bdev_errors_visit(see_errors, t);
 	look_for_slow(t);
 	look_for_gone(t);
+	if (t->drop_again)
+		target_drop_disks(t);
 	loop_timer_start(t->main, &t->look, NS_PER_SEC);
 }
 

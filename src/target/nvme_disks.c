@@ -198,11 +198,11 @@ static int begin_removal(struct disk_op *op, uint32_t nsid)
 	return rc;
 }
 
-bool nvme_drop_disk(struct disk_op *op)
+int nvme_drop_disk(struct disk_op *op)
 {
 	uint32_t nsid = vnvme_ns_lost(ctrl_of(op->controller));
 
-	return nsid && !begin_removal(op, nsid);
+	return nsid ? begin_removal(op, nsid) : -ENOENT;
 }
 
 void nvme_remove_disk(struct disk_op *op)

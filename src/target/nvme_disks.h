@@ -37,7 +37,7 @@ void nvme_identify(const char *controller, const uint8_t own[16], struct vnvme_n
 /* config/controller_type.h */
 void nvme_add_disk(struct disk_op *op);
 void nvme_remove_disk(struct disk_op *op);
-bool nvme_drop_disk(struct disk_op *op);
+int nvme_drop_disk(struct disk_op *op);
 void *nvme_with_disks(struct schema_arena *arena, const void *params,
 		      const struct controller_disks *change);
 void nvme_disks(const void *params, void (*fn)(void *arg, const void *disk), void *arg);

@@ -85,12 +85,12 @@ static int begin_removal(struct disk_op *op, unsigned int target, unsigned int l
 	return rc;
 }
 
-bool scsi_drop_disk(struct disk_op *op)
+int scsi_drop_disk(struct disk_op *op)
 {
 	unsigned int target, lun;
 
-	return virtio_scsi_lost_lun(op->controller, &target, &lun) &&
-	       !begin_removal(op, target, lun);
+	return virtio_scsi_lost_lun(op->controller, &target, &lun) ? begin_removal(op, target, lun)
+								   : -ENOENT;
 }
 
 void scsi_remove_disk(struct disk_op *op)

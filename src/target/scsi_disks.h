@@ -13,7 +13,7 @@ struct schema_arena;
 
 void scsi_add_disk(struct disk_op *op);
 void scsi_remove_disk(struct disk_op *op);
-bool scsi_drop_disk(struct disk_op *op);
+int scsi_drop_disk(struct disk_op *op);
 void *scsi_with_disks(struct schema_arena *arena, const void *params,
 		      const struct controller_disks *change);
 void scsi_disks(const void *params, void (*fn)(void *arg, const void *disk), void *arg);

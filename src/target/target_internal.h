@@ -102,6 +102,7 @@ struct target {
 	struct config_job *config_job; /* under way; or NULL */
 	bool applying;
 	struct timer reload; /* is to be tried again */
+	bool drop_again;     /* likewise, by the next look: target_drop_disks() */
 	/* events.c */
 	target_event_fn observer; /* NULL: nobody */
 	void *observer_arg;

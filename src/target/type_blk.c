@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The type of controller "blk". */
+#include <errno.h>
+
 #include "target/disk_op.h"
 #include "target/type_params.h"
 #include "util/log.h"
@@ -87,10 +89,10 @@ static void ended(void *arg)
 	loop_post(op->loop, &op->work);
 }
 
-static bool drop_disk(struct disk_op *op)
+static int drop_disk(struct disk_op *op)
 {
 	op->work = (struct loop_work){.fn = dropped, .arg = op};
-	return blk_drop_disk_begin(op->controller, ended, op);
+	return blk_drop_disk_begin(op->controller, ended, op) ? 0 : -ENOENT;
 }
 
 static void bdevs(const void *controller, void (*fn)(void *arg, const char *name), void *arg)
