@@ -45,7 +45,7 @@ class VfioUser:
     option = "--nvme-vfio-user"
     timeout = {"x-msg-timeout": TIMEOUT_MS}
     # The others are about virtio, or about QEMU 7.2, which does not have the device.
-    groups = ("commands", "files", "io", "machine", "memory", "modes", "several", "trouble")
+    groups = ("commands", "files", "hotplug", "io", "machine", "memory", "modes", "several", "trouble")
     # What QEMU says when it ends where it should unplug: of every vfio-user-pci with MSI-X (11.1.3).
     unplug_ends_qemu = "memory_region_del_subregion: Assertion"
 
