@@ -374,6 +374,42 @@ static void let_go_and_tell(void *arg, int rc, const char *text)
 	test_disk_close(&held);
 }
 
+/* Whether the configuration that there is now has this line. */
+static bool is_configured(const char *line)
+{
+	struct schema_arena arena = {0};
+	struct schema_node *root = target_dump_config(target, &arena, false);
+	char *text = root ? schema_tree_to_yaml(root) : NULL;
+	bool is = text && strstr(text, line);
+
+	if (text && !is)
+		printf("# %s", text);
+	free(text);
+	schema_arena_free(&arena);
+	return is;
+}
+
+/* What can't be cut off in time stays with the medium; the bdev is smaller, and known to be. */
+static void not_settled(void)
+{
+	struct reactor_msg msg = {.fn = hold_up};
+
+	begin();
+	sem_init(&let_go, 0, 0);
+	CU_ASSERT_FATAL(test_disk_open(&held, reactor, "ram", true));
+	CU_ASSERT_TRUE(is_configured("size: 16MiB"));
+	/* Nobody knows what is in flight on a reactor that does not answer. */
+	reactor_send(reactor, &msg);
+	CU_ASSERT_EQUAL(resize("ram", 11 * MIB), -ETIMEDOUT);
+	CU_ASSERT_EQUAL(size_of("ram"), 11 * MIB);
+	CU_ASSERT_TRUE(is_configured("size: 11MiB"));
+	sem_post(&let_go);
+	CU_ASSERT_EQUAL(resize("ram", 11 * MIB), 0);
+	CU_ASSERT_EQUAL(resize("ram", 16 * MIB), 0);
+	test_disk_close(&held);
+	sem_destroy(&let_go);
+}
+
 /* A resize that waits for I/O behind the new end waits no more when the target stops. */
 static void stop(void)
 {
@@ -406,6 +442,7 @@ static const struct test_case cases[] = {
 	{"memory_beside_guests", memory_beside_guests},
 	{"file_beside_guests", file_beside_guests},
 	{"lost_twice", lost_twice},
+	{"not_settled", not_settled},
 	{"stop", stop},
 };
 
