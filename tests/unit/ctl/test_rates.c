@@ -134,8 +134,9 @@ static void test_hostile(void)
 		"{\"queue\":[{\"name\":7}]}",
 		"{\"queue\":[{\"name\":\"\",\"reads\":1}]}",
 		"{\"bdev\":[{\"name\":\"x\",\"reads\":\"1\",\"latency_ns\":[7,[],[1],[\"a\",{}],[-5,-5]]}]}",
-		"{\"bdev\":[{\"name\":\"x\",\"reads\":1e308,\"writes\":1e308,\"latency_sum_ns\":1e308,"
-		"\"latency_ns\":[[1e308,1e308],[9223372036854775807,9223372036854775807]]}]}",
+		"{\"bdev\":[{\"name\":\"x\",\"reads\":1e308,\"latency_sum_ns\":1e308}]}",
+		"{\"bdev\":[{\"name\":\"x\",\"writes\":1e308,\"latency_ns\":[[1e308,1e308]]}]}",
+		"{\"bdev\":[{\"name\":\"x\",\"latency_ns\":[[9223372036854775807,9223372036854775807]]}]}",
 		"{\"reactor\":[{},{\"busy_ms\":-1,\"idle_ms\":1},{\"busy_ms\":1e308,\"idle_ms\":1e308}]}",
 	};
 	size_t i, k, n = sizeof(texts) / sizeof(texts[0]);
