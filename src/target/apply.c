@@ -270,7 +270,7 @@ static int make_plan(struct apply *a)
 		.force = a->how.force,
 	};
 
-	if (!target_present(a->target, &a->now, &now))
+	if (!target_present(a->target, &a->now, true, &now))
 		return -ENOMEM;
 	a->next_target = r->cfg->target;
 	target_present_target(a->target, &running);

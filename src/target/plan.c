@@ -293,7 +293,13 @@ static void plan_held(struct planner *p)
 		const struct config_controller *c = &now->controllers[i];
 		const struct config_controller *next = plan_next_controller(p, c->params->name);
 
-		if (p->controllers[i] == FATE_HELD && next)
+		if (p->controllers[i] == FATE_HELD && next &&
+		    target_controller_is_lost(p->in->target, c->params->name))
+			need_force(p, "replace", "controller", c->params->name, "",
+				   "its disk was removed from under it and a front-end is still "
+				   "connected; with force that is disconnected, and it is made "
+				   "anew");
+		else if (p->controllers[i] == FATE_HELD && next)
 			need_force(p, "replace", "controller", c->params->name,
 				   plan_controller_difference(p, c, next).text,
 				   "these keys can't be changed; with force it is removed and made "

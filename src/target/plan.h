@@ -38,7 +38,7 @@ struct plan {
 
 struct plan_input {
 	struct target *target;
-	/* As it is: of target_present(). */
+	/* As it is: of target_present(), with those that have lost their disk. */
 	const struct config *now;
 	/* As it is to be: its target adopted; and the one that it had before. */
 	const struct config *next;

@@ -175,12 +175,13 @@ struct schema_words plan_controller_difference(struct planner *p, const struct c
 static enum fate fate_of_controller(struct planner *p, const struct config_controller *c)
 {
 	const struct config_controller *next = plan_next_controller(p, c->params->name);
+	const bool held =
+		!p->in->force && target_controller_is_connected(p->in->target, c->params->name);
 
 	if (!next)
-		return !p->in->force && target_controller_is_connected(p->in->target,
-								       c->params->name)
-			       ? FATE_HELD
-			       : FATE_GOES;
+		return held ? FATE_HELD : FATE_GOES;
+	if (target_controller_is_lost(p->in->target, c->params->name))
+		return held ? FATE_HELD : FATE_REPLACED;
 	if (next->type != c->type || plan_controller_difference(p, c, next).len)
 		return replaced(p);
 	if (plan_difference(p, &config_controller_section, c, next).len)
@@ -228,7 +229,8 @@ static void settle_held(struct planner *p)
 	size_t i;
 
 	for (i = 0; i < now->ncontrollers; i++)
-		if (p->controllers[i] == FATE_HELD)
+		if (p->controllers[i] == FATE_HELD &&
+		    !target_controller_is_lost(p->in->target, now->controllers[i].params->name))
 			controller_type_of(now->controllers[i].type)
 				->refs(now->controllers[i].params, hold_ref, &h);
 	/* From the top down: who stands on a bdev comes behind it. */

@@ -17,36 +17,64 @@ static bool has_bdev(void *arg, const char *bdev)
 	return target_has_disk(arg, bdev);
 }
 
-struct check {
+/* --- a disk that a controller can't be without --- */
+
+struct lack {
 	const struct target *target;
-	bool lacks; /* a bdev that is gone, or just going */
+	const struct target_controller *controller;
+	const char *name; /* of a bdev that it is made with */
+	bool has;	  /* the controller, that one */
+	bool lacks;	  /* any */
 };
 
-static void check_ref(void *arg, const struct config_ref *ref)
+static void see_disk(void *arg, const char *bdev)
 {
-	struct check *c = arg;
+	struct lack *l = arg;
 
-	c->lacks = c->lacks || !target_has_disk(c->target, *ref->name);
+	l->has = l->has || !strcmp(bdev, l->name);
 }
 
-/*
- * Without disks whose bdev was taken from under them: a file could not name it. False: it can't be
- * without its disk, or there is no memory.
+/* A bdev of that name may be another one, which was made since: the controller knows. */
+static void see_ref(void *arg, const struct config_ref *ref)
+{
+	struct lack *l = arg;
+
+	l->name = *ref->name;
+	l->has = false;
+	target_visit_disks(l->target, l->controller->object.name, see_disk, l);
+	l->lacks = l->lacks || !l->has || !target_has_disk(l->target, l->name);
+}
+
+static bool is_lost(const struct target_controller *c)
+{
+	const struct controller_type *type = controller_type_of(c->object.type);
+	struct lack l = {.target = c->object.target, .controller = c};
+
+	if (!type->with_disks)
+		type->refs(c->config.params, see_ref, &l);
+	return l.lacks;
+}
+
+bool target_controller_is_lost(const struct target *t, const char *name)
+{
+	struct object *o = object_find(&t->controllers, name);
+
+	return o && is_there(o) && is_lost(container_of(o, struct target_controller, object));
+}
+
+/* --- all that there is --- */
+
+/* Without disks whose bdev was taken from under them: a file could not name it. False: no memory.
  */
 static bool fill_controller(struct target *t, struct schema_arena *arena,
 			    const struct target_controller *c, struct config_controller *out)
 {
 	const struct controller_type *type = controller_type_of(c->object.type);
 	const struct controller_disks change = {.keeps = has_bdev, .arg = t};
-	struct check check = {.target = t};
 
 	*out = c->config;
-	type->refs(out->params, check_ref, &check);
-	if (!check.lacks)
-		return true;
-	if (!type->with_disks)
-		return false;
-	out->params = type->with_disks(arena, out->params, &change);
+	if (type->with_disks)
+		out->params = type->with_disks(arena, out->params, &change);
 	return out->params;
 }
 
@@ -60,7 +88,7 @@ static size_t count(const struct object_list *list)
 	return n;
 }
 
-static bool fill(struct target *t, struct schema_arena *arena, struct config *cfg)
+static bool fill(struct target *t, struct schema_arena *arena, bool with_lost, struct config *cfg)
 {
 	struct config_bdev *bdevs = schema_arena_alloc(arena, count(&t->bdevs) + 1, sizeof(*bdevs));
 	struct config_controller *ctrls =
@@ -72,11 +100,16 @@ static bool fill(struct target *t, struct schema_arena *arena, struct config *cf
 	for (o = t->bdevs.first; o; o = o->next)
 		if (is_there(o))
 			bdevs[cfg->nbdevs++] = *target_bdev_of(o)->config;
-	for (o = t->controllers.first; o; o = o->next)
-		if (is_there(o) &&
-		    fill_controller(t, arena, container_of(o, struct target_controller, object),
-				    &ctrls[cfg->ncontrollers]))
-			cfg->ncontrollers++;
+	for (o = t->controllers.first; o; o = o->next) {
+		const struct target_controller *c =
+			container_of(o, struct target_controller, object);
+
+		if (!is_there(o) || (!with_lost && is_lost(c)))
+			continue;
+		if (!fill_controller(t, arena, c, &ctrls[cfg->ncontrollers]))
+			return false;
+		cfg->ncontrollers++;
+	}
 	cfg->bdevs = bdevs;
 	cfg->controllers = ctrls;
 	return !arena->failed;
@@ -88,18 +121,19 @@ void target_present_target(const struct target *t, struct config_target *out)
 	out->log = t->log;
 }
 
-bool target_present(struct target *t, struct schema_arena *arena, struct config *cfg)
+bool target_present(struct target *t, struct schema_arena *arena, bool with_lost,
+		    struct config *cfg)
 {
 	*cfg = (struct config){.path = t->cfg->path};
 	target_present_target(t, &cfg->target);
-	return fill(t, arena, cfg);
+	return fill(t, arena, with_lost, cfg);
 }
 
 struct schema_node *target_dump_config(struct target *t, struct schema_arena *arena, bool brief)
 {
 	struct config cfg;
 
-	return target_present(t, arena, &cfg) ? config_dump_tree(&cfg, arena, brief) : NULL;
+	return target_present(t, arena, false, &cfg) ? config_dump_tree(&cfg, arena, brief) : NULL;
 }
 
 void target_visit_left_out(const struct target *t, void (*fn)(void *arg, const char *controller),
@@ -107,18 +141,9 @@ void target_visit_left_out(const struct target *t, void (*fn)(void *arg, const c
 {
 	struct object *o;
 
-	for (o = t->controllers.first; o; o = o->next) {
-		const struct target_controller *c =
-			container_of(o, struct target_controller, object);
-		const struct controller_type *type = controller_type_of(o->type);
-		struct check check = {.target = t};
-
-		if (!is_there(o) || type->with_disks)
-			continue;
-		type->refs(c->config.params, check_ref, &check);
-		if (check.lacks)
+	for (o = t->controllers.first; o; o = o->next)
+		if (is_there(o) && is_lost(container_of(o, struct target_controller, object)))
 			fn(arg, o->name);
-	}
 }
 
 /* --- the log --- */

@@ -183,8 +183,14 @@ void target_free_own_bdev(struct target *t, struct config *cfg);
 
 /* present.c: the section `target` as it is now. */
 void target_present_target(const struct target *t, struct config_target *out);
-/* All of it, lists and disks in the arena; the rest is that of what runs. False: no memory. */
-bool target_present(struct target *t, struct schema_arena *arena, struct config *cfg);
+/*
+ * All of it, lists and disks in the arena; the rest is that of what runs. False: no memory.
+ * `with_lost`: also controllers that no file can name as they are, see below.
+ */
+bool target_present(struct target *t, struct schema_arena *arena, bool with_lost,
+		    struct config *cfg);
+/* It can't be without its disk, and that was removed from under it: it is there, and of no use. */
+bool target_controller_is_lost(const struct target *t, const char *name);
 
 /* balance.c: the controllers are there. */
 int target_balance_start(struct target *t);

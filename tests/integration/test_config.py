@@ -582,6 +582,46 @@ def wrong_file(case):
     equal(case.end(daemon), 0, "the status")
 
 
+def lost_disk(case):
+    """A virtio-blk controller whose disk was removed is made anew, or removed, as the file says."""
+    daemon, client = case.begin()
+    name = write(case, CONFIG.split("bdevs:", maxsplit=1)[0] + """\
+bdevs: [{{name: keep, type: malloc, size: 1MiB}}]
+controllers: [{{name: blk0, type: blk, bdev: keep}}{controller}]
+""")
+    check(client.call("config.apply", force=True)["complete"], "the beginning")
+    client.call("bdev.delete", name="keep", force=True)
+    got = client.call("config.apply")
+    equal(told(got, "action", "kind", "name", "state"),
+          ["remove controller blk0 done", "create bdev keep done", "create controller blk0 done"],
+          "made anew")
+    is_what(case, client)
+    # Another bdev of that name is not its disk.
+    client.call("bdev.delete", name="keep", force=True)
+    client.call("bdev.create", name="keep", type="malloc", size="1MiB")
+    equal(client.call("config.get")["config"]["controllers"], [], "controllers")
+    front_end = socket.socket(socket.AF_UNIX)
+    case.stack.callback(front_end.close)
+    front_end.connect(str(case.sockets / "blk0"))
+    await_(lambda: client.call("controller.list", name="blk0")["controllers"][0]["connected"],
+           "a front-end")
+    got = client.call("config.apply")
+    equal(told(got, "action", "kind", "name", "state"), ["replace controller blk0 needs force"],
+          "with a front-end")
+    check("removed from under it" in got["steps"][0]["why"], str(got))
+    check(client.call("config.apply", force=True)["complete"], "with force")
+    check(client.call("bdev.list", name="keep")["bdevs"][0]["users"], "who uses it")
+    # The file names it no more.
+    client.call("bdev.delete", name="keep", force=True)
+    pathlib.Path(name).write_text(case.text().replace("{name: blk0, type: blk, bdev: keep}", ""),
+                                  encoding="utf-8")
+    got = client.call("config.apply")
+    equal(told(got, "action", "kind", "name", "state"),
+          ["remove controller blk0 done", "create bdev keep done"], "removed")
+    check(got["complete"], str(got))
+    equal(case.end(daemon), 0, "the status")
+
+
 # --- SIGHUP ---
 
 def hang_up(case):
@@ -631,7 +671,7 @@ def one_at_a_time(case):
 
 CASES = [get, serials_of_luns, without_medium, nothing_changed, keeps_what_it_can,
          starts_the_same, nothing_left, changed_by_somebody, elsewhere, link_and_rights, killed,
-         checked, applied, there_and_back, needs_force, connected, needs_restart, a_step_fails,
+         checked, applied, there_and_back, needs_force, connected, needs_restart, a_step_fails, lost_disk,
          wrong_file, hang_up, one_at_a_time]
 
 
