@@ -154,8 +154,8 @@ static const struct schema_key apply_keys[] = {
 	{"dry_run", &schema_bool, APPLY_FIELD(dry_run), .dflt = "false",
 	 .doc = "Only tells what would be done."},
 	{"force", &schema_bool, APPLY_FIELD(force), .dflt = "false",
-	 .doc = "Also replaces what can't be changed, and removes what a front-end is connected "
-		"to: guests lose it."},
+	 .doc = "Also replaces what can't be changed, removes what a front-end is connected to, "
+		"and makes bdevs smaller that are in use: guests lose it."},
 	{"timeout_ms", &schema_uint32, APPLY_FIELD(timeout_ms), .dflt = RPC_TIMEOUT_MS, .min = 1,
 	 .max = RPC_TIMEOUT_MS_MAX, .unit = "milliseconds",
 	 .doc = "How long to wait for the end of each step."},

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <shadowbell/bdev.h>
+
 #include "config/controller_type.h"
 #include "schema/size.h"
 #include "target/target_internal.h"
@@ -78,8 +80,10 @@ struct disks {
 	struct planner *p;
 	const struct config_controller *controller;
 	const struct controller_type *type;
-	const struct schema_node *others; /* of the other configuration: a list */
+	/* Of the other configuration: lists of them, and of the keys that say which one it is. */
+	struct schema_node *others, *addresses;
 	bool adds;
+	bool held; /* none may go */
 };
 
 /* As the keys of `disk`. */
@@ -87,9 +91,12 @@ static void put_node(void *arg, const void *disk)
 {
 	struct disks *d = arg;
 	struct schema_node *node = plan_dump(d->p, d->type->disk, disk);
+	struct schema_node *address = plan_dump(d->p, d->type->disk_address, disk);
 
 	if (node)
-		schema_node_append((struct schema_node *)(uintptr_t)d->others, node);
+		schema_node_append(d->others, node);
+	if (address)
+		schema_node_append(d->addresses, address);
 }
 
 static bool is_among(const struct schema_node *list, const struct schema_node *node)
@@ -115,17 +122,47 @@ static const char *describe(struct planner *p, const struct schema_node *address
 	return schema_arena_printf(&p->plan->arena, "%son %s", text, bdev ? bdev->text : "?");
 }
 
+static bool has_already(const struct disks *d, const char *bdev)
+{
+	const struct schema_node *child;
+
+	for (child = d->others->first; child; child = child->next)
+		if (!strcmp(schema_node_find(child, "bdev")->text, bdev))
+			return true;
+	return false;
+}
+
+/* Why it neither comes nor goes; NULL: it does. */
+static const char *disk_waits(const struct disks *d, const struct schema_node *address,
+			      const char *bdev)
+{
+	if (!d->adds)
+		return d->held ? "a front-end is connected; with force its guest loses the disk"
+			       : NULL;
+	if (d->held && is_among(d->addresses, address))
+		return "another disk has its place, which is only removed with force";
+	return !has_already(d, bdev) && plan_disk_waits(d->p, bdev) ? PLAN_DISK_WAITS : NULL;
+}
+
 static void plan_disk(void *arg, const void *disk)
 {
 	struct disks *d = arg;
 	const struct schema_node *node = plan_dump(d->p, d->type->disk, disk);
 	const struct schema_node *address = plan_dump(d->p, d->type->disk_address, disk);
-	const char *name = d->controller->params->name;
+	const char *name = d->controller->params->name, *bdev, *why;
 	struct plan_step *s;
 
-	if (!node || !address ||
-	    (is_among(d->others, node) && !plan_goes(d->p, schema_node_find(node, "bdev")->text)))
+	if (!node || !address)
 		return;
+	bdev = schema_node_find(node, "bdev")->text;
+	if (is_among(d->others, node) && !plan_goes(d->p, bdev))
+		return;
+	why = disk_waits(d, address, bdev);
+	if (why) {
+		need_force(d->p, d->adds ? "create" : "remove", d->type->disk->noun, name,
+			   describe(d->p, address, node), why);
+		return;
+	}
 	s = add(d->p, d->adds ? PLAN_ADD_DISK : PLAN_REMOVE_DISK, name,
 		describe(d->p, address, node));
 	if (!s)
@@ -136,17 +173,19 @@ static void plan_disk(void *arg, const void *disk)
 
 /* Those of `c` that the other one has not, or not on the same bdev. */
 static void plan_disks(struct planner *p, const struct config_controller *c,
-		       const struct config_controller *other, bool adds)
+		       const struct config_controller *other, bool adds, bool held)
 {
 	struct disks d = {
 		.p = p,
 		.controller = c,
 		.type = controller_type_of(c->type),
 		.others = schema_node_new(&p->plan->arena, SCHEMA_NODE_SEQUENCE),
+		.addresses = schema_node_new(&p->plan->arena, SCHEMA_NODE_SEQUENCE),
 		.adds = adds,
+		.held = held,
 	};
 
-	if (!d.others)
+	if (!d.others || !d.addresses)
 		return;
 	d.type->disks(other->params, put_node, &d);
 	d.type->disks(c->params, plan_disk, &d);
@@ -191,14 +230,26 @@ static void plan_going(struct planner *p)
 	for (i = 0; i < now->ncontrollers; i++)
 		if (p->controllers[i] == FATE_CHANGES)
 			plan_disks(p, &now->controllers[i],
-				   plan_next_controller(p, now->controllers[i].params->name),
-				   false);
+				   plan_next_controller(p, now->controllers[i].params->name), false,
+				   p->disks_held[i]);
 	for (i = 0; i < now->ncontrollers; i++)
 		if (p->controllers[i] == FATE_GOES || p->controllers[i] == FATE_REPLACED)
 			add(p, PLAN_REMOVE_CONTROLLER, now->controllers[i].params->name, "");
 	for (i = now->nbdevs; i > 0; i--)
 		if (p->bdevs[i - 1] == FATE_GOES || p->bdevs[i - 1] == FATE_REPLACED)
 			add(p, PLAN_REMOVE_BDEV, now->bdevs[i - 1].params->name, "");
+}
+
+/* Less of a bdev that somebody uses, without force. */
+static bool is_cut(const struct planner *p, const char *name, uint64_t bytes)
+{
+	struct object *o = object_find(&p->in->target->bdevs, name);
+	const struct bdev *bdev = bdev_find(name);
+	char err[OBJECT_ERR_MAX];
+
+	return bytes && !p->in->force && o && bdev &&
+	       bytes < bdev_nblocks(bdev) << bdev->block_shift &&
+	       target_bdev_in_use(target_bdev_of(o), err);
 }
 
 static void plan_sizes(struct planner *p)
@@ -214,6 +265,12 @@ static void plan_sizes(struct planner *p)
 		if (p->bdevs[i] != FATE_CHANGES)
 			continue;
 		bytes = plan_next_bdev(p, name)->params->size_bytes;
+		if (is_cut(p, name, bytes)) {
+			need_force(p, "resize", "bdev", name, SCHEMA_SIZE(bytes),
+				   "it would be smaller, and is in use; with force what it has "
+				   "behind its new end is lost");
+			continue;
+		}
 		s = add(p, PLAN_RESIZE_BDEV, name, bytes ? SCHEMA_SIZE(bytes) : "as its medium");
 		if (s)
 			s->bytes = bytes;
@@ -245,30 +302,41 @@ static void plan_coming(struct planner *p)
 {
 	const struct config *now = p->in->now, *next = p->in->next;
 	struct plan_step *s;
+	const char *why;
 	size_t i;
 
 	for (i = 0; i < next->nbdevs; i++) {
 		const struct config_bdev *bdev = next->bdevs_in_order[i];
 
-		s = stays_bdev(p, bdev->params->name)
-			    ? NULL
-			    : add(p, PLAN_CREATE_BDEV, bdev->params->name, bdev->type->name);
+		if (stays_bdev(p, bdev->params->name))
+			continue;
+		why = plan_bdev_waits(p, bdev);
+		if (why) {
+			need_force(p, "create", "bdev", bdev->params->name, bdev->type->name, why);
+			continue;
+		}
+		s = add(p, PLAN_CREATE_BDEV, bdev->params->name, bdev->type->name);
 		if (s)
 			s->node = plan_dump(p, &config_bdev_section, bdev);
 	}
 	for (i = 0; i < next->ncontrollers; i++) {
 		const struct config_controller *c = &next->controllers[i];
 
-		s = stays_controller(p, c->params->name)
-			    ? NULL
-			    : add(p, PLAN_CREATE_CONTROLLER, c->params->name, c->type->name);
+		if (stays_controller(p, c->params->name))
+			continue;
+		why = plan_controller_waits(p, c);
+		if (why) {
+			need_force(p, "create", "controller", c->params->name, c->type->name, why);
+			continue;
+		}
+		s = add(p, PLAN_CREATE_CONTROLLER, c->params->name, c->type->name);
 		if (s)
 			s->node = plan_dump(p, &config_controller_section, c);
 	}
 	for (i = 0; i < now->ncontrollers; i++)
 		if (p->controllers[i] == FATE_CHANGES)
 			plan_disks(p, plan_next_controller(p, now->controllers[i].params->name),
-				   &now->controllers[i], true);
+				   &now->controllers[i], true, p->disks_held[i]);
 }
 
 static void plan_held(struct planner *p)
@@ -317,7 +385,10 @@ int plan_make(const struct plan_input *in, struct plan *plan)
 	p.bdevs = schema_arena_alloc(&plan->arena, in->now->nbdevs + 1, sizeof(*p.bdevs));
 	p.controllers =
 		schema_arena_alloc(&plan->arena, in->now->ncontrollers + 1, sizeof(*p.controllers));
-	if (!p.bdevs || !p.controllers)
+	p.disks_held =
+		schema_arena_alloc(&plan->arena, in->now->ncontrollers + 1, sizeof(*p.disks_held));
+	p.waits = schema_arena_alloc(&plan->arena, in->next->nbdevs + 1, sizeof(*p.waits));
+	if (!p.bdevs || !p.controllers || !p.disks_held || !p.waits)
 		return -ENOMEM;
 	plan_settle(&p);
 	plan_target(&p);

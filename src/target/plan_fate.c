@@ -195,8 +195,13 @@ static void settle_controllers(struct planner *p)
 {
 	size_t i;
 
-	for (i = 0; i < p->in->now->ncontrollers; i++)
-		p->controllers[i] = fate_of_controller(p, &p->in->now->controllers[i]);
+	for (i = 0; i < p->in->now->ncontrollers; i++) {
+		const struct config_controller *c = &p->in->now->controllers[i];
+
+		p->controllers[i] = fate_of_controller(p, c);
+		p->disks_held[i] = p->controllers[i] == FATE_CHANGES && !p->in->force &&
+				   target_controller_is_connected(p->in->target, c->params->name);
+	}
 }
 
 /* --- what is held holds what it stands on --- */
@@ -229,7 +234,7 @@ static void settle_held(struct planner *p)
 	size_t i;
 
 	for (i = 0; i < now->ncontrollers; i++)
-		if (p->controllers[i] == FATE_HELD &&
+		if ((p->controllers[i] == FATE_HELD || p->disks_held[i]) &&
 		    !target_controller_is_lost(p->in->target, now->controllers[i].params->name))
 			controller_type_of(now->controllers[i].type)
 				->refs(now->controllers[i].params, hold_ref, &h);

@@ -2,7 +2,7 @@
 #ifndef TARGET_PLAN_INTERNAL_H
 #define TARGET_PLAN_INTERNAL_H
 
-/* Between plan.c and plan_fate.c. Main thread. */
+/* Between plan.c, plan_fate.c and plan_wait.c. Main thread. */
 
 #include "target/plan.h"
 
@@ -19,6 +19,8 @@ struct planner {
 	const struct plan_input *in;
 	struct plan *plan;
 	enum fate *bdevs, *controllers; /* of in->now's */
+	bool *disks_held;		/* likewise: their disks may not go */
+	bool *waits;			/* of in->next's bdevs: what is held has to go first */
 	size_t size;			/* places for steps */
 	bool failed;			/* out of memory */
 };
@@ -41,5 +43,13 @@ struct schema_words plan_difference(struct planner *p, const struct schema_secti
 /* Likewise, but for disks that come and go. */
 struct schema_words plan_controller_difference(struct planner *p, const struct config_controller *c,
 					       const struct config_controller *next);
+
+/* plan_wait.c: why what is to come is not made, or NULL. Of bdevs from the bottom up. */
+#define PLAN_DISK_WAITS                                                                            \
+	"its bdev is still used by, or is itself, what is only removed or replaced with force"
+const char *plan_bdev_waits(struct planner *p, const struct config_bdev *bdev);
+const char *plan_controller_waits(const struct planner *p, const struct config_controller *c);
+/* After all bdevs: whether nobody else may use that disk of the file. */
+bool plan_disk_waits(const struct planner *p, const char *disk);
 
 #endif

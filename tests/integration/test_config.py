@@ -472,7 +472,7 @@ def there_and_back(case):
         done = client.call("config.apply", path=names[number], force=True)
         check(done["complete"], f"{done}")
     for number, name in enumerate(names):
-        check(client.call("config.apply", path=name)["complete"], name)
+        check(client.call("config.apply", path=name, force=True)["complete"], name)
         is_what(case, client, f"{number}.yaml")
     equal(case.end(daemon), 0, "the status")
 
@@ -543,31 +543,89 @@ def needs_restart(case):
 def a_step_fails(case):
     """It stops the rest, which can be done when the reason is mended."""
     daemon, client = case.begin()
-    path = case.folder / "disk"
-    path.write_bytes(b"x" * 1048576)
-    write(case, CONFIG.replace("  # One that goes.\n", f"""\
-  - {{{{name: file0, type: file, path: {path}, direct: false}}}}
-  - {{{{name: ram9, type: malloc, size: 1MiB}}}}
-"""))
-    client.call("bdev.create", name="mine", type="file", path=str(path), direct=False)
-    client.call("controller.create", name="mine", type="blk", bdev="mine")
-    front_end = socket.socket(socket.AF_UNIX)
-    case.stack.callback(front_end.close)
-    front_end.connect(str(case.sockets / "mine"))
-    await_(lambda: client.call("controller.list", name="mine")["controllers"][0]["connected"],
-           "a front-end")
+    (case.sockets / "blk9").write_text("in its place", encoding="utf-8")
+    write(case, CONFIG.replace("{controller}", """
+  - {{name: blk9, type: blk, bdev: ram0}}
+  - {{name: blk10, type: blk, bdev: keep}}{controller}"""))
     got = client.call("config.apply")
     equal(told(got, "action", "kind", "name", "state"),
-          ["create bdev file0 failed", "create bdev ram9 planned",
-           "remove bdev mine needs force", "remove controller mine needs force"], "steps")
-    check("create bdev file0: " in got["failed"] and "'mine'" in got["failed"], got["failed"])
+          ["create controller blk9 failed", "create controller blk10 planned"], "steps")
+    check("create controller blk9: " in got["failed"], got["failed"])
     check(got["steps"][0]["why"] in got["failed"], str(got))
-    front_end.close()
+    (case.sockets / "blk9").unlink()
+    check(client.call("config.apply")["complete"], "the second time")
+    is_what(case, client)
+    equal(case.end(daemon), 0, "the status")
+
+
+def front_end_of(case, client, name):
+    front_end = socket.socket(socket.AF_UNIX)
+    case.stack.callback(front_end.close)
+    front_end.connect(str(case.sockets / name))
+    await_(lambda: client.call("controller.list", name=name)["controllers"][0]["connected"],
+           "a front-end")
+    return front_end
+
+
+def waits_for_held(case):
+    """What a guest keeps is given to nobody else meanwhile."""
+    daemon, client = case.begin()
+    path = case.folder / "disk"
+    path.write_bytes(b"x" * 1048576)
+    client.call("bdev.create", name="mine", type="file", path=str(path), direct=False)
+    client.call("controller.create", name="mine", type="blk", bdev="mine")
+    front_ends = [front_end_of(case, client, name) for name in ("mine", "blk0")]
+    write(case, CONFIG.replace("  # One that goes.\n", f"""\
+  - {{{{name: file0, type: file, path: {path}, direct: false}}}}
+  - {{{{name: on_file0, type: delay, base: file0}}}}
+  - {{{{name: ram9, type: malloc, size: 1MiB}}}}
+""").replace("blk0, type: blk, bdev: keep", "blk0, type: blk, bdev: ram9")
+          .replace("- bdev: ram0    # the first\n", "- {{bdev: ram0, nsid: 1}}\n"
+                   "      - {{bdev: on_file0, nsid: 3}}\n")
+          .replace("read_only: true}}", "read_only: true, nsid: 2}}")
+          .replace("{controller}", """
+  - {{name: blk1, type: blk, bdev: keep}}
+  - {{name: blk2, type: blk, bdev: on_file0}}
+  - {{name: blk3, type: blk, bdev: ram9}}{controller}"""))
+    # blk0 had it, and no other one is to have it before; the others share it already.
+    got = client.call("config.apply")
+    equal(told(got, "action", "kind", "name", "state"),
+          ["create bdev file0 needs force", "create bdev on_file0 needs force",
+           "create bdev ram9 done", "create controller blk1 needs force",
+           "create controller blk2 needs force", "create controller blk3 done",
+           "create namespace nvme0 needs force", "remove bdev mine needs force",
+           "replace controller blk0 needs force", "remove controller mine needs force"], "steps")
+    check("its file is that of" in got["steps"][0]["why"], str(got))
+    check("still used by" in got["steps"][3]["why"], str(got))
+    front_ends[0].close()
     await_(lambda: not client.call("controller.list", name="mine")["controllers"][0]["connected"],
            "no front-end")
-    check(client.call("config.apply")["complete"], "the second time")
-    is_what_but_file = [b["name"] for b in client.call("bdev.list")["bdevs"]]
-    equal(sorted(is_what_but_file), ["file0", "keep", "null", "ram0", "ram9"], "bdevs")
+    check(client.call("config.apply", force=True)["complete"], "with force")
+    equal(client.call("config.apply")["steps"], [], "what is left")
+    equal(case.end(daemon), 0, "the status")
+
+
+def guests_keep(case):
+    """A disk of a connected controller goes, and a bdev in use is made smaller, only with force."""
+    daemon, client = case.begin()
+    front_end_of(case, client, "nvme0")
+    front_end_of(case, client, "scsi0")
+    write(case, CONFIG.replace("size: 64MiB ", "size: 32MiB ")
+          .replace("- bdev: ram0    # the first", '- {{bdev: "null", nsid: 1}}\n'
+                   '      - {{bdev: "null", nsid: 5}}')
+          .replace("read_only: true}}", "read_only: true, nsid: 2}}")
+          .replace("lun: 0, bdev: keep", "lun: 1, bdev: keep")
+          .replace("{controller}", "\n  - {{name: blk1, type: blk, bdev: ram0}}{controller}"))
+    got = client.call("config.apply")
+    equal(told(got, "action", "kind", "name", "state"),
+          ["remove namespace nvme0 needs force", "remove LUN scsi0 needs force",
+           "resize bdev ram0 needs force", "create controller blk1 needs force",
+           "create namespace nvme0 needs force", "create namespace nvme0 done",
+           "create LUN scsi0 done"], "steps")
+    equal(client.call("bdev.list", name="ram0")["bdevs"][0]["config"]["size"], "64MiB", "size")
+    got = client.call("config.apply", force=True)
+    check(got["complete"], str(got))
+    is_what(case, client)
     equal(case.end(daemon), 0, "the status")
 
 
@@ -671,7 +729,8 @@ def one_at_a_time(case):
 
 CASES = [get, serials_of_luns, without_medium, nothing_changed, keeps_what_it_can,
          starts_the_same, nothing_left, changed_by_somebody, elsewhere, link_and_rights, killed,
-         checked, applied, there_and_back, needs_force, connected, needs_restart, a_step_fails, lost_disk,
+         checked, applied, there_and_back, needs_force, connected, needs_restart, a_step_fails, lost_disk, waits_for_held,
+         guests_keep,
          wrong_file, hang_up, one_at_a_time]
 
 
