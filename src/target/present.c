@@ -159,7 +159,10 @@ void target_set_log(struct target *t, const struct config_log *log)
 	t->log = *log;
 	t->log.otherwise = t->cfg->target.log.otherwise;
 	use_log(log);
-	log_set_level(log->level ? config_log_level(log->level) : t->log.otherwise);
+	/* One of the command line, which differs from that of a start without, comes first. */
+	log_set_level(log->level && t->log.otherwise == LOG_LEVEL_INFO
+			      ? config_log_level(log->level)
+			      : t->log.otherwise);
 }
 
 void target_set_log_level(struct target *t, enum log_level level)

@@ -123,6 +123,14 @@ static void work(void *arg)
 			 "something that it refers to, such as a user, is not there any more");
 		return;
 	}
+	if (strlen(s->text) > SCHEMA_FILE_BYTES_MAX) {
+		s->rc = -EFBIG;
+		snprintf(s->err, sizeof(s->err),
+			 "the configuration is %zu bytes, and a daemon starts with %d at most; "
+			 "remove controllers or bdevs, or comments of the file",
+			 strlen(s->text), SCHEMA_FILE_BYTES_MAX);
+		return;
+	}
 	s->rc = replace_file(
 		&(struct replace_file){
 			.path = s->path,

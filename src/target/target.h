@@ -206,7 +206,8 @@ void target_apply_config(struct target *t, const struct target_apply *how, targe
 void target_reload(struct target *t);
 const char *target_step_state_name(enum target_step_state state);
 
-/* From now on; without a level in it the log has the one that it had at the start. */
+/* From now on; without a level in it, or with one of the command line, the log has the one that it
+ * had at the start. */
 void target_set_log(struct target *t, const struct config_log *log);
 void target_set_log_level(struct target *t, enum log_level level);
 

@@ -362,6 +362,23 @@ def killed(case):
     equal(case.end(daemon), 0, "the status")
 
 
+def too_large(case):
+    """A file that no daemon would start with is not written."""
+    comment = "# " + "x" * 1000 + "\n"
+    text = CONFIG + comment * ((1048576 - len(CONFIG)) // len(comment) - 1)
+    case.template = text
+    daemon, client = case.begin()
+    before = case.text()
+    for i in range(40):
+        client.call("bdev.create", name=f"more{i}" + "x" * 50, type="malloc", size="1MiB")
+    client.refused(FAILED, "config.save", "1048576 at most", "remove controllers or bdevs")
+    equal(case.text(), before, "the text")
+    for i in range(40):
+        client.call("bdev.delete", name=f"more{i}" + "x" * 50)
+    client.call("config.save")
+    equal(case.end(daemon), 0, "the status")
+
+
 # --- config.check ---
 
 def checked(case):
@@ -682,6 +699,17 @@ controllers: [{{name: blk0, type: blk, bdev: keep}}{controller}]
 
 # --- SIGHUP ---
 
+def level_of_command_line(case):
+    """It stays, whatever the file says; other limits of the log are the file's."""
+    daemon, client = case.begin("-v")
+    write(case, CONFIG, target="\n  log: {level: error, rate: 7}")
+    check(client.call("config.apply")["complete"], "config.apply")
+    client.call("bdev.delete", name="null")
+    await_(lambda: "bdev null: removed" in daemon.log.read_text(), "a line of debug")
+    equal(client.call("config.get")["config"]["target"]["log"]["rate"], 7, "the rate")
+    equal(case.end(daemon), 0, "the status")
+
+
 def hang_up(case):
     """It applies the file; the log has the steps, what needs more, and what is wrong."""
     daemon, client = case.begin()
@@ -730,7 +758,7 @@ def one_at_a_time(case):
 CASES = [get, serials_of_luns, without_medium, nothing_changed, keeps_what_it_can,
          starts_the_same, nothing_left, changed_by_somebody, elsewhere, link_and_rights, killed,
          checked, applied, there_and_back, needs_force, connected, needs_restart, a_step_fails, lost_disk, waits_for_held,
-         guests_keep,
+         guests_keep, level_of_command_line, too_large,
          wrong_file, hang_up, one_at_a_time]
 
 
