@@ -304,9 +304,10 @@ void bdev_io_find(const struct bdev_io *io, struct bdev_io_place *out)
 {
 	const struct bdev_channel *ch;
 
-	*out = (struct bdev_io_place){.known = io && io->state != BDEV_IO_IDLE};
-	if (!out->known)
+	*out = (struct bdev_io_place){0};
+	if (!io || io->state == BDEV_IO_IDLE)
 		return;
+	out->known = true;
 	out->op = io->op;
 	out->lba = io->lba;
 	out->nblocks = io->nblocks;

@@ -18,11 +18,12 @@ static bool dump_keys(const struct dump *d, const struct schema_key *keys, const
 
 		if (d->skips && d->skips(d->object, key))
 			continue;
-		value = key->kind == &schema_type
-				? schema_node_scalar(d->arena, d->type->name, false)
-				: key->kind->dump(d->arena, key,
-						  (const char *)fields + key->offset);
-
+		if (key->kind != &schema_type)
+			value = key->kind->dump(d->arena, key, (const char *)fields + key->offset);
+		else if (d->type)
+			value = schema_node_scalar(d->arena, d->type->name, false);
+		else
+			continue; /* only what has types has such a key */
 		if (value && schema_node_set(d->arena, d->mapping, key->name, value) < 0)
 			return false;
 	}

@@ -220,6 +220,8 @@ static enum step open_node(struct builder *b, enum schema_node_kind kind, const 
 /* Without brackets the parser sees the end only at what comes next. */
 static void close_node(struct schema_node *node, const yaml_event_t *event)
 {
+	if (!node)
+		return;
 	if (node->flow)
 		node->end = event->end_mark.index;
 	else if (node->last)

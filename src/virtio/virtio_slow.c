@@ -20,8 +20,7 @@ static unsigned int look_at(struct virtio_group *g, struct virtio_vq *vq)
 		.number = vq->index,
 		.stats = vq->stats,
 	};
-	unsigned int n = vq->outstanding ? vq->made_reqs : 0;
-	uint16_t i;
+	uint16_t i, n = vq->outstanding ? vq->made_reqs : 0;
 
 	for (i = 0; i < n; i++) {
 		struct virtio_req *req = virtio_vq_req(vq, i);

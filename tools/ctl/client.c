@@ -14,7 +14,7 @@
 #include "text.h"
 
 #define LINE_MAX_BYTES ((size_t)17 * 1024 * 1024) /* an answer has 16 MiB at most */
-#define EVENTS_MAX     10000			  /* kept while an answer is waited for */
+#define EVENTS_MAX     10000U			  /* kept while an answer is waited for */
 #define EVENTS_BYTES   ((size_t)16 * 1024 * 1024) /* likewise, of their lines */
 #define RETRY_MS       10
 #define NEVER	       UINT64_MAX

@@ -102,7 +102,7 @@ static int read_words(struct top *t, char *const *words, size_t n)
 	int rc = CTL_OK;
 	size_t i;
 
-	for (i = 0; !rc && i < n; i++) {
+	for (i = 0; words && !rc && i < n; i++) {
 		if (!strcmp(words[i], "--once"))
 			t->once = true;
 		else if ((value = value_of("--sort", words, n, &i)))
