@@ -81,19 +81,20 @@ static int read_interval(struct top *t, const char *text)
 			INTERVAL_MIN_S, INTERVAL_MAX_S);
 }
 
-/* "--sort KEY", or "--sort=KEY": the value; NULL: it is another option. */
-static const char *value_of(const char *option, char *const *words, size_t n, size_t *i)
+/* "--sort KEY", or "--sort=KEY": and the value. */
+static bool is_option(const char *option, char *const *words, size_t n, size_t *i,
+		      const char **value)
 {
 	size_t len = strlen(option);
+	const char *word = words[*i];
 
-	if (strncmp(words[*i], option, len) != 0)
-		return NULL;
-	if (words[*i][len] == '=')
-		return words[*i] + len + 1;
-	if (words[*i][len])
-		return NULL;
-	++*i;
-	return *i < n ? words[*i] : "";
+	if (strncmp(word, option, len) != 0 || (word[len] && word[len] != '='))
+		return false;
+	if (word[len])
+		*value = word + len + 1;
+	else
+		*value = ++*i < n ? words[*i] : "";
+	return true;
 }
 
 static int read_words(struct top *t, char *const *words, size_t n)
@@ -102,12 +103,12 @@ static int read_words(struct top *t, char *const *words, size_t n)
 	int rc = CTL_OK;
 	size_t i;
 
-	for (i = 0; words && !rc && i < n; i++) {
+	for (i = 0; !rc && i < n; i++) {
 		if (!strcmp(words[i], "--once"))
 			t->once = true;
-		else if ((value = value_of("--sort", words, n, &i)))
+		else if (is_option("--sort", words, n, &i, &value))
 			rc = read_sort(t, value);
-		else if ((value = value_of("--interval", words, n, &i)))
+		else if (is_option("--interval", words, n, &i, &value))
 			rc = read_interval(t, value);
 		else
 			rc = ctl_fail(CTL_USAGE,
