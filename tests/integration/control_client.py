@@ -8,7 +8,7 @@ import json
 import socket
 
 from case_runner import check, equal
-from daemon_case import WAIT, await_
+from daemon_case import WAIT, DaemonCase, await_
 
 PARSE, REQUEST, METHOD, PARAMS = -32700, -32600, -32601, -32602
 FAILED, NOT_FOUND, EXISTS, BUSY = -32000, -32001, -32002, -32003
@@ -79,6 +79,20 @@ class Client:
 
     def close(self):
         self.sock.close()
+
+
+class ControlCase(DaemonCase):
+    """Daemons, and clients of their control sockets."""
+
+    def begin(self, *args, **kwargs):
+        """A daemon, and a client of it."""
+        daemon = self.start("-c", self.config(**kwargs), *args)
+        return daemon, self.client()
+
+    def client(self, kind=Client):
+        client = kind(self.sockets / "control.sock")
+        self.stack.callback(client.close)
+        return client
 
 
 def as_told(where, mapping, members):

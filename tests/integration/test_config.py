@@ -15,8 +15,9 @@ sys.dont_write_bytecode = True
 # pylint: disable=wrong-import-position
 import case_runner  # noqa: E402
 from case_runner import check, equal  # noqa: E402
-from daemon_case import DaemonCase, await_  # noqa: E402
-from test_control import BUSY, FAILED, NOT_FOUND, PARAMS, Client  # noqa: E402
+from control_client import (  # noqa: E402
+    BUSY, FAILED, NOT_FOUND, PARAMS, Client, ControlCase)
+from daemon_case import await_  # noqa: E402
 
 CONFIG = """\
 # How it runs.
@@ -49,18 +50,8 @@ controllers:
 """
 
 
-class Case(DaemonCase):
+class Case(ControlCase):
     template = CONFIG
-
-    def begin(self, *args, **kwargs):
-        """A daemon, and a client of it."""
-        daemon = self.start("-c", self.config(**kwargs), *args)
-        return daemon, self.client()
-
-    def client(self):
-        client = Client(self.sockets / "control.sock")
-        self.stack.callback(client.close)
-        return client
 
     def text(self, name="a.yaml"):
         return (self.folder / name).read_text(encoding="utf-8")

@@ -19,8 +19,8 @@ import case_runner  # noqa: E402
 from case_runner import check, equal  # noqa: E402
 from control_client import (  # noqa: E402
     BUSY, EXISTS, FAILED, METHOD, NOT_FOUND, PARAMS, PARSE, REQUEST, STOPPING, TOO_MANY, Client,
-    answers_as_told)
-from daemon_case import BUILD, WAIT, DaemonCase, await_  # noqa: E402
+    ControlCase, answers_as_told)
+from daemon_case import BUILD, WAIT, await_  # noqa: E402
 
 REQUEST_MAX = 1024 * 1024
 CLIENTS_MAX = 64
@@ -34,18 +34,8 @@ controllers:
 """
 
 
-class Case(DaemonCase):
+class Case(ControlCase):
     template = CONFIG
-
-    def begin(self, *args, **kwargs):
-        """A daemon, and a client of it."""
-        daemon = self.start("-c", self.config(**kwargs), *args)
-        return daemon, self.client()
-
-    def client(self):
-        client = Client(self.sockets / "control.sock")
-        self.stack.callback(client.close)
-        return client
 
 
 # --- the socket ---

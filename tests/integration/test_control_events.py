@@ -14,8 +14,8 @@ sys.dont_write_bytecode = True
 # pylint: disable=wrong-import-position
 import case_runner  # noqa: E402
 from case_runner import check, equal  # noqa: E402
-from control_client import PARAMS, Client, as_told  # noqa: E402
-from daemon_case import BUILD, WAIT, DaemonCase, await_, stop  # noqa: E402
+from control_client import PARAMS, Client, ControlCase, as_told  # noqa: E402
+from daemon_case import BUILD, WAIT, await_, stop  # noqa: E402
 
 CONFIG = """\
 target: {{socket_dir: {sockets}{target}}}
@@ -57,17 +57,8 @@ class Subscriber(Client):
         self.call("target.info")
 
 
-class Case(DaemonCase):
+class Case(ControlCase):
     template = CONFIG
-
-    def begin(self, *args, **kwargs):
-        daemon = self.start("-c", self.config(**kwargs), *args)
-        return daemon, self.client()
-
-    def client(self):
-        client = Client(self.sockets / "control.sock")
-        self.stack.callback(client.close)
-        return client
 
     def bench(self, name, *options):
         """A front-end that has I/O until it is stopped."""

@@ -13,8 +13,8 @@ sys.dont_write_bytecode = True
 import case_runner  # noqa: E402
 from case_runner import check, equal  # noqa: E402
 from control_client import (  # noqa: E402
-    FAILED, NOT_FOUND, PARAMS, Client, answers_as_told)
-from daemon_case import BUILD, DaemonCase, await_, stop  # noqa: E402
+    FAILED, NOT_FOUND, PARAMS, ControlCase, answers_as_told)
+from daemon_case import BUILD, await_, stop  # noqa: E402
 
 CONFIG = """\
 target: {{socket_dir: {sockets}{target}}}
@@ -38,17 +38,8 @@ KINDS = {
 }
 
 
-class Case(DaemonCase):
+class Case(ControlCase):
     template = CONFIG
-
-    def begin(self, *args, **kwargs):
-        daemon = self.start("-c", self.config(**kwargs), *args)
-        return daemon, self.client()
-
-    def client(self):
-        client = Client(self.sockets / "control.sock")
-        self.stack.callback(client.close)
-        return client
 
     def bench(self, name, *options):
         """A front-end that has I/O until it is stopped."""
