@@ -80,22 +80,49 @@ size_t yaml_lines_colon(const struct yaml_lines *l, size_t at)
 	return at < l->len && l->text[at] == ':' ? at + 1 : YAML_NOWHERE;
 }
 
-static bool is_first(const struct yaml_lines *l, size_t at)
+static size_t first_of_line(const struct yaml_lines *l, size_t at)
 {
 	size_t i = line_of(l, at);
 
 	while (i < at && is_blank(l->text[i]))
 		i++;
-	return i == at;
+	return i;
 }
 
+static bool is_first(const struct yaml_lines *l, size_t at)
+{
+	return first_of_line(l, at) == at;
+}
+
+/* Whether a dash stands at i, and a comment behind it in its line. */
+static bool is_dash_with_comment(const struct yaml_lines *l, size_t i)
+{
+	if (i + 1 >= l->len || l->text[i] != '-' || !is_blank(l->text[i + 1]))
+		return false;
+	for (i++; i < l->len && is_blank(l->text[i]); i++)
+		;
+	return i < l->len && l->text[i] == '#';
+}
+
+/* Between a dash and the first key of its mapping there are only blanks, newlines and comments. */
 size_t yaml_lines_dash(const struct yaml_lines *l, size_t at)
 {
-	while (at > l->skipped && (is_blank(l->text[at - 1]) || l->text[at - 1] == '\n'))
-		at--;
-	if (at == l->skipped || l->text[at - 1] != '-' || !is_first(l, at - 1))
-		return YAML_NOWHERE;
-	return at - 1;
+	for (;;) {
+		size_t first;
+
+		while (at > l->skipped && (is_blank(l->text[at - 1]) || l->text[at - 1] == '\n'))
+			at--;
+		if (at == l->skipped)
+			return YAML_NOWHERE;
+		if (l->text[at - 1] == '-' && is_first(l, at - 1))
+			return at - 1;
+		first = first_of_line(l, at);
+		if (is_dash_with_comment(l, first))
+			return first;
+		if (first == at || l->text[first] != '#')
+			return YAML_NOWHERE;
+		at = first;
+	}
 }
 
 /* Whether the line has a comment alone; *column: where it begins. */

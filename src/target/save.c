@@ -26,6 +26,7 @@ struct save {
 	const struct schema_node *now, *brief; /* in it */
 	/* What came of it. */
 	bool is_start; /* it is the file of the start */
+	bool is_new;   /* nothing of the text of the start is in it: its comments are lost */
 	char *text;    /* that was written */
 	int rc;
 	char err[REPLACE_FILE_ERR_MAX];
@@ -89,6 +90,7 @@ static char *make_text(struct save *s)
 	text = before ? edited(s, before) : NULL;
 	if (text)
 		return text;
+	s->is_new = true;
 	text = schema_tree_to_yaml(s->brief);
 	if (says_it(s, text))
 		return text;
@@ -164,6 +166,10 @@ static void ended(void *arg)
 		t->text_len = strlen(s->text);
 		s->text = NULL;
 	}
+	if (!s->rc && s->is_new)
+		log_warn("config.save: %s is written anew, without comments: how the text of %s is "
+			 "written, it can't be changed in place",
+			 s->path, t->cfg->path);
 	s->done(s->arg, s->rc, s->rc ? s->err : s->path);
 	free_save(s);
 }

@@ -370,6 +370,33 @@ def too_large(case):
     equal(case.end(daemon), 0, "the status")
 
 
+RARE = """\
+# Mine.
+target: {{socket_dir: {sockets}}}{target}
+bdevs:
+  - name: ram0
+    type: malloc
+    size: >-
+      1MiB
+controllers: [{controller}]
+"""
+
+
+def written_anew(case):
+    """A text that can't be changed in place is replaced as a whole, which is told."""
+    case.template = RARE
+    daemon, client = case.begin()
+    client.call("bdev.resize", name="ram0", size="2MiB")
+    client.call("config.save")
+    check("# Mine." not in case.text() and "2MiB" in case.text(), case.text())
+    await_(lambda: "written anew, without comments" in daemon.log.read_text(), "the warning")
+    now = client.call("config.get")
+    equal(case.end(daemon), 0, "the status")
+    daemon = case.start("-c", str(case.folder / "a.yaml"))
+    equal(case.client().call("config.get"), now, "what it says")
+    equal(case.end(daemon), 0, "the status")
+
+
 # --- config.check ---
 
 def checked(case):
@@ -749,7 +776,7 @@ def one_at_a_time(case):
 CASES = [get, serials_of_luns, without_medium, nothing_changed, keeps_what_it_can,
          starts_the_same, nothing_left, changed_by_somebody, elsewhere, link_and_rights, killed,
          checked, applied, there_and_back, needs_force, connected, needs_restart, a_step_fails, lost_disk, waits_for_held,
-         guests_keep, level_of_command_line, too_large,
+         guests_keep, level_of_command_line, too_large, written_anew,
          wrong_file, hang_up, one_at_a_time]
 
 

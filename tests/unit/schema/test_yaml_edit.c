@@ -113,6 +113,11 @@ static void lists(void)
 		 "l: [{name: a, n: [{nsid: 2, v: 1}, {nsid: 9}]}]\n",
 		 "l:\n  - name: a\n    n:\n      - nsid: 2\n        v: 1\n      - nsid: 9\n"},
 		{"l:\n  - - 1\n    - 2\n", "l: [[1]]\n", "l:\n  - [1]\n"},
+		/* Comments between a dash and the first key. */
+		{"l:\n  - # of a\n    name: a\n  - name: b\n", "l: [{name: a}, {name: c}]\n",
+		 "l:\n  - # of a\n    name: a\n  - name: c\n"},
+		{"l:\n  -\n    # of a\n\n    # too\n    name: a\n    v: 1\n  - # b\n    name: b\n",
+		 "l: [{name: b}, {name: c}]\n", "l:\n  - # b\n    name: b\n  - name: c\n"},
 	};
 
 	TRY(rows, YAML_EDIT_KEYS);
