@@ -152,6 +152,36 @@ static __attribute__((noinline)) int bad_outcome(struct virtq *vq, unsigned int 
 	return -1;
 }
 
+static bool is_unit_attention(const struct virtio_scsi_cmd_resp *resp)
+{
+	return !resp->response && resp->status == CHECK_CONDITION &&
+	       (resp->sense[2] & 0xf) == UNIT_ATTENTION;
+}
+
+/*
+ * Something has changed at the target, such as the list of its logical units: whoever was told
+ * sends the command once more (SAM-5, 5.14). Those that remain are ended well.
+ */
+static __attribute__((noinline)) int send_again(struct virtq *vq, uint16_t *done, int n)
+{
+	int i, good = 0;
+
+	for (i = 0; i < n; i++) {
+		struct scsi_request *r = request(vq, done[i]);
+
+		if (good_outcome(r)) {
+			done[good++] = done[i];
+			continue;
+		}
+		if (!is_unit_attention(&r->resp))
+			return bad_outcome(vq, done[i]);
+		unset_outcome(r);
+		virtq_put(vq, done[i]);
+	}
+	virtq_ring(&vq->q);
+	return good;
+}
+
 static hot_inline int scsi_reap(struct queue *q, uint16_t *done, unsigned int max)
 {
 	struct virtq *vq = virtq_of(q);
@@ -159,7 +189,7 @@ static hot_inline int scsi_reap(struct queue *q, uint16_t *done, unsigned int ma
 
 	for (i = 0; i < n; i++)
 		if (unlikely(!good_outcome(request(vq, done[i]))))
-			return bad_outcome(vq, done[i]);
+			return send_again(vq, done, n);
 	return n;
 }
 
