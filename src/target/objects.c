@@ -29,6 +29,16 @@ struct object *object_find(const struct object_list *list, const char *name)
 	return o;
 }
 
+size_t object_count(const struct object_list *list)
+{
+	const struct object *o;
+	size_t n = 0;
+
+	for (o = list->first; o; o = o->next)
+		n++;
+	return n;
+}
+
 void object_enter(struct target *t)
 {
 	t->under_way++;

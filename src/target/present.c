@@ -78,21 +78,12 @@ static bool fill_controller(struct target *t, struct schema_arena *arena,
 	return out->params;
 }
 
-static size_t count(const struct object_list *list)
-{
-	const struct object *o;
-	size_t n = 0;
-
-	for (o = list->first; o; o = o->next)
-		n++;
-	return n;
-}
-
 static bool fill(struct target *t, struct schema_arena *arena, bool with_lost, struct config *cfg)
 {
-	struct config_bdev *bdevs = schema_arena_alloc(arena, count(&t->bdevs) + 1, sizeof(*bdevs));
+	struct config_bdev *bdevs =
+		schema_arena_alloc(arena, object_count(&t->bdevs) + 1, sizeof(*bdevs));
 	struct config_controller *ctrls =
-		schema_arena_alloc(arena, count(&t->controllers) + 1, sizeof(*ctrls));
+		schema_arena_alloc(arena, object_count(&t->controllers) + 1, sizeof(*ctrls));
 	struct object *o;
 
 	if (!bdevs || !ctrls)

@@ -13,20 +13,10 @@
 
 /* --- what runs already --- */
 
-static size_t count(const struct object_list *list)
-{
-	const struct object *o;
-	size_t n = 0;
-
-	for (o = list->first; o; o = o->next)
-		n++;
-	return n;
-}
-
 /* NULL: out of memory. */
 static const struct config_bdev **list_bdevs(const struct target *t, size_t *n)
 {
-	const struct config_bdev **list = calloc(count(&t->bdevs) + 1, sizeof(*list));
+	const struct config_bdev **list = calloc(object_count(&t->bdevs) + 1, sizeof(*list));
 	struct object *o;
 
 	*n = 0;
@@ -37,7 +27,8 @@ static const struct config_bdev **list_bdevs(const struct target *t, size_t *n)
 
 static const struct config_controller **list_controllers(const struct target *t, size_t *n)
 {
-	const struct config_controller **list = calloc(count(&t->controllers) + 1, sizeof(*list));
+	const struct config_controller **list =
+		calloc(object_count(&t->controllers) + 1, sizeof(*list));
 	struct object *o;
 
 	*n = 0;

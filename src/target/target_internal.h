@@ -136,6 +136,7 @@ void target_see_sessions(struct target *t);
 void object_add(struct object_list *list, struct object *o);
 void object_drop(struct object_list *list, struct object *o);
 struct object *object_find(const struct object_list *list, const char *name);
+size_t object_count(const struct object_list *list);
 /* Something takes time, and done() will be told of its end, which may free the object. */
 void object_begin(struct object *o, enum object_state state, target_done_fn done, void *arg);
 void object_end(struct object *o, enum object_state state, int rc, const char *text);
