@@ -78,7 +78,7 @@ const json_t *ctl_keys(const json_t *section)
 	return json_object_get(section, "keys");
 }
 
-static const json_t *find_named(const json_t *list, const char *name)
+const json_t *ctl_find_named(const json_t *list, const char *name)
 {
 	const json_t *element;
 	size_t i;
@@ -93,14 +93,14 @@ static const json_t *find_named(const json_t *list, const char *name)
 
 const json_t *ctl_type_keys(const json_t *section, const char *type)
 {
-	return ctl_keys(find_named(json_object_get(section, "types"), type));
+	return ctl_keys(ctl_find_named(json_object_get(section, "types"), type));
 }
 
 const json_t *ctl_find_key(const json_t *section, const char *type, const char *name)
 {
-	const json_t *key = find_named(ctl_keys(section), name);
+	const json_t *key = ctl_find_named(ctl_keys(section), name);
 
-	return key ? key : find_named(ctl_type_keys(section, type), name);
+	return key ? key : ctl_find_named(ctl_type_keys(section, type), name);
 }
 
 bool ctl_key_is_required(const json_t *key)

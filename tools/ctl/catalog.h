@@ -13,6 +13,8 @@
 
 /* A text; "": none. */
 const char *ctl_text_of(const json_t *object, const char *member);
+/* The element of a list of objects that has this `name`; NULL: there is none. */
+const json_t *ctl_find_named(const json_t *list, const char *name);
 
 /* "bdev.create" is the verb "create" of the area "bdev". */
 bool ctl_area_is(const json_t *method, const char *area);

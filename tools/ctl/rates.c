@@ -127,20 +127,9 @@ static json_t *figures(const char *kind, const char *name, const struct change *
 
 /* --- rows --- */
 
-static const json_t *find_row(const json_t *rows, const char *name)
-{
-	const json_t *row;
-	size_t i;
-
-	json_array_foreach(rows, i, row)
-	{
-		if (!strcmp(ctl_text_of(row, "name"), name))
-			return row;
-	}
-	return NULL;
-}
-
-static void add_bdevs(json_t *out, const json_t *before, const json_t *now, double seconds)
+/* `idle`: those without I/O, too. */
+static void add_rows(json_t *out, const char *kind, const json_t *before, const json_t *now,
+		     double seconds, bool idle)
 {
 	const json_t *row;
 	size_t i;
@@ -150,8 +139,9 @@ static void add_bdevs(json_t *out, const json_t *before, const json_t *now, doub
 		const char *name = ctl_text_of(row, "name");
 		struct change c = {0};
 
-		add_row(&c, find_row(before, name), row);
-		json_array_append_new(out, figures("bdev", name, &c, seconds));
+		add_row(&c, ctl_find_named(before, name), row);
+		if (idle || c.ios > 0)
+			json_array_append_new(out, figures(kind, name, &c, seconds));
 	}
 }
 
@@ -192,7 +182,7 @@ static void add_controller(json_t *out, const char *name, const json_t *before, 
 		const char *queue = ctl_text_of(row, "name");
 
 		if (is_queue_of(queue, name))
-			add_row(&c, find_row(before, queue), row);
+			add_row(&c, ctl_find_named(before, queue), row);
 	}
 	json_array_append_new(out, figures("controller", name, &c, seconds));
 }
@@ -212,22 +202,6 @@ static void add_controllers(json_t *out, const json_t *before, const json_t *now
 	}
 }
 
-static void add_queues(json_t *out, const json_t *before, const json_t *now, double seconds)
-{
-	const json_t *row;
-	size_t i;
-
-	json_array_foreach(now, i, row)
-	{
-		const char *name = ctl_text_of(row, "name");
-		struct change c = {0};
-
-		add_row(&c, find_row(before, name), row);
-		if (c.ios > 0)
-			json_array_append_new(out, figures("queue", name, &c, seconds));
-	}
-}
-
 static void add_reactors(json_t *out, const json_t *before, const json_t *now)
 {
 	const json_t *row;
@@ -236,7 +210,7 @@ static void add_reactors(json_t *out, const json_t *before, const json_t *now)
 	json_array_foreach(now, i, row)
 	{
 		const char *name = ctl_text_of(row, "name");
-		const json_t *old = find_row(before, name);
+		const json_t *old = ctl_find_named(before, name);
 		double busy = grown(old, row, "busy_ms"), idle = grown(old, row, "idle_ms");
 		json_t *made = json_pack("{s:s, s:s}", "kind", "reactor", "name", name);
 
@@ -253,8 +227,9 @@ json_t *ctl_rates(const json_t *before, const json_t *now, double seconds)
 	json_t *out = json_array();
 
 	add_controllers(out, old, queues, seconds);
-	add_queues(out, old, queues, seconds);
-	add_bdevs(out, json_object_get(before, "bdev"), json_object_get(now, "bdev"), seconds);
+	add_rows(out, "queue", old, queues, seconds, false);
+	add_rows(out, "bdev", json_object_get(before, "bdev"), json_object_get(now, "bdev"),
+		 seconds, true);
 	add_reactors(out, json_object_get(before, "reactor"), json_object_get(now, "reactor"));
 	return out;
 }
